@@ -1,0 +1,89 @@
+#include "admin/explain.h"
+
+#include <fmt/format.h>
+
+#include "admin/run.h"
+#include "libcommon/ipc/client.h"
+#include "libcommon/ipc/router.pb.h"
+
+namespace postrider::admin {
+
+namespace {
+
+using RouterClient = ipc::Client<wire::RouterRequest, wire::RouterReply>;
+using Answers = std::vector<RouterClient::Answer>;
+
+constexpr Milliseconds kConnectTimeout{2000};
+constexpr std::uint32_t kSmtpPort = 25;
+
+async::Task<Result<Answers>> ask(async::Loop& loop, RouterClient& client, wire::RouterRequest request,
+                                 Milliseconds timeout) {
+    client.start();
+    bool connected = co_await client.wait_connected(loop.after(kConnectTimeout));
+    if (!connected) co_return temporary("cannot connect to the router: is the suite running?");
+    co_return co_await client.call_all(std::move(request), loop.after(timeout));
+}
+
+/// "[192.0.2.1]" is how SMTP writes an address; either form is taken.
+std::string without_brackets(const std::string& address) {
+    if (address.size() > 2 && address.front() == '[' && address.back() == ']') {
+        return address.substr(1, address.size() - 2);
+    }
+    return address;
+}
+
+}  // namespace
+
+Result<ExplainCase> parse_explain_words(const std::string& recipient, const std::vector<std::string>& words) {
+    ExplainCase what;
+    what.recipient = recipient;
+    for (const std::string& word : words) {
+        const std::size_t equals = word.find('=');
+        const std::string name = word.substr(0, equals);
+        const std::string value = equals == std::string::npos ? "" : word.substr(equals + 1);
+        if (equals == std::string::npos) {
+            return permanent(fmt::format("{}: expected client=, helo=, from= or login=", word));
+        }
+        if (name == "client") {
+            what.client = without_brackets(value);
+        } else if (name == "helo") {
+            what.helo = value;
+        } else if (name == "login") {
+            what.login = value;
+        } else if (name == "from") {
+            what.sender = value == "<>" ? "" : value;
+            what.has_sender = true;
+        } else {
+            return permanent(fmt::format("{}: expected client=, helo=, from= or login=", word));
+        }
+    }
+    return what;
+}
+
+Result<std::vector<std::string>> explain(const config::Settings& settings, const ExplainCase& what) {
+    wire::RouterRequest request;
+    auto* question = request.mutable_explain();
+    question->set_recipient(what.recipient);
+    question->set_sender(what.sender);
+    question->set_has_sender(what.has_sender);
+    auto* client = question->mutable_client();
+    client->set_address(what.client);
+    client->set_helo(what.helo);
+    client->set_login(what.login);
+    client->set_port(kSmtpPort);
+    client->set_kind(what.client.empty() ? "local" : "smtp");
+
+    async::Loop loop;
+    RouterClient router(loop, "router.sock", wire::ROLE_ADMIN);
+    auto answers =
+        run_to_end(loop, ask(loop, router, request, settings.limits.time(config::Limit::IpcTimeout)));
+    if (!answers) return failure(answers.error());
+    std::vector<std::string> lines;
+    for (const auto& answer : *answers) {
+        const auto& found = answer.reply.explanation().lines();
+        lines.insert(lines.end(), found.begin(), found.end());
+    }
+    return lines;
+}
+
+}  // namespace postrider::admin

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "libcommon/base/result.h"
+#include "libcommon/config/settings.h"
+
+namespace postrider::admin {
+
+/// A case to explain: an address, and who would send to it.
+struct ExplainCase {
+    std::string recipient;
+    std::string client;  ///< address; empty means a local user
+    std::string helo;
+    std::string login;
+    std::string sender;
+    bool has_sender = false;
+};
+
+/// Reads "client=192.0.2.1", "helo=", "from=", "login=" words. Error (Permanent): a word that is none of
+/// them.
+[[nodiscard]] Result<ExplainCase> parse_explain_words(const std::string& recipient,
+                                                      const std::vector<std::string>& words);
+
+/// Asks the running router what it would decide and why; readable lines. The working directory must be
+/// run_dir.
+[[nodiscard]] Result<std::vector<std::string>> explain(const config::Settings& settings,
+                                                       const ExplainCase& what);
+
+}  // namespace postrider::admin

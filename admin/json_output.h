@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "admin/process_status.h"
+#include "admin/queue_commands.h"
+
+/// What commands print with --json. Times are milliseconds since 1970 UTC. Octets that are no UTF-8 become
+/// U+FFFD, as JSON cannot hold them.
+namespace postrider::admin {
+
+[[nodiscard]] std::string queue_json(const std::vector<wire::QueueEntry>& entries);
+[[nodiscard]] std::string status_json(const std::vector<ProcessStatus>& daemons, const Counters& counters);
+[[nodiscard]] std::string flushed_json(std::uint64_t messages);
+[[nodiscard]] std::string lines_json(const std::vector<std::string>& lines);
+
+}  // namespace postrider::admin

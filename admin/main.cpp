@@ -1,0 +1,256 @@
+// postrider, the administrator's command: looks at the queue and steers it, asks why, checks the
+// configuration.
+//
+// May do: what its caller may; it has no rights of its own. Holds: nothing between two calls.
+// Believes: the queue-manager and the router, which in turn serve only root (or, where the suite runs as one
+// ordinary user, that user). What they pass on from outside is printed without control characters.
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <optional>
+
+#include "admin/explain.h"
+#include "admin/json_output.h"
+#include "admin/output.h"
+#include "admin/process_status.h"
+#include "admin/queue_commands.h"
+#include "libcommon/base/file.h"
+
+namespace {
+
+using namespace postrider;
+
+// sysexits.h
+constexpr int kExitUsage = 64;
+constexpr int kExitUnavailable = 69;
+constexpr int kExitTemporary = 75;
+constexpr int kExitConfig = 78;
+
+/// Everything that can stand on the command line.
+struct Arguments {
+    std::string config_file = "/etc/postrider/postrider.conf";
+    bool json = false;
+    bool all = false;
+    std::vector<std::string> ids;
+    std::string domain;
+    std::string sender;
+    std::string name;
+    std::string address;
+    std::vector<std::string> words;
+};
+
+wire::Selector selector_of(const Arguments& arguments) {
+    wire::Selector selector;
+    for (const auto& id : arguments.ids)
+        selector.add_queue_ids(id);
+    selector.set_domain(arguments.domain);
+    selector.set_sender(arguments.sender);
+    return selector;
+}
+
+int report(const Error& error) {
+    fmt::print(stderr, "postrider: {}\n", error.text);
+    return error.temporary() ? kExitTemporary : kExitUnavailable;
+}
+
+std::optional<config::Settings> load_settings(const Arguments& arguments) {
+    auto loaded = config::load(arguments.config_file);
+    for (const auto& error : loaded.errors)
+        fmt::print(stderr, "{}\n", error);
+    return std::move(loaded.settings);
+}
+
+/// Loads the settings and goes to run_dir, where the sockets are.
+std::optional<config::Settings> settings_of_running_suite(const Arguments& arguments) {
+    auto settings = load_settings(arguments);
+    if (!settings) return std::nullopt;
+    if (::chdir(settings->run_dir.c_str()) != 0) {
+        fmt::print(stderr, "postrider: {}: {}\n", settings->run_dir, std::strerror(errno));
+        return std::nullopt;
+    }
+    return settings;
+}
+
+int queue_list(const config::Settings& settings, const Arguments& arguments) {
+    auto entries = admin::list_queue(settings, selector_of(arguments));
+    if (!entries) return report(entries.error());
+    const std::string text =
+        arguments.json ? admin::queue_json(*entries) : admin::queue_text(*entries, unix_millis_now());
+    fmt::print("{}", text);
+    return 0;
+}
+
+int queue_show(const config::Settings& settings, const Arguments& arguments) {
+    auto file = admin::open_queue_file(settings, arguments.ids.front());
+    if (!file) return report(file.error());
+    // Only for the eye: the key that proves the journal's records stays with the queue-manager.
+    auto message = queue_file::read_queue_file(*file, std::nullopt);
+    if (!message) return report(message.error());
+    fmt::print("{}", admin::message_text(*message, unix_millis_now()));
+    return 0;
+}
+
+int queue_cat(const config::Settings& settings, const Arguments& arguments) {
+    auto file = admin::open_queue_file(settings, arguments.ids.front());
+    if (!file) return report(file.error());
+    auto message = queue_file::read_queue_file(*file, std::nullopt);
+    if (!message) return report(message.error());
+    constexpr std::size_t kPiece = 64 * 1024;
+    const std::size_t end = message->header.journal_offset();
+    for (std::size_t at = message->header.content_offset(); at < end;) {
+        auto piece = read_at(*file, std::min(kPiece, end - at), at);
+        if (!piece) return report(piece.error());
+        if (piece->empty()) break;
+        if (std::fwrite(piece->data(), 1, piece->size(), stdout) != piece->size()) return kExitTemporary;
+        at += piece->size();
+    }
+    return 0;
+}
+
+int queue_flush(const config::Settings& settings, const Arguments& arguments) {
+    const bool selected = !arguments.ids.empty() || !arguments.domain.empty() || !arguments.sender.empty();
+    if (selected == arguments.all) {
+        fmt::print(stderr, "postrider: say which messages: --all, or --id, --domain, --sender\n");
+        return kExitUsage;
+    }
+    auto flushed = admin::flush_queue(settings, selector_of(arguments));
+    if (!flushed) return report(flushed.error());
+    if (arguments.json) {
+        fmt::print("{}", admin::flushed_json(*flushed));
+    } else {
+        fmt::print("{} messages are attempted now\n", *flushed);
+    }
+    return 0;
+}
+
+int status(const config::Settings& settings, const Arguments& arguments) {
+    const auto daemons = admin::running_daemons();
+    auto counters = admin::queue_counters(settings);
+    const admin::Counters known = counters ? *counters : admin::Counters();
+    const std::string text =
+        arguments.json ? admin::status_json(daemons, known) : admin::status_text(daemons, known);
+    fmt::print("{}", text);
+    return counters ? 0 : report(counters.error());
+}
+
+int explain(const config::Settings& settings, const Arguments& arguments) {
+    auto what = admin::parse_explain_words(arguments.address, arguments.words);
+    if (!what) {
+        fmt::print(stderr, "postrider: {}\n", what.error().text);
+        return kExitUsage;
+    }
+    auto lines = admin::explain(settings, *what);
+    if (!lines) return report(lines.error());
+    if (arguments.json) {
+        fmt::print("{}", admin::lines_json(*lines));
+        return 0;
+    }
+    for (const auto& line : *lines)
+        fmt::print("{}\n", admin::printable(line));
+    return 0;
+}
+
+/// The general settings are checked here, the tables by the daemon that reads them.
+int check(const Arguments& arguments) {
+    auto settings = load_settings(arguments);
+    if (!settings) return kExitConfig;
+    std::error_code error;
+    const auto router = std::filesystem::read_symlink("/proc/self/exe", error).parent_path() / "router";
+    const char* const argv[] = {"router", "--config", arguments.config_file.c_str(), "--check", nullptr};
+    ::execv(router.c_str(), const_cast<char* const*>(argv));
+    fmt::print(stderr, "postrider: cannot run {}: {}\n", router.string(), std::strerror(errno));
+    return kExitUnavailable;
+}
+
+int show_config(const Arguments& arguments) {
+    auto settings = load_settings(arguments);
+    if (!settings) return kExitConfig;
+    const std::string text = config::render(*settings, arguments.name);
+    fmt::print("{}", text);
+    if (!text.empty()) return 0;
+    fmt::print(stderr, "postrider: there is no setting {}\n", arguments.name);
+    return kExitUsage;
+}
+
+void add_selector(CLI::App& command, Arguments& arguments) {
+    command.add_option("--id", arguments.ids, "messages with these queue ids");
+    command.add_option("--domain", arguments.domain, "messages that wait for this recipient domain");
+    command.add_option("--sender", arguments.sender, "messages of this envelope sender");
+}
+
+/// Defines the commands; returns the function of the one that was called, through `chosen`.
+using Command = int (*)(const config::Settings&, const Arguments&);
+struct Chosen {
+    Command needs_suite = nullptr;
+    int (*alone)(const Arguments&) = nullptr;
+};
+
+void define_queue(CLI::App& app, Arguments& arguments, Chosen& chosen) {
+    auto* queue = app.add_subcommand("queue", "look at the queue and steer it")->require_subcommand(1);
+    auto* list = queue->add_subcommand("list", "messages that wait, oldest first");
+    add_selector(*list, arguments);
+    list->callback([&chosen] { chosen.needs_suite = queue_list; });
+    auto* show = queue->add_subcommand("show", "envelope and history of one message");
+    show->add_option("ID", arguments.ids, "queue id")->required()->expected(1);
+    show->callback([&chosen] { chosen.needs_suite = queue_show; });
+    auto* cat = queue->add_subcommand("cat", "content of one message, as received");
+    cat->add_option("ID", arguments.ids, "queue id")->required()->expected(1);
+    cat->callback([&chosen] { chosen.needs_suite = queue_cat; });
+    auto* flush = queue->add_subcommand("flush", "attempt messages now");
+    add_selector(*flush, arguments);
+    flush->add_flag("--all", arguments.all, "every message");
+    flush->callback([&chosen] { chosen.needs_suite = queue_flush; });
+}
+
+void define_others(CLI::App& app, Arguments& arguments, Chosen& chosen) {
+    app.add_subcommand("status", "daemons, their rights, and counters")->callback([&chosen] {
+        chosen.needs_suite = status;
+    });
+    auto* explain_command = app.add_subcommand("explain", "what happens to mail for an address, and why");
+    explain_command->add_option("ADDRESS", arguments.address, "recipient")->required();
+    explain_command->add_option("WORDS", arguments.words, "client=ADDRESS helo=NAME from=ADDRESS login=NAME");
+    explain_command->callback([&chosen] { chosen.needs_suite = explain; });
+    app.add_subcommand("check", "look for errors and dangers in the configuration")->callback([&chosen] {
+        chosen.alone = check;
+    });
+    auto* config_command =
+        app.add_subcommand("config", "the configuration in force, with the origin of each value");
+    config_command->add_option("NAME", arguments.name, "one setting");
+    config_command->callback([&chosen] { chosen.alone = show_config; });
+}
+
+int run(int argc, char** argv) {
+    Arguments arguments;
+    Chosen chosen;
+    CLI::App app("postrider: the administrator's command of the Postrider mail suite", "postrider");
+    app.require_subcommand(1);
+    app.fallthrough();
+    app.add_option("--config", arguments.config_file, "configuration file");
+    app.add_flag("--json", arguments.json, "print JSON");
+    define_queue(app, arguments, chosen);
+    define_others(app, arguments, chosen);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : kExitUsage;
+    }
+    if (chosen.alone != nullptr) return chosen.alone(arguments);
+    auto settings = settings_of_running_suite(arguments);
+    return settings ? chosen.needs_suite(*settings, arguments) : kExitConfig;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return run(argc, argv);
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "postrider: {}\n", error.what());
+        return kExitTemporary;
+    }
+}

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "admin/process_status.h"
+#include "admin/queue_commands.h"
+#include "libcommon/base/clock.h"
+#include "libcommon/queue_file/queue_file.h"
+
+/// What commands print: for people (these functions) and for programs (json_output.h). Pure; each result ends
+/// with a line end. What came from outside is printed with control characters replaced, because it goes to a
+/// terminal.
+namespace postrider::admin {
+
+/// `text` with every control character as `?`.
+[[nodiscard]] std::string printable(std::string_view text);
+
+/// "45s", "12m", "3h", "2d": the largest unit that fits.
+[[nodiscard]] std::string short_duration(Milliseconds duration);
+
+[[nodiscard]] std::string queue_text(const std::vector<wire::QueueEntry>& entries, UnixMillis now);
+
+/// Envelope, deliveries and history of one message.
+[[nodiscard]] std::string message_text(const queue_file::QueueFile& file, UnixMillis now);
+
+[[nodiscard]] std::string status_text(const std::vector<ProcessStatus>& daemons, const Counters& counters);
+
+}  // namespace postrider::admin

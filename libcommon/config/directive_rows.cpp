@@ -1,0 +1,295 @@
+// The rows of the directive table that are not limits. To switch a row or keyword on once a daemon does what
+// it asks for, delete the word `planned` around it, or `kPlanned` behind it.
+
+#include "libcommon/config/directives.h"
+
+namespace postrider::config {
+
+std::vector<DirectiveRow> general_rows();
+
+namespace {
+
+constexpr auto kPlanned = Status::Planned;
+
+/// Marks a row as one that no daemon acts on yet.
+DirectiveRow planned(DirectiveRow row) {
+    row.status = kPlanned;
+    return row;
+}
+
+/// Lets a row stand several times, with up to `most_words` words.
+DirectiveRow repeated(DirectiveRow row, std::size_t most_words) {
+    row.occurs = Occurs::Repeatedly;
+    row.most_words = most_words;
+    return row;
+}
+
+/// A once-only directive of one word.
+DirectiveRow value(std::string_view name, std::string_view arguments, std::string_view default_text,
+                   Reader reader, std::string_view doc) {
+    DirectiveRow row;
+    row.name = name;
+    row.arguments = arguments;
+    row.default_text = default_text;
+    row.reader = reader;
+    row.doc = doc;
+    return row;
+}
+
+/// A line of a table.
+DirectiveRow table(std::string_view name, std::size_t least_words, std::size_t most_words,
+                   std::string_view arguments, std::string_view doc) {
+    DirectiveRow row;
+    row.name = name;
+    row.occurs = Occurs::Repeatedly;
+    row.least_words = least_words;
+    row.most_words = most_words;
+    row.arguments = arguments;
+    row.reader = Reader::Router;
+    row.doc = doc;
+    row.table = true;
+    return row;
+}
+
+DirectiveRow listen_row() {
+    DirectiveRow row;
+    row.name = "listen";
+    row.occurs = Occurs::Repeatedly;
+    row.least_words = 2;
+    row.most_words = 2;
+    row.options = {{"tls", kPlanned}, {"proxy", kPlanned}};
+    row.flags = {{"strict"}};
+    row.arguments = "ADDRESS:PORT smtp|submission [strict] | PATH local";
+    row.default_text = "0.0.0.0:25 smtp, [::]:25 smtp, RUN_DIR/submit.sock local";
+    row.reader = Reader::Smtpd;
+    row.doc = "Where connections are accepted, and what is spoken there.";
+    return row;
+}
+
+DirectiveRow user_row() {
+    DirectiveRow row;
+    row.name = "user";
+    row.occurs = Occurs::Repeatedly;
+    row.least_words = 2;
+    row.most_words = 2;
+    row.arguments = "DAEMON NAME|UID";
+    row.default_text = "pr-smtpd, pr-router, pr-queue, pr-remote";
+    row.doc = "The user that a daemon becomes when started as root.";
+    return row;
+}
+
+DirectiveRow resolver_row() {
+    DirectiveRow row = value("resolver", "ADDRESS[:PORT]", "the servers in /etc/resolv.conf",
+                             Reader::Everyone, "A DNS server.");
+    row.occurs = Occurs::Repeatedly;
+    return row;
+}
+
+DirectiveRow self_address_row() {
+    DirectiveRow row = value("self_address", "ADDRESS …", "the addresses of the interfaces", Reader::Everyone,
+                             "Addresses under which other hosts reach this one.");
+    row.occurs = Occurs::Repeatedly;
+    row.most_words = kAnyNumber;
+    return row;
+}
+
+DirectiveRow free_row(std::string_view name, std::string_view arguments, std::string_view doc) {
+    DirectiveRow row = value(name, arguments, "5%", Reader::QueueManager, doc);
+    row.most_words = 2;
+    return row;
+}
+
+DirectiveRow include_row() {
+    DirectiveRow row = value("include", "FILE | DIR/*.SUFFIX", "", Reader::Everyone,
+                             "Reads another file, or all files of a folder with a suffix.");
+    row.occurs = Occurs::Repeatedly;
+    return row;
+}
+
+DirectiveRow virtual_domain_row() {
+    DirectiveRow row = table("virtual_domain", 1, 2, "DOMAIN [TEMPLATE] [owner=USER] [users=FILE]",
+                             "A domain whose mailboxes belong to one user of the system.");
+    row.options = {{"owner"}, {"users"}, {"quota", kPlanned}};
+    return row;
+}
+
+DirectiveRow route_row() {
+    DirectiveRow row =
+        table("route", 2, 3, "DOMAIN|.DOMAIN|*.DOMAIN|* mx | via HOST|[ADDRESS][:PORT] [retry=] [lifetime=]",
+              "How mail for a domain that is not local leaves.");
+    row.options = {{"retry"},
+                   {"lifetime"},
+                   {"hold_expire", kPlanned},
+                   {"schedule", kPlanned},
+                   {"maxconn", kPlanned},
+                   {"rcpts", kPlanned},
+                   {"msgs", kPlanned},
+                   {"tls", kPlanned},
+                   {"auth", kPlanned}};
+    row.flags = {{"hold", kPlanned}, {"lmtp", kPlanned}};
+    return row;
+}
+
+DirectiveRow net_row() {
+    DirectiveRow row = table("net", 1, 1, "ADDRESS[/PREFIX] relay", "What clients in a network may do.");
+    row.options = {{"trust", kPlanned}, {"senddns", kPlanned}, {"rcptdns", kPlanned},  {"dnsbl", kPlanned},
+                   {"dnswl", kPlanned}, {"at", kPlanned},      {"spf", kPlanned},      {"maxsize", kPlanned},
+                   {"conns", kPlanned}, {"rate", kPlanned},    {"connrate", kPlanned}, {"rcptrate", kPlanned},
+                   {"over", kPlanned},  {"maxrcpt", kPlanned}, {"maxrcpt0", kPlanned}, {"filter", kPlanned},
+                   {"tls", kPlanned},   {"quirks", kPlanned},  {"etrn", kPlanned},     {"tarpit", kPlanned}};
+    row.flags = {{"relay"},           {"accept", kPlanned},     {"reject", kPlanned},
+                 {"defer", kPlanned}, {"quarantine", kPlanned}, {"discard", kPlanned},
+                 {"next", kPlanned},  {"use", kPlanned},        {"authreq", kPlanned},
+                 {"etrn", kPlanned},  {"vrfy", kPlanned},       {"expn", kPlanned}};
+    return row;
+}
+
+void append(std::vector<DirectiveRow>& rows, std::vector<DirectiveRow> more) {
+    rows.insert(rows.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+}
+
+std::vector<DirectiveRow> setting_rows() {
+    return {
+        value("hostname", "NAME", "the system's full name", Reader::Everyone,
+              "The name in greetings, Received fields and reports; it contains a dot."),
+        listen_row(),
+        value("spool_dir", "DIR", "/var/spool/postrider", Reader::QueueManager, "The queue."),
+        value("run_dir", "DIR", "/run/postrider", Reader::Everyone, "The sockets of the daemons."),
+        value("state_dir", "DIR", "/var/lib/postrider", Reader::Everyone,
+              "What the daemons learn and keep across restarts."),
+        user_row(),
+        resolver_row(),
+        self_address_row(),
+        value("recipient_delimiter", "CHARACTER", "+", Reader::Router,
+              "Separates user and detail in a local part; \"\" for none."),
+        free_row("min_free_space", "PERCENT|SIZE [SIZE]",
+                 "Free space of the spool below which intake stops."),
+        free_row("min_free_inodes", "PERCENT|NUMBER [NUMBER]",
+                 "Free inodes of the spool below which intake stops."),
+        value("queue_directory_sync", "auto|yes|no", "auto", Reader::QueueManager,
+              "Whether a commit syncs the folder, too; auto decides by the file system."),
+        value("dsn_return", "headers|full", "headers", Reader::QueueManager,
+              "What a failure report returns when the sender did not say."),
+        value("double_bounce_to", "ADDRESS", "postmaster", Reader::QueueManager,
+              "Who gets a report that cannot be delivered."),
+        value("retry", "DURATION,…", "5m,15m,30m,1h,2h,4h", Reader::QueueManager,
+              "The waits between attempts; the last one repeats."),
+        value("log_format", "text|json", "text", Reader::Everyone, "The form of log lines."),
+        value("log_to", "stderr", "stderr", Reader::Everyone, "Where log lines go."),
+        value("log_level", "debug|info|warning|error", "info", Reader::Everyone,
+              "The least important lines that are logged."),
+        include_row(),
+    };
+}
+
+std::vector<DirectiveRow> table_rows() {
+    return {
+        table("local_domain", 1, kAnyNumber, "DOMAIN …", "Domains whose users are users of the system."),
+        virtual_domain_row(),
+        table("relay_domain", 1, kAnyNumber, "DOMAIN|.DOMAIN|*.DOMAIN …",
+              "Domains for which mail is accepted and passed on."),
+        table("alias_file", 2, 2, "DOMAIN|* FILE", "The aliases of a domain, or of all local domains."),
+        table("mailbox", 2, 2, "DOMAIN TEMPLATE", "Where the mailboxes of a local domain are."),
+        route_row(),
+        net_row(),
+    };
+}
+
+DirectiveRow redirect_row(std::string_view name, std::string_view doc) {
+    DirectiveRow row = table(name, 2, kAnyNumber, "PATTERN DESTINATION … [scope=local|any]", doc);
+    row.options = {{"scope"}};
+    return row;
+}
+
+DirectiveRow mxbackup_row() {
+    DirectiveRow row =
+        table("mxbackup", 1, 1, "DOMAIN [subdomains] [disabled]", "A domain we are a backup MX for.");
+    row.flags = {{"subdomains"}, {"disabled"}};
+    return row;
+}
+
+DirectiveRow tls_certificate_row() {
+    DirectiveRow row = repeated(
+        value("tls_certificate", "CHAIN KEY [name=NAME]", "", Reader::Smtpd, "A certificate for TLS."), 2);
+    row.least_words = 2;
+    row.options = {{"name"}};
+    return row;
+}
+
+std::vector<DirectiveRow> planned_table_rows() {
+    return {
+        planned(table("alias_domain", 3, 3, "DOMAIN -> DOMAIN", "Another name of a domain.")),
+        planned(table("catchall", 2, 2, "DOMAIN MAILBOX", "Who gets what no user of a domain gets.")),
+        planned(mxbackup_row()),
+        planned(redirect_row("redirect", "Sends mail elsewhere.")),
+        planned(redirect_row("redirect+copy", "Sends mail elsewhere as well.")),
+        planned(table("class", 2, kAnyNumber, "NAME ITEM …", "A named set of policy items.")),
+        planned(table("default", 2, kAnyNumber, "KIND ITEM …", "Policy where no line says otherwise.")),
+        planned(table("rdns", 2, kAnyNumber, "DOMAIN ITEM …", "Policy for clients by their name.")),
+        planned(table("helo", 2, kAnyNumber, "PATTERN ITEM …", "Policy for clients by their greeting.")),
+        planned(table("sender", 2, kAnyNumber, "ADDRESS ITEM …", "Policy for envelope senders.")),
+        planned(table("rcpt", 2, kAnyNumber, "ADDRESS ITEM …", "Policy for recipients.")),
+        planned(table("port", 2, kAnyNumber, "PORT ITEM …", "Policy for listeners.")),
+    };
+}
+
+std::vector<DirectiveRow> planned_setting_rows() {
+    constexpr auto kRouter = Reader::Router;
+    constexpr auto kQueue = Reader::QueueManager;
+    constexpr auto kSmtpd = Reader::Smtpd;
+    constexpr auto kLocal = Reader::LocalDelivery;
+    return {
+        planned(repeated(value("auth", "METHOD …", "", Reader::Authd, "How clients log in."), kAnyNumber)),
+        planned(tls_certificate_row()),
+        planned(value("tls_min", "VERSION", "1.2", kSmtpd, "The oldest version of TLS.")),
+        planned(value("tls_ciphers", "LIST", "", kSmtpd, "The ciphers of TLS.")),
+        planned(
+            value("redirect_scope", "local|any", "local", kRouter, "Which recipients redirect looks at.")),
+        planned(value("redirect_all_matches", "yes|no", "yes", kRouter, "Whether all redirect lines apply.")),
+        planned(value("alias_fallthrough", "yes|no", "yes", kRouter,
+                      "Whether the alias file of * is asked, too.")),
+        planned(value("mx_error_grace", "DURATION", "24h", kRouter, "How long an MX mistake is forgiven.")),
+        planned(value("delay_warning", "DURATION", "4h", kQueue, "When a sender is told of a delay.")),
+        planned(value("dsn_aggregate", "DURATION", "60s", kQueue, "How long reports are gathered.")),
+        planned(value("dsn_only_to", "local|spf-pass|any", "any", kQueue, "Which senders get reports.")),
+        planned(value("forward_file", "PATH", "~/.forward", kLocal, "The forward file of a user.")),
+        planned(value("forward_file_overrides_self", "yes|no", "yes", kLocal,
+                      "Whether a forward file replaces the user's own copy.")),
+        planned(value("metrics_listen", "ADDRESS:PORT", "off", Reader::Everyone, "Counters over HTTP.")),
+    };
+}
+
+/// Limits of what is not built yet; they move to the limits table together with what they bound.
+std::vector<DirectiveRow> planned_limit_rows() {
+    constexpr auto kSmtpd = Reader::Smtpd;
+    return {
+        planned(value("tls_handshake_timeout", "DURATION", "60s", kSmtpd, "A TLS handshake.")),
+        planned(value("auth_timeout", "DURATION", "120s", kSmtpd, "An AUTH dialogue.")),
+        planned(value("auth_line", "SIZE", "12k", kSmtpd, "A line of an AUTH dialogue.")),
+        planned(value("auth_attempts", "NUMBER", "3", kSmtpd, "AUTH attempts of a session.")),
+        planned(value("greet_wait", "DURATION", "6s", kSmtpd, "The wait before the greeting.")),
+        planned(value("dnsbl_timeout", "DURATION", "5s", kSmtpd, "A look-up in block lists.")),
+        planned(value("proxy_timeout", "DURATION", "3s", kSmtpd, "A PROXY header.")),
+        planned(value("milter_connect_timeout", "DURATION", "10s", kSmtpd, "A connection to a filter.")),
+        planned(value("milter_command_timeout", "DURATION", "30s", kSmtpd, "A filter's answer.")),
+        planned(value("milter_content_timeout", "DURATION", "300s", kSmtpd, "A filter's verdict.")),
+        planned(value("client_connection_rate", "RATE", "60/1m", kSmtpd, "Connections of a client.")),
+        planned(value("client_message_rate", "RATE", "120/1m", kSmtpd, "Messages of a client.")),
+        planned(value("client_recipient_rate", "RATE", "600/1m", kSmtpd, "Recipients of a client.")),
+        planned(value("mta_sts_timeout", "DURATION", "60s", Reader::RemoteDelivery,
+                      "Fetching an MTA-STS policy.")),
+    };
+}
+
+}  // namespace
+
+std::vector<DirectiveRow> general_rows() {
+    std::vector<DirectiveRow> rows = setting_rows();
+    append(rows, table_rows());
+    append(rows, planned_table_rows());
+    append(rows, planned_setting_rows());
+    append(rows, planned_limit_rows());
+    return rows;
+}
+
+}  // namespace postrider::config

@@ -1,0 +1,305 @@
+#pragma once
+
+// The rows of the limits table; included by limits.cpp alone.
+
+#include <array>
+#include <limits>
+
+#include "libcommon/config/limits.h"
+
+namespace postrider::config {
+
+namespace limits_detail {
+
+inline constexpr std::uint64_t kKiB = 1024;
+inline constexpr std::uint64_t kMiB = 1024 * kKiB;
+inline constexpr std::uint64_t kGiB = 1024 * kMiB;
+inline constexpr std::uint64_t kSecond = 1000;
+inline constexpr std::uint64_t kMinute = 60 * kSecond;
+inline constexpr std::uint64_t kHour = 60 * kMinute;
+inline constexpr std::uint64_t kDay = 24 * kHour;
+
+/// Upper bounds where nothing but common sense bounds a value: what a 32 bit counter and a file offset hold.
+inline constexpr std::uint64_t kMostCount = 1'000'000'000;
+inline constexpr std::uint64_t kMostBytes = 1024 * kGiB;
+inline constexpr std::uint64_t kMostTime = 366 * kDay;
+
+using Overload = std::optional<std::uint64_t>;
+inline constexpr Overload kSame = std::nullopt;
+
+constexpr LimitRow count(Limit limit, std::string_view name, std::uint64_t value, Overload overload,
+                         std::string_view source, std::string_view doc, std::uint64_t least = 1,
+                         std::uint64_t most = kMostCount) {
+    return {limit, name, Unit::Count, value, overload, least, most, true, source, doc};
+}
+
+constexpr LimitRow bytes(Limit limit, std::string_view name, std::uint64_t value, std::string_view source,
+                         std::string_view doc, std::uint64_t least = 1, std::uint64_t most = kMostBytes) {
+    return {limit, name, Unit::Bytes, value, kSame, least, most, true, source, doc};
+}
+
+constexpr LimitRow time(Limit limit, std::string_view name, std::uint64_t value, Overload overload,
+                        std::string_view source, std::string_view doc, std::uint64_t least = kSecond,
+                        std::uint64_t most = kMostTime) {
+    return {limit, name, Unit::Duration, value, overload, least, most, true, source, doc};
+}
+
+constexpr LimitRow percent(Limit limit, std::string_view name, std::uint64_t value, std::string_view source,
+                           std::string_view doc) {
+    return {limit, name, Unit::Percent, value, kSame, 0, 100, true, source, doc};
+}
+
+constexpr LimitRow fixed(LimitRow row) {
+    row.settable = false;
+    return row;
+}
+
+}  // namespace limits_detail
+
+inline constexpr std::array<LimitRow, kLimitCount> kLimitTable = [] {
+    using namespace limits_detail;
+    return std::array<LimitRow, kLimitCount>{{
+        // Sizes of SMTP elements. The lower bounds are what RFC 5321 demands that everybody accepts.
+        count(Limit::LocalPartLength, "local_part_length", 255, kSame, "RFC 5321 4.5.3.1.1",
+              "Octets of a local part; longer is refused.", 64, 1000),
+        count(Limit::DomainLength, "domain_length", 255, kSame, "RFC 5321 4.5.3.1.2",
+              "Octets of a domain; longer is refused.", 255, 255),
+        count(Limit::DomainLabelLength, "domain_label_length", 63, kSame, "RFC 1035 2.3.4",
+              "Octets of one label of a domain.", 63, 63),
+        count(Limit::PathLength, "path_length", 256, kSame, "RFC 5321 4.5.3.1.3",
+              "Octets of a path with its angle brackets.", 256, 4096),
+        count(Limit::Smtputf8PathLength, "smtputf8_path_length", 1000, kSame, "RFC 6531 3.3",
+              "The same for a path with SMTPUTF8.", 256, 4096),
+        bytes(Limit::CommandLine, "command_line", 4 * kKiB, "RFC 5321 4.5.3.1.4",
+              "A command line received, with CRLF; longer gets 500.", 512, 64 * kKiB),
+        bytes(Limit::ReplyLine, "reply_line", 4 * kKiB, "RFC 5321 4.5.3.1.5",
+              "A reply line received from another server.", 512, 64 * kKiB),
+        count(Limit::ReplyLines, "reply_lines", 100, kSame, "limits 7.1",
+              "Lines of one reply received from another server.", 10, 10000),
+        bytes(Limit::ReplyLineSent, "reply_line_sent", 512, "RFC 5321 4.5.3.1.5",
+              "A reply line sent, with CRLF.", 128, 512),
+        bytes(Limit::TextLine, "text_line", 64 * kKiB, "RFC 5321 4.5.3.1.6",
+              "A line of content that is passed on without loss.", 1000, 1 * kMiB),
+        bytes(Limit::TextLineSent, "text_line_sent", 998, "RFC 5322 2.1.1",
+              "A line that the suite itself writes, without CRLF.", 78, 998),
+        bytes(Limit::MaxMessageSize, "max_message_size", 50 * kMiB, "RFC 1870; RFC 5321 4.5.3.1.7",
+              "Octets of a message; advertised as SIZE, larger gets 552.", 64 * kKiB),
+        count(Limit::MaxRecipients, "max_recipients", 1000, kSame, "RFC 5321 4.5.3.1.8",
+              "Recipients of a message as received; more get 452.", 100, 100000),
+        count(Limit::MaxExpandedRecipients, "max_expanded_recipients", 1000, kSame, "forwarding 3.2",
+              "Recipients of a message after aliases and forwarding.", 1, 1000000),
+        count(Limit::MaxNullRecipients, "max_null_recipients", 3, kSame, "configuration",
+              "Recipients of a message with the null sender; more get 452.", 1, 100000),
+        count(Limit::MaxHops, "max_hops", 50, kSame, "configuration; RFC 5321 6.3",
+              "Received fields of a message; more are a loop and get 554.", 10, 1000),
+        count(Limit::MaxSelfReceived, "max_self_received", 3, kSame, "mx-backup 5.10",
+              "Received fields written by this host; more are a loop and get 554.", 1, 1000),
+
+        // Time-outs of the SMTP client.
+        time(Limit::ConnectTimeout, "connect_timeout", 30 * kSecond, kSame, "limits 7.2",
+             "Until a connection to one address of a remote host stands."),
+        time(Limit::GreetingTimeout, "greeting_timeout", 5 * kMinute, 2 * kMinute, "RFC 5321 4.5.3.2.1",
+             "Until the greeting of a remote host."),
+        time(Limit::EhloTimeout, "ehlo_timeout", 5 * kMinute, 1 * kMinute, "limits 7.2",
+             "Until the reply to EHLO, HELO or LHLO."),
+        time(Limit::MailTimeout, "mail_timeout", 5 * kMinute, kSame, "RFC 5321 4.5.3.2.2",
+             "Until the reply to MAIL."),
+        time(Limit::RcptTimeout, "rcpt_timeout", 5 * kMinute, kSame, "RFC 5321 4.5.3.2.3",
+             "Until the reply to RCPT."),
+        time(Limit::DataTimeout, "data_timeout", 2 * kMinute, kSame, "RFC 5321 4.5.3.2.4",
+             "Until the reply to DATA."),
+        time(Limit::DataBlockTimeout, "data_block_timeout", 3 * kMinute, kSame, "RFC 5321 4.5.3.2.5",
+             "Until a block of content is taken."),
+        time(Limit::FinalDotTimeout, "final_dot_timeout", 10 * kMinute, kSame, "RFC 5321 4.5.3.2.6",
+             "Until the reply to the end of the content. Shorter waits make duplicates.", 10 * kMinute),
+        time(Limit::RsetTimeout, "rset_timeout", 20 * kSecond, kSame, "limits 7.2",
+             "Until the reply to RSET."),
+        time(Limit::QuitTimeout, "quit_timeout", 5 * kSecond, kSame, "limits 7.2",
+             "Until the reply to QUIT."),
+
+        // The SMTP server.
+        time(Limit::CommandTimeout, "command_timeout", 5 * kMinute, 30 * kSecond, "RFC 5321 4.5.3.2.7",
+             "Until the next command of a client; then 421."),
+        time(Limit::CommandTimeoutBeforeRcpt, "command_timeout_before_rcpt", 5 * kMinute, 10 * kSecond,
+             "limits 7.2", "The same for a client that has had no recipient accepted yet."),
+        time(Limit::ReceiveIdleTimeout, "receive_idle_timeout", 5 * kMinute, kSame, "limits 7.2",
+             "Until the next octets of content."),
+        LimitRow{Limit::ReceiveMinRate, "receive_min_rate", Unit::BytesPerSecond, 500, kSame, 0, 1 * kMiB,
+                 true, "limits 7.2", "Bytes a second, on average, that a client must send content with."},
+        time(Limit::SessionTimeout, "session_timeout", 1 * kHour, kSame, "limits 7.2",
+             "A session in all; it ends with 421 after the message in transfer."),
+        count(Limit::SessionMessages, "session_messages", 100, kSame, "limits 7.3",
+              "Messages of a session; then 421."),
+        count(Limit::TrustedSessionMessages, "trusted_session_messages", 1000, kSame, "limits 7.2",
+              "The same for clients that may relay."),
+        count(Limit::MaxConnections, "max_connections", 2000, kSame, "limits 7.3",
+              "Sessions at once; more get 421.", 1, 1000000),
+        count(Limit::MaxConnectionsPerClient, "max_connections_per_client", 20, 5, "limits 7.3",
+              "Sessions at once from one client address or network.", 1, 1000000),
+        count(Limit::ClientPrefixV4, "client_prefix_v4", 32, kSame, "limits 7.3",
+              "Bits of an IPv4 address by which clients are told apart.", 8, 32),
+        count(Limit::ClientPrefixV6, "client_prefix_v6", 64, kSame, "limits 7.3",
+              "Bits of an IPv6 address by which clients are told apart.", 16, 128),
+        count(Limit::ListenBacklog, "listen_backlog", 1024, kSame, "limits 7.3",
+              "Connections that wait to be accepted.", 1, 65535),
+        count(Limit::NonMailCommands, "non_mail_commands", 100, 10, "limits 7.3",
+              "Commands of a session that further no message; then 421."),
+        count(Limit::ErrorsBeforeDelay, "errors_before_delay", 5, 1, "limits 7.3",
+              "Errors of a session after which replies are delayed."),
+        count(Limit::ErrorsBeforeDrop, "errors_before_drop", 15, 1, "limits 7.3",
+              "Errors of a session after which it ends with 421."),
+        time(Limit::ErrorDelay, "error_delay", 1 * kSecond, kSame, "limits 7.3",
+             "The first delay after an error; it doubles with each further one.", 0),
+        time(Limit::ErrorDelayMax, "error_delay_max", 10 * kSecond, kSame, "limits 7.3",
+             "The longest delay after an error.", 0),
+        bytes(Limit::HeaderSize, "header_size", 256 * kKiB, "limits 7.3",
+              "The header section of a message; larger gets 552.", 32 * kKiB, 16 * kMiB),
+        count(Limit::HeaderFields, "header_fields", 1000, kSame, "limits 7.3",
+              "Fields of a header section; more get 554.", 100, 100000),
+        count(Limit::BdatChunks, "bdat_chunks", 10000, kSame, "limits 7.3", "BDAT chunks of a message.", 100),
+        count(Limit::CommandHistory, "command_history", 100, kSame, "limits 7.3",
+              "Commands of a session that are kept for the log.", 0, 10000),
+
+        // Queue and scheduling.
+        percent(Limit::RetryJitter, "retry_jitter", 10, "design 5",
+                "How far a retry may be moved at random, either way."),
+        time(Limit::Lifetime, "lifetime", 5 * kDay, kSame, "RFC 5321 4.5.4.1",
+             "How long delivery is tried; then the message is returned."),
+        time(Limit::BounceLifetime, "bounce_lifetime", 5 * kDay, kSame, "limits 7.5",
+             "The same for messages with the null sender."),
+        bytes(Limit::DsnMaxBody, "dsn_max_body", 50 * kKiB, "bounces-and-etrn 4.2",
+              "How much of a message is returned with dsn_return full.", 0),
+        count(Limit::QueueSyncThreads, "queue_sync_threads", 8, kSame, "design 4",
+              "Threads that make messages durable.", 1, 256),
+        time(Limit::QueueRecoveryScan, "queue_recovery_scan", 15 * kMinute, kSame, "limits 7.5",
+             "Between two readings of the spool for messages that memory does not know."),
+        count(Limit::QueueMessages, "queue_messages", 100000, kSame, "limits 7.5",
+              "Messages whose recipients are held in memory."),
+        count(Limit::QueueRecipients, "queue_recipients", 200000, kSame, "limits 7.5",
+              "Recipients held in memory."),
+        count(Limit::ResolveConcurrency, "resolve_concurrency", 100, kSame, "design 3",
+              "Messages that the router is asked about at once.", 1, 10000),
+        count(Limit::RecipientsPerTransaction, "recipients_per_transaction", 50, kSame, "design 7",
+              "Recipients of one SMTP transaction with a remote host.", 1, 100000),
+        count(Limit::DestinationConcurrencyInitial, "destination_concurrency_initial", 5, kSame, "limits 7.5",
+              "Deliveries at once to a destination of which nothing is known yet."),
+        count(Limit::DestinationConcurrency, "destination_concurrency", 20, kSame, "limits 7.5",
+              "Deliveries at once to one destination."),
+        count(Limit::DestinationFailures, "destination_failures", 1, kSame, "limits 7.5",
+              "Rounds of failed connections after which a destination is taken for dead."),
+        time(Limit::DestinationDeadTime, "destination_dead_time", 5 * kMinute, kSame, "limits 7.5",
+             "Until a dead destination is probed; it doubles with each failure."),
+        time(Limit::DestinationDeadTimeMax, "destination_dead_time_max", 1 * kHour, kSame, "limits 7.5",
+             "The longest time between two probes."),
+        count(Limit::SlotCost, "slot_cost", 5, kSame, "limits 7.5",
+              "Deliveries of a large message after which a small one may go first."),
+        count(Limit::SlotLoan, "slot_loan", 3, kSame, "limits 7.5",
+              "Deliveries that a small message may go ahead on credit.", 0),
+        percent(Limit::SlotDiscount, "slot_discount", 50, "limits 7.5",
+                "The part of its deliveries that a small message need not earn first."),
+        count(Limit::SlotMinimum, "slot_minimum", 3, kSame, "limits 7.5",
+              "Recipients from which on a message takes part in this at all.", 0),
+        count(Limit::RemoteDeliveries, "remote_deliveries", 2000, kSame, "limits 7.5",
+              "Deliveries to remote hosts at once.", 1, 100000),
+        count(Limit::ConnectionMessages, "connection_messages", 100, kSame, "limits 7.5",
+              "Messages on one connection to a remote host."),
+        time(Limit::ConnectionLifetime, "connection_lifetime", 5 * kMinute, kSame, "limits 7.5",
+             "After which a connection to a remote host is not used again."),
+        time(Limit::ConnectionIdle, "connection_idle", 5 * kSecond, kSame, "limits 7.5",
+             "How long a connection is kept without work.", 0),
+        count(Limit::MxAddresses, "mx_addresses", 5, kSame, "RFC 5321 5.1",
+              "Addresses tried for one delivery.", 2, 100),
+        count(Limit::MxSessions, "mx_sessions", 2, kSame, "limits 7.5",
+              "Hosts that answered, tried for one delivery.", 1, 100),
+
+        // Local delivery.
+        time(Limit::PipeTimeout, "pipe_timeout", 10 * kMinute, kSame, "limits 7.6",
+             "A program that mail is delivered to; then its process group is killed."),
+        bytes(Limit::PipeOutput, "pipe_output", 32 * kKiB, "limits 7.6",
+              "Output of a program that is kept for the log and the DSN.", 0, 16 * kMiB),
+        count(Limit::AliasNesting, "alias_nesting", 20, kSame, "limits 7.6",
+              "Aliases and forwarding inside each other.", 1, 1000),
+        count(Limit::AliasExpansion, "alias_expansion", 5000, kSame, "limits 7.6",
+              "Destinations of one alias or forward file.", 1, 1000000),
+        time(Limit::MboxLockTimeout, "mbox_lock_timeout", 30 * kSecond, kSame, "limits 7.6",
+             "Until an mbox file is locked; then the delivery is tried again later."),
+        time(Limit::MaildirTimeout, "maildir_timeout", 5 * kMinute, kSame, "limits 7.6",
+             "One delivery to a Maildir."),
+        count(Limit::LocalDeliveries, "local_deliveries", 100, kSame, "limits 7.6",
+              "Local deliveries at once.", 1, 10000),
+        count(Limit::LocalChildrenPerUser, "local_children_per_user", 8, kSame, "design 7",
+              "Processes that deliver for one user at once; the owner of a virtual domain is one user.", 1,
+              10000),
+        count(Limit::DuplicateFilter, "duplicate_filter", 10000, kSame, "limits 7.6",
+              "Deliveries of a message that are remembered to leave out duplicates."),
+
+        // Processes, frames between them, DNS, tables.
+        bytes(Limit::IpcFrame, "ipc_frame", 64 * kKiB, "limits 7.7",
+              "A frame between two daemons; a peer that sends a larger one is disconnected.", 16 * kKiB,
+              64 * kKiB),
+        count(Limit::IpcDescriptors, "ipc_descriptors", 4, kSame, "limits 7.7",
+              "Descriptors passed with one frame.", 4, 16),
+        time(Limit::IpcTimeout, "ipc_timeout", 30 * kSecond, kSame, "limits 7.7",
+             "Until another daemon answers a request."),
+        time(Limit::IpcHeartbeat, "ipc_heartbeat", 10 * kSecond, kSame, "limits 7.7",
+             "Between two signs of life on a connection between daemons."),
+        time(Limit::ProcessIdle, "process_idle", 5 * kMinute, kSame, "limits 7.7",
+             "How long a process for one user is kept without work."),
+        count(Limit::ProcessJobs, "process_jobs", 10000, kSame, "limits 7.7",
+              "Jobs after which such a process is replaced."),
+        time(Limit::Watchdog, "watchdog", 10 * kMinute, kSame, "limits 7.7",
+             "Without progress, after which a daemon is restarted."),
+        time(Limit::RespawnDelay, "respawn_delay", 1 * kSecond, kSame, "limits 7.7",
+             "Until a daemon that died is started again; it doubles with each death."),
+        time(Limit::RespawnDelayMax, "respawn_delay_max", 1 * kMinute, kSame, "limits 7.7",
+             "The longest such delay."),
+        count(Limit::ForkAttempts, "fork_attempts", 5, kSame, "limits 7.7",
+              "Attempts to start a process for a delivery.", 1, 100),
+        time(Limit::ForkDelay, "fork_delay", 1 * kSecond, kSame, "limits 7.7",
+             "Between two such attempts; it doubles."),
+        time(Limit::ForkDelayMax, "fork_delay_max", 16 * kSecond, kSame, "limits 7.7",
+             "The longest such delay."),
+        time(Limit::ShutdownGrace, "shutdown_grace", 30 * kSecond, kSame, "limits 7.7",
+             "What is in flight at a stop may take; the rest stays in the queue."),
+        time(Limit::DnsTimeout, "dns_timeout", 5 * kSecond, kSame, "limits 7.7",
+             "Until a DNS server answers one query."),
+        count(Limit::DnsServers, "dns_servers", 2, kSame, "limits 7.7", "DNS servers asked for one query.", 1,
+              16),
+        time(Limit::DnsChainTimeout, "dns_chain_timeout", 20 * kSecond, kSame, "limits 7.7",
+             "A whole look-up with its aliases and servers."),
+        count(Limit::DnsCnames, "dns_cnames", 10, kSame, "limits 7.7", "CNAME records followed.", 1, 100),
+        count(Limit::DnsMx, "dns_mx", 100, kSame, "limits 7.7", "MX records of a domain that are looked at.",
+              1, 1000),
+        count(Limit::DnsCacheEntries, "dns_cache_entries", 20000, kSame, "design 6",
+              "Answers of the DNS that are remembered.", 0),
+        time(Limit::DnsCacheTtl, "dns_cache_ttl", 1 * kDay, kSame, "design 6; RFC 8767 4",
+             "The longest time for which an answer is remembered.", 0, 7 * kDay),
+        bytes(Limit::TableSize, "table_size", 64 * kMiB, "design 11", "A table file, such as an alias file.",
+              64 * kKiB),
+        time(Limit::TablePollInterval, "table_poll_interval", 2 * kSecond, kSame, "design 8",
+             "Between two looks at whether a table file changed."),
+
+        // The reading of the configuration itself: in force before any of it is read.
+        fixed(
+            bytes(Limit::ConfigSize, "config_size", 64 * kMiB, "design 11", "All files of a configuration.")),
+        fixed(
+            count(Limit::ConfigFiles, "config_files", 1000, kSame, "design 11", "Files of a configuration.")),
+        fixed(count(Limit::ConfigIncludeDepth, "config_include_depth", 10, kSame, "design 11",
+                    "Files that include each other.")),
+        fixed(count(Limit::ConfigErrors, "config_errors", 1000, kSame, "design 11",
+                    "Errors of a configuration that are listed.")),
+    }};
+}();
+
+/// Every row stands where its enumerator says.
+static_assert([] {
+    for (std::size_t i = 0; i < kLimitCount; ++i) {
+        const LimitRow& row = kLimitTable[i];
+        if (row.limit != static_cast<Limit>(i) || row.name.empty()) return false;
+        if (row.value < row.least || row.value > row.most || row.overload.value_or(0) > row.value)
+            return false;
+    }
+    return true;
+}());
+
+}  // namespace postrider::config

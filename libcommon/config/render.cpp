@@ -1,0 +1,197 @@
+// `postrider config`: the configuration in force, in the language of the configuration.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <map>
+
+#include "libcommon/config/directives.h"
+#include "libcommon/config/settings.h"
+
+namespace postrider::config {
+
+namespace {
+
+/// A value, or several, of one name; each as it would be written, with where it was.
+struct Line {
+    std::string words;
+    Position position;
+};
+using Lines = std::vector<Line>;
+
+std::string in_quotes(std::string_view text) {
+    std::string quoted = "\"";
+    for (char c : text) {
+        if (c == '"' || c == '\\') quoted += '\\';
+        quoted += c;
+    }
+    return quoted + '"';
+}
+
+/// Quotes a word where the parser would otherwise take it for something else.
+std::string write_word(const Word& word) {
+    bool plain = !word.quoted && !word.text.empty() && !word.text.starts_with('#') &&
+                 word.text.find_first_of(" \t\"=") == std::string::npos && !word.text.ends_with('\\');
+    return plain ? word.text : in_quotes(word.text);
+}
+
+std::string write_words(const Directive& directive) {
+    std::vector<std::string> parts;
+    for (const auto& word : directive.words)
+        parts.push_back(write_word(word));
+    for (const auto& option : directive.options) {
+        bool plain = option.value.find_first_of(" \t\"\\") == std::string::npos;
+        parts.push_back(option.key + "=" + (plain ? option.value : in_quotes(option.value)));
+    }
+    return fmt::format("{}", fmt::join(parts, " "));
+}
+
+std::string_view kind_name(ListenerKind kind) {
+    switch (kind) {
+        case ListenerKind::Smtp:
+            return "smtp";
+        case ListenerKind::Submission:
+            return "submission";
+        case ListenerKind::Lmtp:
+            return "lmtp";
+        case ListenerKind::Local:
+            return "local";
+    }
+    return {};
+}
+
+std::string_view sync_name(DirectorySync sync) {
+    if (sync == DirectorySync::Auto) return "auto";
+    return sync == DirectorySync::Yes ? "yes" : "no";
+}
+
+std::string_view level_name(LogLevel level) {
+    switch (level) {
+        case LogLevel::Debug:
+            return "debug";
+        case LogLevel::Info:
+            return "info";
+        case LogLevel::Warning:
+            return "warning";
+        case LogLevel::Error:
+            return "error";
+    }
+    return {};
+}
+
+/// `percent` and `amount`, without the one that asks for nothing.
+std::string floor_text(const FreeFloor& floor, std::string (*format)(std::uint64_t)) {
+    if (floor.amount == 0) return fmt::format("{}%", floor.percent);
+    if (floor.percent == 0) return format(floor.amount);
+    return fmt::format("{}% {}", floor.percent, format(floor.amount));
+}
+
+std::string count_text(std::uint64_t count) {
+    return fmt::format("{}", count);
+}
+
+Lines listener_lines(const Settings& settings) {
+    Lines lines;
+    for (const auto& listener : settings.listeners) {
+        std::string where = write_word({listener.endpoint_text(), {}, false});
+        lines.push_back(
+            {fmt::format("{} {}{}", where, kind_name(listener.kind), listener.strict ? " strict" : ""),
+             listener.position});
+    }
+    return lines;
+}
+
+Lines user_lines(const Settings& settings) {
+    Lines lines;
+    for (const auto& user : settings.users) {
+        lines.push_back({fmt::format("{} {}", user.daemon, user.name), user.position});
+    }
+    return lines;
+}
+
+Lines resolver_lines(const Settings& settings) {
+    Lines lines;
+    for (const auto& resolver : settings.resolvers) {
+        lines.push_back({resolver.text(), settings.origin("resolver")});
+    }
+    return lines;
+}
+
+Lines self_address_lines(const Settings& settings) {
+    Lines lines;
+    for (const auto& address : settings.self_addresses) {
+        lines.push_back({address.text(), settings.origin("self_address")});
+    }
+    return lines;
+}
+
+/// The settings of one value each.
+std::string setting_text(const Settings& settings, std::string_view name) {
+    using Writer = std::function<std::string(const Settings&)>;
+    auto path = [](std::string Settings::*member) -> Writer {
+        return [member](const Settings& s) { return write_word({s.*member, {}, false}); };
+    };
+    static const std::map<std::string_view, Writer> writers{
+        {"hostname", path(&Settings::hostname)},
+        {"spool_dir", path(&Settings::spool_dir)},
+        {"run_dir", path(&Settings::run_dir)},
+        {"state_dir", path(&Settings::state_dir)},
+        {"recipient_delimiter", path(&Settings::recipient_delimiter)},
+        {"double_bounce_to", path(&Settings::double_bounce_to)},
+        {"min_free_space", [](const Settings& s) { return floor_text(s.min_free_space, format_size); }},
+        {"min_free_inodes", [](const Settings& s) { return floor_text(s.min_free_inodes, count_text); }},
+        {"queue_directory_sync",
+         [](const Settings& s) { return std::string(sync_name(s.queue_directory_sync)); }},
+        {"dsn_return",
+         [](const Settings& s) { return std::string(s.dsn_return == DsnReturn::Full ? "full" : "headers"); }},
+        {"retry", [](const Settings& s) { return format_durations(s.retry); }},
+        {"log_format",
+         [](const Settings& s) { return std::string(s.log_format == LogFormat::Json ? "json" : "text"); }},
+        {"log_to", [](const Settings&) { return std::string("stderr"); }},
+        {"log_level", [](const Settings& s) { return std::string(level_name(s.log_level)); }},
+    };
+    auto found = writers.find(name);
+    return found == writers.end() ? std::string() : found->second(settings);
+}
+
+std::string limit_text(const Settings& settings, Limit limit) {
+    const LimitRow& row = limit_row(limit);
+    std::string text = format_limit(row, settings.limits.get(limit));
+    if (!row.overload) return text;
+    return fmt::format("{} overload={}", text, format_limit(row, settings.limits.get(limit, Load::Overload)));
+}
+
+Lines lines_of(const Settings& settings, const DirectiveRow& row) {
+    if (row.name == "listen") return listener_lines(settings);
+    if (row.name == "user") return user_lines(settings);
+    if (row.name == "resolver") return resolver_lines(settings);
+    if (row.name == "self_address") return self_address_lines(settings);
+    Lines lines;
+    if (row.table) {
+        for (const Directive* line : settings.table(row.name)) {
+            lines.push_back({write_words(*line), line->position});
+        }
+    } else if (row.limit) {
+        lines.push_back({limit_text(settings, *row.limit), settings.origin(row.name)});
+    } else if (std::string text = setting_text(settings, row.name); !text.empty()) {
+        lines.push_back({std::move(text), settings.origin(row.name)});
+    }
+    return lines;
+}
+
+}  // namespace
+
+std::string render(const Settings& settings, std::string_view only) {
+    std::string out;
+    for (const auto& row : directive_table()) {
+        if (!only.empty() && row.name != only) continue;
+        for (const auto& line : lines_of(settings, row)) {
+            std::string text = fmt::format("{} {}", row.name, line.words);
+            out += fmt::format("{:<46} # {}\n", text, line.position.line_text());
+        }
+    }
+    return out;
+}
+
+}  // namespace postrider::config

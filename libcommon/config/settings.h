@@ -1,0 +1,134 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "libcommon/base/result.h"
+#include "libcommon/config/file_watch.h"
+#include "libcommon/config/language.h"
+#include "libcommon/config/limits.h"
+#include "libcommon/config/network.h"
+#include "libcommon/config/values.h"
+#include "libcommon/log/log.h"
+
+/// The configuration as the daemons use it: general settings as typed values, tables as directives.
+namespace postrider::config {
+
+/// What is spoken on a listener.
+enum class ListenerKind { Smtp, Submission, Lmtp, Local };
+
+/// One `listen` line.
+struct Listener {
+    IpAddress address;       ///< of every kind but Local
+    std::uint16_t port = 0;  ///< of every kind but Local
+    ListenerKind kind = ListenerKind::Smtp;
+    bool strict = false;  ///< refuse what RFC 5321 forbids even where being liberal would do no harm
+    std::string path;     ///< of Local: the socket's absolute path
+    Position position;
+
+    /// "192.0.2.1:25" or the path.
+    [[nodiscard]] std::string endpoint_text() const;
+};
+
+/// The user whose rights a daemon keeps after its start as root.
+struct DaemonUser {
+    std::string daemon;  ///< the executable: "smtpd", "router", "queue-manager", "remote-delivery"
+    std::string name;    ///< a name of the system's user database, or a number
+    Position position;
+};
+
+/// The ids to change to.
+struct UserIds {
+    uid_t uid = 0;
+    gid_t gid = 0;
+};
+
+/// Looks a user up. A number needs no entry in the user database and means this uid and a gid of the same
+/// number. Permanent error for an unknown name, Temporary when the database does not answer.
+[[nodiscard]] Result<UserIds> resolve_user(const std::string& name);
+
+using LogFormat = log::Format;
+using LogLevel = log::Level;
+
+/// Whether the folder is synced with each commit: Auto decides by the file system.
+enum class DirectorySync { Auto, Yes, No };
+
+/// What of the original message a failure DSN returns when the sender did not say (RFC 3461, RET).
+enum class DsnReturn { Headers, Full };
+
+/// Everything that the configuration says. All paths are absolute.
+struct Settings {
+    std::string config_file;
+    std::string hostname;  ///< lower case, with at least one dot
+    std::vector<Listener> listeners;
+    std::string spool_dir;
+    std::string run_dir;
+    std::string state_dir;
+    std::vector<DaemonUser> users;          ///< one for each daemon that changes its user
+    std::vector<Endpoint> resolvers;        ///< never empty
+    std::vector<IpAddress> self_addresses;  ///< as configured; empty: the addresses of the interfaces
+    std::string recipient_delimiter;        ///< one character, or empty for none
+    FreeFloor min_free_space;
+    FreeFloor min_free_inodes;
+    DirectorySync queue_directory_sync = DirectorySync::Auto;
+    DsnReturn dsn_return = DsnReturn::Headers;
+    std::string double_bounce_to;     ///< an address, or a local part at `hostname`
+    std::vector<Milliseconds> retry;  ///< the last one repeats
+    LogFormat log_format = LogFormat::Text;
+    LogLevel log_level = LogLevel::Info;
+    Limits limits;  ///< all sizes, counts and time-outs, lifetime included
+
+    /// The lines of all tables, in reading order, checked against the directive table; what they mean is the
+    /// router's business. Paths in them (alias_file, users=, mailbox templates) are absolute.
+    std::vector<Directive> tables;
+
+    /// Every file read and every folder listed, for change detection (see file_watch.h).
+    std::vector<std::string> files;
+
+    /// Where each general setting was given; a name that is missing has its default.
+    std::map<std::string, Position, std::less<>> origins;
+
+    /// The table lines of one name, in reading order. The pointers live as long as `tables` is unchanged.
+    [[nodiscard]] std::vector<const Directive*> table(std::string_view name) const;
+
+    /// The position of a general setting; a default position when nobody gave it.
+    [[nodiscard]] Position origin(std::string_view name) const;
+
+    /// The user of a daemon, or nullptr for one that has none (local-delivery, postriderd).
+    [[nodiscard]] const DaemonUser* user(std::string_view daemon) const;
+};
+
+/// Settings, or every error that prevents them.
+struct LoadResult {
+    std::optional<Settings> settings;  ///< set exactly when `errors` is empty
+    std::vector<std::string> errors;   ///< each "file:line:column: message"
+    std::vector<std::string> files;    ///< every file read or tried, also after errors
+    FileSet watch;                     ///< the state of `files` before they were read, and of resolv.conf
+};
+
+/// What the defaults of a configuration take from the system. Tests put fixed values here.
+struct Surroundings {
+    FileSource* files = nullptr;             ///< not owned; outlives the call
+    std::function<std::string()> host_name;  ///< the system's fully qualified name, or what it has
+    std::string resolv_conf;                 ///< the file that names the resolvers, read through `files`
+};
+
+/// Reads the configuration `path` and all it includes. Never partial: with any error there are no settings.
+/// It may look up the system's name (a DNS query) when `hostname` is not set.
+[[nodiscard]] LoadResult load(const std::string& path);
+
+/// As load(), with everything that would come from the system given.
+[[nodiscard]] LoadResult load(const std::string& path, const Surroundings& surroundings);
+
+/// The whole effective configuration, one line a value, `name value  # file:line` or `# default`, in the
+/// order of the directive table; with `only`, the lines of that name alone.
+[[nodiscard]] std::string render(const Settings& settings, std::string_view only = {});
+
+}  // namespace postrider::config

@@ -1,0 +1,394 @@
+#include "libcommon/config/settings_builder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "libcommon/config/surroundings.h"
+
+namespace postrider::config {
+
+namespace {
+
+/// The daemons that give up root for a user of their own, and that user's usual name.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kDaemonUsers{
+    {{"smtpd", "pr-smtpd"},
+     {"router", "pr-router"},
+     {"queue-manager", "pr-queue"},
+     {"remote-delivery", "pr-remote"}}};
+
+constexpr std::string_view kDefaultRetry = "5m,15m,30m,1h,2h,4h";
+constexpr unsigned kDefaultFreePercent = 5;
+constexpr std::uint16_t kSmtpPort = 25;
+
+/// The socket that the sendmail command speaks to, in run_dir.
+constexpr std::string_view kSubmitSocket = "submit.sock";
+
+bool has_blank_or_control(std::string_view text) {
+    return std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) <= ' '; });
+}
+
+Result<FreeFloor> parse_free_floor(const Directive& directive) {
+    FreeFloor floor;
+    bool percent = false;
+    bool amount = false;
+    for (const auto& word : directive.words) {
+        bool& given = word.text.ends_with('%') ? percent : amount;
+        if (given) return permanent("the second word must be of the other kind, a percentage or an amount");
+        given = true;
+        if (&given == &percent) {
+            auto value = parse_percentage(word.text);
+            if (!value) return failure(value.error());
+            floor.percent = *value;
+        } else {
+            auto value = parse_size(word.text);
+            if (!value) return failure(value.error());
+            floor.amount = *value;
+        }
+    }
+    return floor;
+}
+
+}  // namespace
+
+SettingsBuilder::SettingsBuilder(std::string config_file, const Surroundings& surroundings, Errors& errors)
+    : surroundings_(surroundings), errors_(errors) {
+    settings_.config_file = std::move(config_file);
+    settings_.spool_dir = "/var/spool/postrider";
+    settings_.run_dir = "/run/postrider";
+    settings_.state_dir = "/var/lib/postrider";
+    settings_.recipient_delimiter = "+";
+    settings_.min_free_space.percent = kDefaultFreePercent;
+    settings_.min_free_inodes.percent = kDefaultFreePercent;
+    settings_.double_bounce_to = "postmaster";
+    if (auto retry = parse_durations(kDefaultRetry)) settings_.retry = std::move(*retry);
+}
+
+SettingsBuilder::Handler SettingsBuilder::handler(std::string_view name) {
+    using B = SettingsBuilder;
+    static const std::map<std::string_view, Handler> handlers{
+        {"hostname", &B::hostname},
+        {"listen", &B::listen},
+        {"spool_dir", &B::directory},
+        {"run_dir", &B::directory},
+        {"state_dir", &B::directory},
+        {"user", &B::user},
+        {"resolver", &B::resolver},
+        {"self_address", &B::self_address},
+        {"recipient_delimiter", &B::recipient_delimiter},
+        {"min_free_space", &B::free_floor},
+        {"min_free_inodes", &B::free_floor},
+        {"queue_directory_sync", &B::queue_directory_sync},
+        {"dsn_return", &B::dsn_return},
+        {"double_bounce_to", &B::double_bounce_to},
+        {"retry", &B::retry},
+        {"log_format", &B::log_format},
+        {"log_to", &B::log_to},
+        {"log_level", &B::log_level},
+    };
+    auto found = handlers.find(name);
+    return found == handlers.end() ? nullptr : found->second;
+}
+
+bool SettingsBuilder::knows(const DirectiveRow& row) {
+    // `include` never arrives here: the reading of files replaces it.
+    return row.table || row.limit || row.name == "include" || handler(row.name) != nullptr;
+}
+
+void SettingsBuilder::apply(Directive directive) {
+    const DirectiveRow* row = find_directive(directive.name);
+    if (row == nullptr || !knows(*row)) {
+        errors_.add(directive.position, fmt::format("{} is not implemented yet", directive.name));
+        return;
+    }
+    if (row->table) {
+        table_line(std::move(directive));
+        return;
+    }
+    settings_.origins.try_emplace(directive.name, directive.position);
+    if (row->limit) {
+        limit(directive, *row->limit);
+    } else if (Handler handle = handler(row->name)) {
+        (this->*handle)(directive);
+    }
+}
+
+void SettingsBuilder::hostname(const Directive& directive) {
+    const Word& word = directive.words[0];
+    store(parse_host_name(word.text), settings_.hostname, word.position);
+}
+
+void SettingsBuilder::listen(const Directive& directive) {
+    const Word& where = directive.words[0];
+    const Word& kind = directive.words[1];
+    Listener listener;
+    listener.position = directive.position;
+    listener.strict = directive.has_flag("strict", 2);
+    if (kind.text == "lmtp") {
+        errors_.add(kind.position, "listen lmtp is not implemented yet");
+        return;
+    }
+    choose(kind,
+           {{"smtp", ListenerKind::Smtp},
+            {"submission", ListenerKind::Submission},
+            {"local", ListenerKind::Local}},
+           listener.kind);
+    if (listener.kind == ListenerKind::Local) {
+        listener.path = resolve_path(where.position.directory(), where.text);
+    } else {
+        Endpoint endpoint;
+        if (!store(Endpoint::parse(where.text), endpoint, where.position)) return;
+        listener.address = endpoint.address;
+        listener.port = endpoint.port;
+    }
+    add_listener(std::move(listener));
+}
+
+void SettingsBuilder::add_listener(Listener listener) {
+    std::string where = listener.endpoint_text();
+    for (const auto& other : settings_.listeners) {
+        if (other.endpoint_text() != where) continue;
+        errors_.add(listener.position,
+                    fmt::format("listen {} was already given at {}", where, other.position.text()));
+        return;
+    }
+    settings_.listeners.push_back(std::move(listener));
+}
+
+void SettingsBuilder::directory(const Directive& directive) {
+    const Word& word = directive.words[0];
+    if (word.text.empty()) {
+        errors_.add(word.position, "an empty path");
+        return;
+    }
+    std::string path = resolve_path(word.position.directory(), word.text);
+    while (path.size() > 1 && path.ends_with('/'))
+        path.pop_back();
+    if (directive.name == "spool_dir")
+        settings_.spool_dir = std::move(path);
+    else if (directive.name == "run_dir")
+        settings_.run_dir = std::move(path);
+    else
+        settings_.state_dir = std::move(path);
+}
+
+void SettingsBuilder::user(const Directive& directive) {
+    const Word& daemon = directive.words[0];
+    const Word& name = directive.words[1];
+    if (daemon.text == "authd") {
+        errors_.add(daemon.position, "user authd is not implemented yet");
+        return;
+    }
+    std::vector<std::string_view> names;
+    for (const auto& [known, usual] : kDaemonUsers)
+        names.push_back(known);
+    if (std::find(names.begin(), names.end(), daemon.text) == names.end()) {
+        refuse_choice(daemon, names);
+        return;
+    }
+    if (const DaemonUser* other = settings_.user(daemon.text)) {
+        errors_.add(directive.position,
+                    fmt::format("user {} was already given at {}", daemon.text, other->position.text()));
+        return;
+    }
+    if (name.text.empty() || has_blank_or_control(name.text)) {
+        errors_.add(name.position, "not the name of a user");
+        return;
+    }
+    settings_.users.push_back({daemon.text, name.text, directive.position});
+}
+
+void SettingsBuilder::resolver(const Directive& directive) {
+    const Word& word = directive.words[0];
+    Endpoint endpoint;
+    if (store(Endpoint::parse(word.text, kDnsPort), endpoint, word.position)) {
+        settings_.resolvers.push_back(endpoint);
+    }
+}
+
+void SettingsBuilder::self_address(const Directive& directive) {
+    for (const auto& word : directive.words) {
+        IpAddress address;
+        if (store(IpAddress::parse(word.text), address, word.position)) {
+            settings_.self_addresses.push_back(address);
+        }
+    }
+}
+
+void SettingsBuilder::recipient_delimiter(const Directive& directive) {
+    // Characters that mean something else in an address or in a path would make local parts ambiguous.
+    constexpr std::string_view kUsable = "+-_=#%!&*~^.";
+    const Word& word = directive.words[0];
+    bool usable = word.text.empty() ||
+                  (word.text.size() == 1 && kUsable.find(word.text.front()) != std::string_view::npos);
+    if (usable) {
+        settings_.recipient_delimiter = word.text;
+    } else {
+        errors_.add(word.position, fmt::format("\"{}\" is not one of {} or \"\"", word.text, kUsable));
+    }
+}
+
+void SettingsBuilder::free_floor(const Directive& directive) {
+    bool space = directive.name == "min_free_space";
+    store(parse_free_floor(directive), space ? settings_.min_free_space : settings_.min_free_inodes,
+          directive.words.front().position);
+}
+
+void SettingsBuilder::queue_directory_sync(const Directive& directive) {
+    choose(directive.words[0],
+           {{"auto", DirectorySync::Auto}, {"yes", DirectorySync::Yes}, {"no", DirectorySync::No}},
+           settings_.queue_directory_sync);
+}
+
+void SettingsBuilder::dsn_return(const Directive& directive) {
+    choose(directive.words[0], {{"headers", DsnReturn::Headers}, {"full", DsnReturn::Full}},
+           settings_.dsn_return);
+}
+
+void SettingsBuilder::double_bounce_to(const Directive& directive) {
+    const Word& word = directive.words[0];
+    if (word.text.empty() || has_blank_or_control(word.text)) {
+        errors_.add(word.position, "not an address");
+        return;
+    }
+    settings_.double_bounce_to = word.text;
+}
+
+void SettingsBuilder::retry(const Directive& directive) {
+    store(parse_durations(directive.words[0].text), settings_.retry, directive.words[0].position);
+}
+
+void SettingsBuilder::log_format(const Directive& directive) {
+    choose(directive.words[0], {{"text", LogFormat::Text}, {"json", LogFormat::Json}}, settings_.log_format);
+}
+
+void SettingsBuilder::log_to(const Directive& directive) {
+    const Word& word = directive.words[0];
+    if (word.text == "stderr") return;
+    errors_.add(word.position, fmt::format("log_to {} is not implemented yet; only stderr is", word.text));
+}
+
+void SettingsBuilder::log_level(const Directive& directive) {
+    choose(directive.words[0],
+           {{"debug", LogLevel::Debug},
+            {"info", LogLevel::Info},
+            {"warning", LogLevel::Warning},
+            {"error", LogLevel::Error}},
+           settings_.log_level);
+}
+
+void SettingsBuilder::limit(const Directive& directive, Limit limit) {
+    const LimitRow& row = limit_row(limit);
+    const Word& word = directive.words[0];
+    std::uint64_t value = 0;
+    if (store(parse_limit(row, word.text), value, word.position)) settings_.limits.set(limit, value);
+    if (const Option* overload = directive.option("overload")) {
+        if (!store(parse_limit(row, overload->value), value, overload->position)) return;
+        if (value > settings_.limits.get(limit)) {
+            errors_.add(overload->position, "overload= must not be larger than the value in normal times");
+            return;
+        }
+        settings_.limits.set_overload(limit, value);
+    }
+}
+
+void SettingsBuilder::table_line(Directive directive) {
+    if (directive.name == "alias_file") table_path(directive.words[1].text, directive.words[1].position);
+    if (directive.name == "mailbox") template_path(directive.words[1]);
+    if (directive.name == "virtual_domain") {
+        if (directive.words.size() > 1) template_path(directive.words[1]);
+        for (auto& option : directive.options) {
+            if (option.key == "users") table_path(option.value, option.position);
+        }
+    }
+    settings_.tables.push_back(std::move(directive));
+}
+
+void SettingsBuilder::table_path(std::string& path, const Position& position) {
+    static constexpr std::array<std::string_view, 6> kSources{
+        "cdb:", "lmdb:", "pgsql:", "redis:", "ldap:", "sqlite:"};
+    for (std::string_view source : kSources) {
+        if (!path.starts_with(source)) continue;
+        errors_.add(position, fmt::format("tables from {} are not implemented yet", source));
+        return;
+    }
+    if (path.empty()) {
+        errors_.add(position, "an empty path");
+        return;
+    }
+    path = resolve_path(position.directory(), path);
+}
+
+void SettingsBuilder::template_path(Word& word) {
+    // `~` is a home and `%` a user or a domain: the first is absolute by itself, the second is not.
+    std::size_t colon = word.text.find(':');
+    bool is_file = word.text.starts_with("maildir:") || word.text.starts_with("mbox:");
+    if (!is_file || colon + 1 == word.text.size()) return;
+    std::string path = word.text.substr(colon + 1);
+    if (path.front() == '~' || path.front() == '/') return;
+    word.text = word.text.substr(0, colon + 1) + resolve_path(word.position.directory(), path);
+}
+
+Settings SettingsBuilder::finish() {
+    default_listeners();
+    default_users();
+    default_resolvers();
+    default_hostname();
+    return std::move(settings_);
+}
+
+void SettingsBuilder::default_listeners() {
+    auto is_local = [](const Listener& listener) { return listener.kind == ListenerKind::Local; };
+    bool local = std::any_of(settings_.listeners.begin(), settings_.listeners.end(), is_local);
+    bool network = !std::all_of(settings_.listeners.begin(), settings_.listeners.end(), is_local);
+    if (!network) {
+        for (const char* any : {"0.0.0.0", "::"}) {
+            Listener listener;
+            listener.port = kSmtpPort;
+            if (auto address = IpAddress::parse(any)) listener.address = *address;
+            settings_.listeners.push_back(std::move(listener));
+        }
+    }
+    if (!local) {
+        Listener listener;
+        listener.kind = ListenerKind::Local;
+        listener.path = resolve_path(settings_.run_dir, kSubmitSocket);
+        settings_.listeners.push_back(std::move(listener));
+    }
+}
+
+void SettingsBuilder::default_users() {
+    for (const auto& [daemon, name] : kDaemonUsers) {
+        if (settings_.user(daemon) != nullptr) continue;
+        settings_.users.push_back({std::string(daemon), std::string(name), {}});
+    }
+}
+
+void SettingsBuilder::default_resolvers() {
+    if (!settings_.resolvers.empty()) return;
+    auto text = surroundings_.files->read(surroundings_.resolv_conf, settings_.limits.size(Limit::TableSize));
+    settings_.resolvers = resolvers_of(text.value_or(std::string()));
+}
+
+void SettingsBuilder::default_hostname() {
+    if (settings_.origins.contains("hostname")) return;
+    std::string name = surroundings_.host_name();
+    auto host = parse_host_name(name);
+    if (host) {
+        settings_.hostname = std::move(*host);
+        return;
+    }
+    errors_.add(settings_.config_file,
+                fmt::format("hostname is not set, and the system's name will not do: {}", host.error().text));
+}
+
+void SettingsBuilder::refuse_choice(const Word& word, const std::vector<std::string_view>& names) {
+    std::string_view best = nearest(word.text, names);
+    std::string hint = best.empty() ? std::string() : fmt::format("; did you mean \"{}\"?", best);
+    errors_.add(word.position,
+                fmt::format("\"{}\" is not one of {}{}", word.text, fmt::join(names, ", "), hint));
+}
+
+}  // namespace postrider::config

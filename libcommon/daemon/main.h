@@ -1,0 +1,34 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "libcommon/config/settings.h"
+
+/// What main() of every daemon has in common: the command line, the configuration, the log, the exit status.
+namespace postrider::daemon {
+
+// Exit statuses (sysexits.h).
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitUsage = 64;
+inline constexpr int kExitSystem = 71;
+inline constexpr int kExitConfig = 78;
+
+/// A daemon's own part of main().
+struct Program {
+    std::string name;          ///< of the executable, for the log and the usage
+    bool has_workers = false;  ///< accepts --worker N
+    /// Checks what the daemon reads besides the general settings, for --check and before serving; prints
+    /// every error as file:line:column: message and returns false if there is one. May be empty.
+    std::function<bool(const config::Settings&)> check;
+    /// Serves until it is told to stop; the exit status. Exceptions mean that the system refused something
+    /// the daemon cannot run without. `worker` is the number behind --worker.
+    std::function<int(const config::Settings&, std::optional<unsigned> worker)> serve;
+};
+
+/// Reads `--config FILE`, `--check` and `--worker N`, loads the configuration, and serves. Returns the exit
+/// status. SIGPIPE is ignored: every daemon looks at the result of its writes.
+[[nodiscard]] int run(const Program& program, int argc, char** argv);
+
+}  // namespace postrider::daemon

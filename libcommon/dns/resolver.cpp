@@ -1,0 +1,245 @@
+#include "libcommon/dns/resolver.h"
+
+#include <fmt/format.h>
+#include <openssl/rand.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <optional>
+#include <stdexcept>
+#include <utility>
+
+#include "libcommon/async/connect.h"
+#include "libcommon/async/stream.h"
+#include "libcommon/async/watch.h"
+#include "libcommon/dns/name.h"
+#include "libcommon/log/log.h"
+
+namespace postrider::dns {
+namespace {
+
+using async::Deadline;
+using async::Task;
+
+constexpr int kRounds = 2;                       // how often each server is asked, as resolv.conf(5) has it
+constexpr std::size_t kPacketOctets = 65535;     // what two octets of length can say (RFC 1035, 4.2.2)
+constexpr std::size_t kForeignPackets = 64;      // an attacker who floods the port gets a time-out, not our time
+
+Deadline earlier(Deadline a, Deadline b) {
+    if (!a) return b;
+    if (!b) return a;
+    return std::min(*a, *b);
+}
+
+std::uint16_t random_id() {
+    std::array<unsigned char, 2> bytes{};
+    if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1) {
+        throw std::runtime_error("no random numbers");  // without them every answer could be forged
+    }
+    return static_cast<std::uint16_t>(bytes[0] << 8 | bytes[1]);
+}
+
+/// What one recv() on a UDP socket brought.
+enum class Received { Packet, Nothing, Failure };
+
+Received receive(const Fd& socket, std::string& packet) {
+    thread_local std::array<char, kPacketOctets> block;
+    ssize_t got = ::recv(socket.get(), block.data(), block.size(), 0);
+    if (got < 0) return errno == EAGAIN || errno == EINTR ? Received::Nothing : Received::Failure;
+    packet.assign(block.data(), static_cast<std::size_t>(got));
+    return Received::Packet;
+}
+
+}  // namespace
+
+ResolverOptions ResolverOptions::from(const config::Settings& settings) {
+    using config::Limit;
+    const config::Limits& limits = settings.limits;
+    ResolverOptions options;
+    options.servers = settings.resolvers;
+    options.servers.resize(std::min(options.servers.size(), limits.size(Limit::DnsServers)));
+    options.timeout = limits.time(Limit::DnsTimeout);
+    options.chain_timeout = limits.time(Limit::DnsChainTimeout);
+    options.packet.cnames = limits.size(Limit::DnsCnames);
+    options.packet.mx = limits.size(Limit::DnsMx);
+    options.cache_entries = limits.size(Limit::DnsCacheEntries);
+    options.cache_ttl = std::chrono::duration_cast<Seconds>(limits.time(Limit::DnsCacheTtl));
+    options.concurrency = limits.size(Limit::ResolveConcurrency);
+    return options;
+}
+
+Resolver::Resolver(async::Loop& loop, ResolverOptions options)
+    : loop_(loop),
+      options_(std::move(options)),
+      cache_(options_.cache_entries, options_.cache_ttl),
+      places_(loop, options_.concurrency),
+      scope_(loop) {
+    if (options_.servers.empty()) throw std::invalid_argument("a resolver needs a DNS server");
+}
+
+Task<Result<Answer>> Resolver::lookup(std::string name, Type type) {
+    auto canonical = canonical_name(name);
+    if (!canonical || canonical->empty()) {
+        Answer nothing;
+        nothing.outcome = Outcome::NoSuchName;
+        co_return nothing;
+    }
+    if (const Answer* known = cache_.find(*canonical, type, loop_.now())) co_return *known;
+    std::string key = fmt::format("{} {}", type_name(type), *canonical);
+    std::shared_ptr<Flight> flight;
+    if (auto found = flights_.find(key); found != flights_.end()) {
+        flight = found->second;
+    } else {
+        flight = std::make_shared<Flight>(loop_);
+        flights_.emplace(key, flight);
+        // In a scope of the resolver's own: that the first who asked gives up must not fail the others.
+        scope_.spawn(fly(flight, std::move(key), std::move(*canonical), type));
+    }
+    while (!flight->result) {
+        co_await flight->landed.wait();
+    }
+    co_return *flight->result;
+}
+
+Task<void> Resolver::fly(std::shared_ptr<Flight> flight, std::string key, std::string name, Type type) {
+    bool admitted = co_await places_.acquire(loop_.after(options_.chain_timeout));
+    if (admitted) {
+        Result<Answer> answer = co_await resolve(std::move(name), type);
+        places_.release();
+        flight->result = std::move(answer);
+    } else {
+        flight->result = temporary("too many DNS questions at once");
+    }
+    flights_.erase(key);
+    flight->landed.notify_all();
+}
+
+Task<Result<Answer>> Resolver::resolve(std::string name, Type type) {
+    Deadline deadline = loop_.after(options_.chain_timeout);
+    std::string asked = name;
+    std::size_t cnames = 0;
+    std::uint32_t ttl = UINT32_MAX;
+    while (true) {
+        Result<Response> response = co_await ask(asked, type, deadline);
+        if (!response) {
+            log::warning("dns").add("name", asked).add("type", type_name(type)).add("error",
+                                                                                    response.error().text);
+            co_return failure(response.error());
+        }
+        cnames += response->cnames;
+        if (cnames > options_.packet.cnames) co_return temporary(fmt::format("{}: too many CNAMEs", name));
+        ttl = std::min(ttl, response->records.ttl);
+        if (response->verdict == Verdict::Redirected) {
+            asked = response->records.owner;
+            continue;
+        }
+        Answer answer;
+        answer.records = std::move(response->records);
+        answer.records.ttl = ttl;
+        if (response->verdict == Verdict::Found) {
+            answer.outcome = Outcome::Found;
+        } else {
+            bool exists = response->verdict == Verdict::NoData;
+            answer.outcome = exists ? Outcome::NoData : Outcome::NoSuchName;
+            ttl = std::min(ttl, response->negative_ttl);
+        }
+        cache_.store(name, type, answer, Seconds(ttl), loop_.now());
+        co_return answer;
+    }
+}
+
+Task<Result<Response>> Resolver::ask(std::string name, Type type, Deadline deadline) {
+    std::string problem = "no server answered in time";
+    std::size_t attempts = options_.servers.size() * kRounds;
+    for (std::size_t attempt = 0; attempt < attempts && loop_.now() < *deadline; ++attempt) {
+        std::size_t server = first_server_;
+        Question question;
+        question.id = random_id();
+        question.name = name;
+        question.type = type;
+        Result<Response> response = co_await ask_server(server, std::move(question), deadline);
+        if (response && response->verdict != Verdict::Unusable) co_return response;
+        problem = fmt::format("{} {}: {} from {}", name, type_name(type),
+                              response ? response->problem : response.error().text,
+                              options_.servers[server].text());
+        // Only if nobody else has moved on from this server meanwhile.
+        if (first_server_ == server) first_server_ = (server + 1) % options_.servers.size();
+    }
+    co_return temporary(std::move(problem));
+}
+
+Task<Result<Response>> Resolver::ask_server(std::size_t server, Question question, Deadline deadline) {
+    config::Endpoint endpoint = options_.servers[server];
+    Result<std::string> packet = build_query(question);
+    if (!packet) co_return failure(packet.error());
+    Deadline until = earlier(deadline, loop_.after(options_.timeout));
+    ++questions_sent_;
+    Result<Response> response = co_await ask_udp(endpoint, question, *packet, until);
+    if (!response || response->verdict != Verdict::Truncated) co_return response;
+    until = earlier(deadline, loop_.after(options_.timeout));
+    co_return co_await ask_tcp(endpoint, std::move(question), std::move(*packet), until);
+}
+
+Task<Result<Response>> Resolver::ask_udp(config::Endpoint server, Question question, std::string packet,
+                                         Deadline deadline) {
+    sockaddr_storage address{};
+    socklen_t length = server.to_socket(address);
+    // Connected, so that the kernel drops what comes from elsewhere and reports a closed port.
+    Result<Fd> socket = co_await async::connect_socket(loop_, SOCK_DGRAM, address, length, deadline);
+    if (!socket) co_return failure(socket.error());
+    async::Watch watch(loop_, socket->get());
+    if (::send(socket->get(), packet.data(), packet.size(), MSG_NOSIGNAL) < 0) {
+        co_return system_failure("send", errno);
+    }
+    std::size_t foreign = 0;
+    while (foreign < kForeignPackets) {
+        auto ready = co_await watch.readable(deadline);
+        if (ready == async::Ready::TimedOut) co_return temporary("no answer in time");
+        std::string received;
+        Received what = receive(*socket, received);
+        if (what == Received::Failure) co_return system_failure("receive", errno);
+        if (what == Received::Nothing) continue;
+        Response response = parse_response(received, question, options_.packet);
+        if (response.verdict != Verdict::Foreign) co_return response;
+        ++foreign;
+    }
+    co_return temporary("too many answers to other questions");
+}
+
+Task<Result<Response>> Resolver::ask_tcp(config::Endpoint server, Question question, std::string packet,
+                                         Deadline deadline) {
+    sockaddr_storage address{};
+    socklen_t length = server.to_socket(address);
+    Result<Fd> socket = co_await async::connect_socket(loop_, SOCK_STREAM, address, length, deadline);
+    if (!socket) co_return failure(socket.error());
+    async::Stream stream(loop_, std::move(*socket));
+    std::string prefix;
+    prefix += static_cast<char>(packet.size() >> 8);
+    prefix += static_cast<char>(packet.size() & 0xff);
+    stream.put(prefix);
+    stream.put(packet);
+    Result<void> sent = co_await stream.flush(deadline);
+    if (!sent) co_return failure(sent.error());
+    std::size_t expected = prefix.size();
+    while (true) {
+        std::string_view got = stream.buffered();
+        if (got.size() >= prefix.size()) {
+            expected = prefix.size() + (static_cast<std::size_t>(static_cast<unsigned char>(got[0])) << 8 |
+                                        static_cast<unsigned char>(got[1]));
+            if (got.size() >= expected) break;
+        }
+        Result<bool> more = co_await stream.fill(kPacketOctets + prefix.size(), deadline);
+        if (!more) co_return failure(more.error());
+        if (!*more) co_return temporary("connection closed before the answer");
+    }
+    std::string_view answer = stream.buffered().substr(prefix.size(), expected - prefix.size());
+    Response response = parse_response(answer, question, options_.packet);
+    if (response.verdict == Verdict::Foreign || response.verdict == Verdict::Truncated) {
+        co_return temporary("answer to another question");
+    }
+    co_return response;
+}
+
+}  // namespace postrider::dns

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "libcommon/async/loop.h"
+#include "libcommon/async/scope.h"
+#include "libcommon/async/sync.h"
+#include "libcommon/base/clock.h"
+#include "libcommon/base/result.h"
+#include "libcommon/config/network.h"
+#include "libcommon/config/settings.h"
+#include "libcommon/dns/cache.h"
+#include "libcommon/dns/packet.h"
+
+namespace postrider::dns {
+
+/// Whom a resolver asks, and what bounds it.
+struct ResolverOptions {
+    std::vector<config::Endpoint> servers;  ///< recursive servers, asked in this order; at least one
+    Milliseconds timeout{0};                ///< of one question to one server
+    Milliseconds chain_timeout{0};          ///< of a whole lookup
+    PacketLimits packet;
+    std::size_t cache_entries = 0;
+    Seconds cache_ttl{0};         ///< the longest time that an answer is kept
+    std::size_t concurrency = 0;  ///< questions on the wire at the same time
+
+    /// As the configuration says.
+    [[nodiscard]] static ResolverOptions from(const config::Settings& settings);
+};
+
+/// Looks names up at recursive servers without blocking the loop. Answers are cached; whoever asks what is being
+/// asked already waits for the same answer. Each question has a socket, and so a random port, of its own, beside
+/// a random id (RFC 5452). A server that times out or fails makes room for the next one, which is then asked
+/// first until it fails in turn.
+class Resolver {
+  public:
+    Resolver(async::Loop& loop, ResolverOptions options);
+    Resolver(const Resolver&) = delete;
+    Resolver& operator=(const Resolver&) = delete;
+
+    /// The records of `name` (any case, a final dot is allowed). A text that can be no domain name does not
+    /// exist: NoSuchName. Error: always Temporary, when no server gave a usable answer in time.
+    async::Task<Result<Answer>> lookup(std::string name, Type type);
+
+    /// How many questions went to a server so far.
+    [[nodiscard]] std::uint64_t questions_sent() const { return questions_sent_; }
+
+  private:
+    /// A lookup that is under way, and those who wait for it.
+    struct Flight {
+        explicit Flight(async::Loop& loop) : landed(loop) {}
+        async::Condition landed;
+        std::optional<Result<Answer>> result;
+    };
+
+    async::Task<void> fly(std::shared_ptr<Flight> flight, std::string key, std::string name, Type type);
+    async::Task<Result<Answer>> resolve(std::string name, Type type);
+    async::Task<Result<Response>> ask(std::string name, Type type, async::Deadline deadline);
+    async::Task<Result<Response>> ask_server(std::size_t server, Question question, async::Deadline deadline);
+    async::Task<Result<Response>> ask_udp(config::Endpoint server, Question question, std::string packet,
+                                          async::Deadline deadline);
+    async::Task<Result<Response>> ask_tcp(config::Endpoint server, Question question, std::string packet,
+                                          async::Deadline deadline);
+
+    async::Loop& loop_;
+    ResolverOptions options_;
+    Cache cache_;
+    async::Semaphore places_;
+    std::size_t first_server_ = 0;
+    std::uint64_t questions_sent_ = 0;
+    std::unordered_map<std::string, std::shared_ptr<Flight>> flights_;
+    async::Scope scope_;  // the last member: its tasks use the others
+};
+
+}  // namespace postrider::dns

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+
+#include "libcommon/ipc/channel.h"
+#include "libcommon/ipc/queue.pb.h"
+
+namespace postrider::ipc {
+
+/// The users the daemons run as; nullopt when the suite runs as one ordinary user.
+struct RoleUsers {
+    std::optional<uid_t> smtpd;
+    std::optional<uid_t> queue_manager;
+    std::optional<uid_t> remote_delivery;
+};
+
+/// Whether the peer may act in `role`. Decided from what the kernel says of it, never from what it says:
+/// root is local-delivery or an administrator, each daemon's own user is that daemon, and where the whole
+/// suite runs as one ordinary user that user is everything. Any other user is nobody.
+[[nodiscard]] bool may_act_as(wire::Role role, const PeerCredentials& peer, const RoleUsers& users);
+
+}  // namespace postrider::ipc

@@ -1,0 +1,83 @@
+#include "libcommon/queue_file/journal_state.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace postrider::queue_file {
+
+void JournalState::apply(const wire::JournalRecord& record) {
+    switch (record.body_case()) {
+        case wire::JournalRecord::kResolved:
+            apply_resolved(record.resolved());
+            break;
+        case wire::JournalRecord::kAttempt:
+            apply_attempt(record.attempt());
+            break;
+        case wire::JournalRecord::kReport:
+            apply_report(record.report());
+            break;
+        case wire::JournalRecord::BODY_NOT_SET:
+            break;
+    }
+}
+
+void JournalState::apply_resolved(const wire::ResolvedRecord& record) {
+    if (record.recipient() >= resolved_.size() || resolved_[record.recipient()]) return;
+    auto& waiting = incomplete_[record.recipient()];
+    for (const auto& delivery : record.deliveries()) {
+        if (delivery.number() == std::numeric_limits<std::uint32_t>::max()) return;
+        next_number_ = std::max(next_number_, delivery.number() + 1);
+        waiting.push_back(delivery);
+    }
+    if (record.more()) return;
+    for (auto& delivery : waiting) {
+        std::uint32_t number = delivery.number();
+        deliveries_[number].delivery = std::move(delivery);
+    }
+    incomplete_.erase(record.recipient());
+    resolved_[record.recipient()] = true;
+}
+
+void JournalState::apply_attempt(const wire::AttemptRecord& record) {
+    ++attempts_;
+    for (const auto& result : record.results()) {
+        auto found = deliveries_.find(result.number());
+        if (found == deliveries_.end()) continue;
+        DeliveryState& state = found->second;
+        ++state.attempts;
+        state.last_result = result;
+        switch (result.outcome()) {
+            case wire::DeliveryResult::DELIVERED:
+            case wire::DeliveryResult::RELAYED:
+                state.phase = DeliveryPhase::Delivered;
+                break;
+            case wire::DeliveryResult::FAILED:
+                // A delivery that once succeeded stays so, whatever a later record says.
+                if (state.phase == DeliveryPhase::Waiting) state.phase = DeliveryPhase::Failed;
+                break;
+            default:
+                state.next_attempt_ms = record.next_attempt_ms();
+                break;
+        }
+    }
+}
+
+void JournalState::apply_report(const wire::ReportRecord& record) {
+    if (record.delay()) {
+        delay_reported_ = true;
+        return;
+    }
+    for (std::uint32_t number : record.deliveries()) {
+        auto found = deliveries_.find(number);
+        if (found != deliveries_.end()) found->second.reported = true;
+    }
+}
+
+bool JournalState::finished() const {
+    bool all_resolved = std::find(resolved_.begin(), resolved_.end(), false) == resolved_.end();
+    return all_resolved && std::all_of(deliveries_.begin(), deliveries_.end(), [](const auto& entry) {
+               return entry.second.phase != DeliveryPhase::Waiting;
+           });
+}
+
+}  // namespace postrider::queue_file

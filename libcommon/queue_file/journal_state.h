@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "libcommon/base/clock.h"
+#include "libcommon/ipc/journal.pb.h"
+
+namespace postrider::queue_file {
+
+/// How far one delivery of a message has come.
+enum class DeliveryPhase { Waiting, Delivered, Failed };
+
+/// One delivery as the journal tells it.
+struct DeliveryState {
+    wire::Delivery delivery;
+    DeliveryPhase phase = DeliveryPhase::Waiting;
+    std::uint32_t attempts = 0;        ///< that reached a result
+    UnixMillis next_attempt_ms = 0;    ///< 0: at once
+    bool reported = false;             ///< the sender, or who is told instead, knows of the failure
+    wire::DeliveryResult last_result;  ///< empty before the first attempt
+};
+
+/// What the records of a journal add up to. Applying them in their order gives the state in which the message
+/// was left, so that a restart continues instead of beginning anew.
+class JournalState {
+  public:
+    /// `recipients` is their number in the envelope.
+    explicit JournalState(std::size_t recipients = 0) : resolved_(recipients, false) {}
+
+    /// Takes one more record into account. A record that makes no sense (an unknown recipient or delivery) is
+    /// ignored: the file is read by tools that cannot check who wrote it.
+    void apply(const wire::JournalRecord& record);
+
+    /// Whether all deliveries of this recipient are known. Others are resolved afresh.
+    [[nodiscard]] bool resolved(std::size_t recipient) const { return resolved_[recipient]; }
+    [[nodiscard]] std::size_t recipients() const { return resolved_.size(); }
+
+    /// The deliveries of resolved recipients by number.
+    [[nodiscard]] const std::map<std::uint32_t, DeliveryState>& deliveries() const { return deliveries_; }
+
+    /// Larger than every number that was ever given, also to deliveries whose resolution was not completed.
+    [[nodiscard]] std::uint32_t next_number() const { return next_number_; }
+
+    [[nodiscard]] bool delay_reported() const { return delay_reported_; }
+
+    /// Number of attempt records.
+    [[nodiscard]] std::uint32_t attempts() const { return attempts_; }
+
+    /// Whether every recipient is resolved and no delivery waits.
+    [[nodiscard]] bool finished() const;
+
+  private:
+    void apply_resolved(const wire::ResolvedRecord& record);
+    void apply_attempt(const wire::AttemptRecord& record);
+    void apply_report(const wire::ReportRecord& record);
+
+    std::vector<bool> resolved_;
+    std::map<std::uint32_t, DeliveryState> deliveries_;
+    // Deliveries of recipients whose last resolved record has not been seen: not acted on, so not believed.
+    std::map<std::uint32_t, std::vector<wire::Delivery>> incomplete_;
+    std::uint32_t next_number_ = 1;
+    std::uint32_t attempts_ = 0;
+    bool delay_reported_ = false;
+};
+
+}  // namespace postrider::queue_file

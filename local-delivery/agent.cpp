@@ -1,0 +1,120 @@
+#include "local-delivery/agent.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "libcommon/log/log.h"
+
+namespace postrider::local_delivery {
+
+namespace {
+
+using config::Limit;
+
+/// Why a delivery may not be performed at all; empty if it may.
+std::string refusal(const wire::LocalTarget& target) {
+    if (target.uid() == 0) return "mail is never delivered as root: give the address an alias";
+    if (::geteuid() != 0 && target.uid() != ::geteuid()) {
+        return fmt::format("started by an ordinary user, the suite cannot deliver as uid {}", target.uid());
+    }
+    return {};
+}
+
+wire::DeliveryResult refused(const wire::Delivery& delivery, const std::string& text) {
+    wire::DeliveryResult result;
+    result.set_number(delivery.number());
+    result.set_outcome(wire::DeliveryResult::DEFERRED);
+    result.set_status("4.3.5");
+    result.set_text(text);
+    return result;
+}
+
+ChildUser user_of(const wire::LocalTarget& target) {
+    ChildUser user;
+    user.uid = target.uid();
+    user.gid = target.gid();
+    if (target.system_user()) user.name = target.user();
+    return user;
+}
+
+}  // namespace
+
+Agent::Agent(async::Loop& loop, const config::Settings& settings)
+    : settings_(settings),
+      children_(loop, settings),
+      queue_(loop, "queue.sock", wire::ROLE_LOCAL_DELIVERY),
+      jobs_(loop) {
+    queue_.on_notice([this](wire::QueueReply&& notice, std::vector<Fd> descriptors) {
+        dispatch(std::move(notice), std::move(descriptors));
+    });
+    queue_.on_state([this](bool connected) {
+        if (connected) announce(static_cast<std::uint32_t>(settings_.limits.size(Limit::LocalDeliveries)));
+    });
+}
+
+void Agent::start() {
+    queue_.start();
+}
+
+void Agent::announce(std::uint32_t capacity) {
+    wire::QueueRequest request;
+    auto* ready = request.mutable_agent_ready();
+    for (auto transport : {wire::TRANSPORT_MAILDIR, wire::TRANSPORT_PROGRAM, wire::TRANSPORT_FILE}) {
+        ready->add_transports(transport);
+    }
+    ready->set_capacity(capacity);
+    // If the connection is gone again, the next one announces again.
+    static_cast<void>(queue_.notify(request));
+}
+
+void Agent::dispatch(wire::QueueReply&& notice, std::vector<Fd> descriptors) {
+    if (!notice.has_deliver()) return;
+    if (descriptors.size() != 1) {
+        log::error("a job came without its queue file").add("id", notice.deliver().queue_id());
+        return;
+    }
+    jobs_.spawn(work(std::move(*notice.mutable_deliver()), std::move(descriptors.front())));
+}
+
+async::Task<void> Agent::work(wire::DeliverJob job, Fd file) {
+    wire::QueueRequest report;
+    report.mutable_report()->set_job(job.job());
+    for (int index = 0; index < job.deliveries_size(); ++index) {
+        Fd copy(::fcntl(file.get(), F_DUPFD_CLOEXEC, 0));
+        auto result = co_await deliver(job, index, std::move(copy));
+        *report.mutable_report()->add_results() = std::move(result);
+    }
+    auto reported = queue_.notify(report);
+    if (!reported) {
+        log::warning("cannot report a delivery; it will be made again")
+            .add("id", job.queue_id())
+            .add("reason", reported.error().text);
+    }
+}
+
+async::Task<wire::DeliveryResult> Agent::deliver(const wire::DeliverJob& job, int index, Fd file) {
+    const wire::Delivery& delivery = job.deliveries(index);
+    if (const std::string reason = refusal(delivery.local()); !reason.empty()) {
+        co_return refused(delivery, reason);
+    }
+    wire::ChildJob child_job;
+    child_job.set_job(job.job());
+    child_job.set_queue_id(job.queue_id());
+    child_job.set_sender(delivery.has_sender() ? delivery.sender() : job.sender());
+    *child_job.mutable_delivery() = delivery;
+    child_job.set_content_offset(job.content_offset());
+    child_job.set_content_length(job.content_length());
+    child_job.set_arrival_ms(job.arrival_ms());
+    ChildUser user = user_of(delivery.local());
+    co_return co_await children_.perform(std::move(user), std::move(child_job), std::move(file));
+}
+
+async::Task<bool> Agent::drain(async::Deadline deadline) {
+    announce(0);
+    co_return co_await jobs_.join(deadline);
+}
+
+}  // namespace postrider::local_delivery

@@ -1,0 +1,41 @@
+#pragma once
+
+#include "libcommon/async/scope.h"
+#include "libcommon/config/settings.h"
+#include "libcommon/ipc/client.h"
+#include "libcommon/ipc/queue.pb.h"
+#include "local-delivery/child_pool.h"
+
+namespace postrider::local_delivery {
+
+/// What local-delivery does for the queue-manager: takes jobs, has each delivery performed by a child of the
+/// recipient's user, and reports. If the queue-manager goes away in the meantime it gives the jobs to whoever
+/// announces itself next; a report for a job it no longer knows is dropped there.
+class Agent {
+  public:
+    Agent(async::Loop& loop, const config::Settings& settings);
+
+    /// Connects, and from then on takes jobs.
+    void start();
+
+    /// Takes no more jobs and waits until the running ones are reported, at most until `deadline`.
+    async::Task<bool> drain(async::Deadline deadline);
+
+    [[nodiscard]] ChildPool& children() { return children_; }
+
+  private:
+    using QueueClient = ipc::Client<wire::QueueRequest, wire::QueueReply>;
+
+    /// The one thing the queue-manager may ask: every other frame is logged and ignored.
+    void dispatch(wire::QueueReply&& notice, std::vector<Fd> descriptors);
+    void announce(std::uint32_t capacity);
+    async::Task<void> work(wire::DeliverJob job, Fd file);
+    async::Task<wire::DeliveryResult> deliver(const wire::DeliverJob& job, int index, Fd file);
+
+    const config::Settings& settings_;
+    ChildPool children_;
+    QueueClient queue_;
+    async::Scope jobs_;
+};
+
+}  // namespace postrider::local_delivery

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+
+#include "local-delivery/message_text.h"
+#include "local-delivery/outcome.h"
+
+namespace postrider::local_delivery {
+
+/// A mailbox in which every message is a file of its own (maildir(5)). Used with the rights of its owner.
+class Maildir {
+  public:
+    /// `host` becomes part of file names. `make_parents`: folders above the mailbox may be created too, as is
+    /// right for a virtual domain's tree, but not for a home directory that may only be unmounted.
+    Maildir(std::string path, std::string host, bool make_parents);
+
+    /// Delivers durably: when this returns Delivered, the message survives a power cut.
+    [[nodiscard]] Outcome deliver(const MessageText& message);
+
+  private:
+    [[nodiscard]] Outcome prepare() const;
+    [[nodiscard]] std::string unique_name();
+
+    std::string path_;
+    std::string host_;
+    bool make_parents_;
+};
+
+}  // namespace postrider::local_delivery

@@ -1,0 +1,30 @@
+#include "local-delivery/outcome.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <system_error>
+
+namespace postrider::local_delivery {
+
+Outcome delivered(std::string text) {
+    return {Ending::Delivered, "2.0.0", std::move(text)};
+}
+
+Outcome deferred(std::string_view status, std::string text) {
+    return {Ending::Deferred, std::string(status), std::move(text)};
+}
+
+Outcome failed(std::string_view status, std::string text) {
+    return {Ending::Failed, std::string(status), std::move(text)};
+}
+
+Outcome system_trouble(const std::string& what, int errno_value) {
+    // RFC 3463: X.2.2 mailbox full, X.3.1 mail system full, X.3.0 other mail system status.
+    std::string_view status = "4.3.0";
+    if (errno_value == EDQUOT) status = "4.2.2";
+    if (errno_value == ENOSPC) status = "4.3.1";
+    return deferred(status, fmt::format("{}: {}", what, std::generic_category().message(errno_value)));
+}
+
+}  // namespace postrider::local_delivery

@@ -1,0 +1,24 @@
+#include "supervisor/daemon_list.h"
+
+namespace postrider::supervisor {
+
+std::vector<DaemonSpec> daemons_of(const config::Settings& settings, unsigned workers) {
+    const std::vector<std::string> arguments = {"--config", settings.config_file};
+    std::vector<DaemonSpec> daemons = {
+        {"router", "router", arguments, StopStage::Router, false},
+        {"queue-manager", "queue-manager", arguments, StopStage::Queue, false},
+        {"local-delivery", "local-delivery", arguments, StopStage::Delivery, false},
+        {"remote-delivery", "remote-delivery", arguments, StopStage::Delivery, false},
+        {"smtpd", "smtpd", arguments, StopStage::Intake, true},
+    };
+    for (unsigned number = 0; number < workers; ++number) {
+        DaemonSpec worker{"smtpd-worker-" + std::to_string(number), "smtpd", arguments, StopStage::Intake,
+                          false};
+        worker.arguments.emplace_back("--worker");
+        worker.arguments.push_back(std::to_string(number));
+        daemons.push_back(std::move(worker));
+    }
+    return daemons;
+}
+
+}  // namespace postrider::supervisor

@@ -1,0 +1,92 @@
+#include "libcommon/queue_file/journal_state.h"
+
+#include <catch2/catch.hpp>
+
+using namespace postrider;
+using namespace postrider::queue_file;
+
+namespace {
+
+wire::JournalRecord resolved(std::uint32_t recipient, std::initializer_list<std::uint32_t> numbers,
+                             bool more = false) {
+    wire::JournalRecord record;
+    record.mutable_resolved()->set_recipient(recipient);
+    record.mutable_resolved()->set_more(more);
+    for (auto number : numbers)
+        record.mutable_resolved()->add_deliveries()->set_number(number);
+    return record;
+}
+
+wire::JournalRecord attempt(std::uint32_t number, wire::DeliveryResult::Outcome outcome,
+                            UnixMillis next = 0) {
+    wire::JournalRecord record;
+    record.mutable_attempt()->set_next_attempt_ms(next);
+    auto* result = record.mutable_attempt()->add_results();
+    result->set_number(number);
+    result->set_outcome(outcome);
+    return record;
+}
+
+}  // namespace
+
+TEST_CASE("a recipient is resolved with its last record only") {
+    JournalState state(2);
+    state.apply(resolved(0, {1, 2}, true));
+    CHECK_FALSE(state.resolved(0));
+    CHECK(state.deliveries().empty());
+    CHECK(state.next_number() == 3);
+    state.apply(resolved(0, {3}));
+    CHECK(state.resolved(0));
+    CHECK(state.deliveries().size() == 3);
+    CHECK_FALSE(state.resolved(1));
+    CHECK_FALSE(state.finished());
+}
+
+TEST_CASE("attempts move a delivery from waiting to its end") {
+    JournalState state(1);
+    state.apply(resolved(0, {1, 2, 3}));
+    state.apply(attempt(1, wire::DeliveryResult::DEFERRED, 5000));
+    CHECK(state.deliveries().at(1).next_attempt_ms == 5000);
+    CHECK(state.deliveries().at(1).attempts == 1);
+    state.apply(attempt(1, wire::DeliveryResult::RELAYED));
+    state.apply(attempt(2, wire::DeliveryResult::FAILED));
+    CHECK(state.deliveries().at(1).phase == DeliveryPhase::Delivered);
+    CHECK(state.deliveries().at(2).phase == DeliveryPhase::Failed);
+    CHECK_FALSE(state.finished());
+    state.apply(attempt(3, wire::DeliveryResult::DELIVERED));
+    CHECK(state.finished());
+    CHECK(state.attempts() == 4);
+}
+
+TEST_CASE("what was delivered is never undone") {
+    JournalState state(1);
+    state.apply(resolved(0, {1}));
+    state.apply(attempt(1, wire::DeliveryResult::DELIVERED));
+    state.apply(attempt(1, wire::DeliveryResult::FAILED));
+    state.apply(attempt(1, wire::DeliveryResult::DEFERRED, 9));
+    CHECK(state.deliveries().at(1).phase == DeliveryPhase::Delivered);
+}
+
+TEST_CASE("records that make no sense are ignored") {
+    JournalState state(1);
+    state.apply(wire::JournalRecord());
+    state.apply(resolved(1, {1}));
+    state.apply(resolved(0xFFFFFFFF, {1}));
+    state.apply(attempt(1, wire::DeliveryResult::DELIVERED));
+    CHECK(state.deliveries().empty());
+    state.apply(resolved(0, {1}));
+    state.apply(resolved(0, {2}));  // a recipient is resolved once
+    CHECK(state.deliveries().size() == 1);
+    CHECK(state.next_number() == 2);
+}
+
+TEST_CASE("a delay report is remembered, a failure report is none") {
+    JournalState state(1);
+    wire::JournalRecord record;
+    record.mutable_report()->add_deliveries(1);
+    state.apply(record);
+    CHECK_FALSE(state.delay_reported());
+    record.mutable_report()->set_delay(true);
+    state.apply(record);
+    CHECK(state.delay_reported());
+}

@@ -1,0 +1,29 @@
+#!/bin/bash
+# clang-tidy over every .cpp that the build compiles: tools/tidy.sh BUILD-FOLDER JOBS
+#
+# A file that was clean is not looked at again until it, a file it includes, or the settings change; the
+# stamps are kept in the build folder under the hash of the preprocessed text.
+
+set -euo pipefail
+build=$1 jobs=$2
+stamps=$build/tidy
+mkdir -p "$stamps"
+
+one() {
+    local file=$1 build=$2 stamps=$3 hash command
+    command=$(/usr/bin/python3 tools/compile_command.py "$build" "$file") || return 0 # not part of this build
+    hash=$( (cat .clang-tidy; eval "$command -E -C -P" 2>/dev/null) | sha256sum | cut -d' ' -f1)
+    [ -e "$stamps/$hash" ] && return 0
+    if clang-tidy-16 --quiet -p "$build" "$file" >"$stamps/out.$$" 2>/dev/null; then
+        touch "$stamps/$hash"
+        rm "$stamps/out.$$"
+    else
+        cat "$stamps/out.$$"
+        rm "$stamps/out.$$"
+        return 1
+    fi
+}
+export -f one
+
+tools/sources.sh '*.cpp' '*.cpp' | grep -v '^tests/' |
+    xargs -P "$jobs" -I{} bash -c 'one "$@"' one {} "$build" "$stamps"
