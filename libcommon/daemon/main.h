@@ -28,7 +28,7 @@ struct Program {
 };
 
 /// Reads `--config FILE`, `--check` and `--worker N`, loads the configuration, and serves. Returns the exit
-/// status. SIGPIPE is ignored: every daemon looks at the result of its writes.
+/// status. SIGPIPE is ignored: every daemon looks at the result of its writes. The time zone is loaded.
 [[nodiscard]] int run(const Program& program, int argc, char** argv);
 
 }  // namespace postrider::daemon

@@ -8,6 +8,7 @@
 
 #include "libcommon/daemon/main.h"
 #include "libcommon/log/log.h"
+#include "libcommon/mail/date.h"
 
 namespace postrider::daemon {
 
@@ -63,6 +64,8 @@ int run(const Program& program, int argc, char** argv) {
         if (!loaded.settings) return kExitConfig;
         if (program.check && !program.check(*loaded.settings)) return kExitConfig;
         if (arguments->check_only) return kExitOk;
+        // Before chroot and seccomp, which put the zone's file out of reach.
+        mail::load_local_time_zone();
         log::init(program.name, loaded.settings->log_format, loaded.settings->log_level);
         return program.serve(*loaded.settings, arguments->worker);
     } catch (const std::exception& error) {

@@ -12,7 +12,8 @@
 
 namespace postrider::dns {
 
-/// What is known about a name and a type. That nothing could be learned is not an Answer but a Temporary error.
+/// What is known about a name and a type. That nothing could be learned is not an Answer but a Temporary
+/// error.
 enum class Outcome {
     Found,       ///< `records` is not empty
     NoSuchName,  ///< the name does not exist, with any type
@@ -25,8 +26,8 @@ struct Answer {
 };
 
 /// Answers by name and type for as long as their TTL says, but never longer than `longest`. It holds at most
-/// `capacity` answers; a new one then takes the place of the one that was asked for the longest time ago. Without
-/// any I/O or clock of its own.
+/// `capacity` answers; a new one then takes the place of the one that was asked for the longest time ago.
+/// Without any I/O or clock of its own.
 class Cache {
   public:
     Cache(std::size_t capacity, Seconds longest) : capacity_(capacity), longest_(longest) {}
@@ -49,7 +50,7 @@ class Cache {
 
     std::size_t capacity_;
     Seconds longest_;
-    std::list<Entry> entries_;  // the most recently used first
+    std::list<Entry> entries_;                                                // the most recently used first
     std::unordered_map<std::string_view, std::list<Entry>::iterator> index_;  // keys are those of the entries
 };
 

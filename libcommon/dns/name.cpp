@@ -26,7 +26,8 @@ Result<std::string> canonical_name(std::string_view text) {
     std::size_t label = 0;
     for (std::size_t i = 0; i <= name.size() && !name.empty(); ++i) {
         if (i == name.size() || name[i] == '.') {
-            if (label == 0 || label > kLabelOctets) return permanent("a label of a domain name has 1 to 63 octets");
+            if (label == 0 || label > kLabelOctets)
+                return permanent("a label of a domain name has 1 to 63 octets");
             label = 0;
             continue;
         }

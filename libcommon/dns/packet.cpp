@@ -22,10 +22,10 @@ struct Deleter {
 using Packet = std::unique_ptr<ldns_pkt, Deleter>;
 using Wire = std::unique_ptr<std::uint8_t, Deleter>;
 
-constexpr std::uint16_t kEdnsSize = 1232;       // the size that never fragments (DNS flag day 2020)
-constexpr std::size_t kHeaderOctets = 12;       // RFC 1035, 4.1.1
-constexpr std::uint8_t kResponseBit = 0x80;     // QR, in the third octet
-constexpr std::uint8_t kPointerBits = 0xc0;     // RFC 1035, 4.1.4; ldns resolves pointers while parsing
+constexpr std::uint16_t kEdnsSize = 1232;    // the size that never fragments (DNS flag day 2020)
+constexpr std::size_t kHeaderOctets = 12;    // RFC 1035, 4.1.1
+constexpr std::uint8_t kResponseBit = 0x80;  // QR, in the third octet
+constexpr std::uint8_t kPointerBits = 0xc0;  // RFC 1035, 4.1.4; ldns resolves pointers while parsing
 
 std::span<const std::uint8_t> bytes_of(const ldns_rdf* field) {
     if (field == nullptr || ldns_rdf_data(field) == nullptr) return {};
@@ -57,8 +57,8 @@ std::optional<std::string> name_of(const ldns_rdf* field) {
 std::optional<config::IpAddress> address_of(const ldns_rr* record, std::size_t octets) {
     std::span<const std::uint8_t> field = bytes_of(ldns_rr_rdf(record, 0));
     if (field.size() != octets) return std::nullopt;
-    auto address =
-        config::IpAddress::from_bytes(std::string_view(reinterpret_cast<const char*>(field.data()), field.size()));
+    auto address = config::IpAddress::from_bytes(
+        std::string_view(reinterpret_cast<const char*>(field.data()), field.size()));
     if (!address) return std::nullopt;
     return *address;
 }
@@ -85,13 +85,14 @@ std::string text_of(const ldns_rr* record) {
     return text;
 }
 
-/// Adds what `record` says to `records`. A record that is too short or names an impossible host is left out: the
-/// others of the answer are still good.
+/// Adds what `record` says to `records`. A record that is too short or names an impossible host is left out:
+/// the others of the answer are still good.
 void take_record(const ldns_rr* record, Type type, const PacketLimits& limits, Records& records) {
     switch (type) {
         case Type::A:
         case Type::Aaaa:
-            if (auto address = address_of(record, type == Type::A ? 4 : 16)) records.addresses.push_back(*address);
+            if (auto address = address_of(record, type == Type::A ? 4 : 16))
+                records.addresses.push_back(*address);
             break;
         case Type::Mx:
             if (auto mx = mx_of(record); mx && records.mx.size() < limits.mx) {
@@ -148,14 +149,16 @@ std::uint32_t negative_ttl(const ldns_pkt* packet) {
         std::span<const std::uint8_t> minimum = bytes_of(ldns_rr_rdf(record, kMinimumField));
         if (minimum.size() != 4) return 0;
         std::uint32_t seconds = 0;
-        for (std::uint8_t octet : minimum) seconds = seconds << 8 | octet;
+        for (std::uint8_t octet : minimum)
+            seconds = seconds << 8 | octet;
         return std::min(seconds, ldns_rr_ttl(record));
     }
     return 0;
 }
 
 /// The name at which `owner` is an alias, if it is one.
-std::optional<std::string> alias_target(const Section& section, const std::string& owner, std::uint32_t& ttl) {
+std::optional<std::string> alias_target(const Section& section, const std::string& owner,
+                                        std::uint32_t& ttl) {
     std::optional<std::string> target;
     section.each(owner, LDNS_RR_TYPE_CNAME, [&](const ldns_rr* record) {
         if (target) return;
@@ -195,7 +198,8 @@ Response read_answer(const ldns_pkt* packet, const Question& question, const Pac
     if (!records.empty()) {
         response.verdict = Verdict::Found;
     } else if (seen > 0) {
-        return unusable("no usable record");  // not the same as no record: without MX the address would be used
+        return unusable(
+            "no usable record");  // not the same as no record: without MX the address would be used
     } else if (ldns_pkt_get_rcode(packet) == LDNS_RCODE_NXDOMAIN) {
         response.verdict = Verdict::NoSuchName;  // with CNAMEs the code speaks of the last name (RFC 6604)
     } else if (response.cnames > 0 && response.negative_ttl == 0) {
@@ -210,12 +214,18 @@ Response read_answer(const ldns_pkt* packet, const Question& question, const Pac
 
 std::string_view type_name(Type type) {
     switch (type) {
-        case Type::A: return "A";
-        case Type::Cname: return "CNAME";
-        case Type::Ptr: return "PTR";
-        case Type::Mx: return "MX";
-        case Type::Txt: return "TXT";
-        case Type::Aaaa: return "AAAA";
+        case Type::A:
+            return "A";
+        case Type::Cname:
+            return "CNAME";
+        case Type::Ptr:
+            return "PTR";
+        case Type::Mx:
+            return "MX";
+        case Type::Txt:
+            return "TXT";
+        case Type::Aaaa:
+            return "AAAA";
     }
     return "?";
 }
@@ -226,7 +236,8 @@ Result<std::string> build_query(const Question& question) {
     ldns_rdf* owner = ldns_dname_new_frm_str(name->empty() ? "." : name->c_str());
     if (owner == nullptr) return permanent("not a domain name");
     // ldns_pkt_query_new takes the name over.
-    Packet packet(ldns_pkt_query_new(owner, static_cast<ldns_rr_type>(question.type), LDNS_RR_CLASS_IN, LDNS_RD));
+    Packet packet(
+        ldns_pkt_query_new(owner, static_cast<ldns_rr_type>(question.type), LDNS_RR_CLASS_IN, LDNS_RD));
     if (!packet) return temporary("ldns_pkt_query_new: out of memory");
     ldns_pkt_set_id(packet.get(), question.id);
     ldns_pkt_set_edns_udp_size(packet.get(), kEdnsSize);
@@ -234,7 +245,8 @@ Result<std::string> build_query(const Question& question) {
     std::size_t size = 0;
     ldns_status status = ldns_pkt2wire(&data, packet.get(), &size);
     Wire wire(data);
-    if (status != LDNS_STATUS_OK) return temporary(fmt::format("DNS query: {}", ldns_get_errorstr_by_id(status)));
+    if (status != LDNS_STATUS_OK)
+        return temporary(fmt::format("DNS query: {}", ldns_get_errorstr_by_id(status)));
     return std::string(reinterpret_cast<const char*>(wire.get()), size);
 }
 

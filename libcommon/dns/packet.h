@@ -9,8 +9,8 @@
 #include "libcommon/base/result.h"
 #include "libcommon/config/network.h"
 
-/// DNS packets as values (RFC 1035): bytes to structs and back, without any I/O. ldns builds and parses; what it
-/// returns is checked again here, since the bytes come from anybody who can send us a datagram.
+/// DNS packets as values (RFC 1035): bytes to structs and back, without any I/O. ldns builds and parses; what
+/// it returns is checked again here, since the bytes come from anybody who can send us a datagram.
 namespace postrider::dns {
 
 /// The record types that mail asks for, with their numbers on the wire.
@@ -36,7 +36,7 @@ struct Mx {
 
 /// The records that answer a question; only the list that belongs to its type is filled.
 struct Records {
-    std::string owner;  ///< the name that has the records, at the end of the CNAMEs
+    std::string owner;                         ///< the name that has the records, at the end of the CNAMEs
     std::vector<config::IpAddress> addresses;  ///< of A and AAAA
     std::vector<Mx> mx;                        ///< of MX, in the server's order, at most PacketLimits::mx
     std::vector<std::string> names;            ///< of PTR and of a question for CNAME
@@ -50,22 +50,22 @@ struct Records {
 
 /// What a packet means for a question.
 enum class Verdict {
-    Foreign,      ///< not an answer to this question: keep waiting for the real one
-    Truncated,    ///< ask again over TCP
-    Unusable,     ///< SERVFAIL, REFUSED, or not parseable: ask another server
-    NoSuchName,   ///< NXDOMAIN
-    NoData,       ///< the name exists without records of the type
-    Redirected,   ///< CNAMEs that end at `records.owner`, about which the packet says nothing: ask for that
-    Found,        ///< `records` is not empty
+    Foreign,     ///< not an answer to this question: keep waiting for the real one
+    Truncated,   ///< ask again over TCP
+    Unusable,    ///< SERVFAIL, REFUSED, or not parseable: ask another server
+    NoSuchName,  ///< NXDOMAIN
+    NoData,      ///< the name exists without records of the type
+    Redirected,  ///< CNAMEs that end at `records.owner`, about which the packet says nothing: ask for that
+    Found,       ///< `records` is not empty
 };
 
 /// The meaning, and the records of Found.
 struct Response {
     Verdict verdict = Verdict::Foreign;
     Records records;
-    std::size_t cnames = 0;     ///< how many were followed
+    std::size_t cnames = 0;          ///< how many were followed
     std::uint32_t negative_ttl = 0;  ///< seconds that NoSuchName and NoData hold (RFC 2308); 0: not said
-    std::string problem;        ///< of Unusable: what was wrong
+    std::string problem;             ///< of Unusable: what was wrong
 };
 
 /// What bounds the use of one packet; rows of the limits table.
@@ -78,8 +78,8 @@ struct PacketLimits {
 /// form on the wire.
 [[nodiscard]] Result<std::string> build_query(const Question& question);
 
-/// Reads a packet that arrived on the socket of `question`. Never over-reads, never throws. More CNAMEs than the
-/// limit are Unusable, more MX records than the limit are left out.
+/// Reads a packet that arrived on the socket of `question`. Never over-reads, never throws. More CNAMEs than
+/// the limit are Unusable, more MX records than the limit are left out.
 [[nodiscard]] Response parse_response(std::string_view packet, const Question& question,
                                       const PacketLimits& limits);
 

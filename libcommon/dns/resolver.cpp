@@ -23,9 +23,9 @@ namespace {
 using async::Deadline;
 using async::Task;
 
-constexpr int kRounds = 2;                       // how often each server is asked, as resolv.conf(5) has it
-constexpr std::size_t kPacketOctets = 65535;     // what two octets of length can say (RFC 1035, 4.2.2)
-constexpr std::size_t kForeignPackets = 64;      // an attacker who floods the port gets a time-out, not our time
+constexpr int kRounds = 2;                    // how often each server is asked, as resolv.conf(5) has it
+constexpr std::size_t kPacketOctets = 65535;  // what two octets of length can say (RFC 1035, 4.2.2)
+constexpr std::size_t kForeignPackets = 64;   // an attacker who floods the port gets a time-out, not our time
 
 Deadline earlier(Deadline a, Deadline b) {
     if (!a) return b;
@@ -50,6 +50,26 @@ Received receive(const Fd& socket, std::string& packet) {
     if (got < 0) return errno == EAGAIN || errno == EINTR ? Received::Nothing : Received::Failure;
     packet.assign(block.data(), static_cast<std::size_t>(got));
     return Received::Packet;
+}
+
+constexpr std::size_t kLengthOctets = 2;  // in front of each packet on TCP
+
+std::string with_length(std::string_view packet) {
+    std::string framed;
+    framed += static_cast<char>(packet.size() >> 8);
+    framed += static_cast<char>(packet.size() & 0xff);
+    framed += packet;
+    return framed;
+}
+
+/// The packet that `received` begins with, if all of it is there.
+std::optional<std::string_view> whole_answer(std::string_view received) {
+    if (received.size() < kLengthOctets) return std::nullopt;
+    auto high = static_cast<unsigned char>(received[0]);
+    auto low = static_cast<unsigned char>(received[1]);
+    std::size_t length = static_cast<std::size_t>(high) << 8 | low;
+    if (received.size() < kLengthOctets + length) return std::nullopt;
+    return received.substr(kLengthOctets, length);
 }
 
 }  // namespace
@@ -77,6 +97,8 @@ Resolver::Resolver(async::Loop& loop, ResolverOptions options)
       places_(loop, options_.concurrency),
       scope_(loop) {
     if (options_.servers.empty()) throw std::invalid_argument("a resolver needs a DNS server");
+    // OpenSSL reads its configuration when it is first used, which a confined process cannot do later.
+    static_cast<void>(random_id());
 }
 
 Task<Result<Answer>> Resolver::lookup(std::string name, Type type) {
@@ -124,8 +146,10 @@ Task<Result<Answer>> Resolver::resolve(std::string name, Type type) {
     while (true) {
         Result<Response> response = co_await ask(asked, type, deadline);
         if (!response) {
-            log::warning("dns").add("name", asked).add("type", type_name(type)).add("error",
-                                                                                    response.error().text);
+            log::warning("dns")
+                .add("name", asked)
+                .add("type", type_name(type))
+                .add("error", response.error().text);
             co_return failure(response.error());
         }
         cnames += response->cnames;
@@ -215,27 +239,15 @@ Task<Result<Response>> Resolver::ask_tcp(config::Endpoint server, Question quest
     Result<Fd> socket = co_await async::connect_socket(loop_, SOCK_STREAM, address, length, deadline);
     if (!socket) co_return failure(socket.error());
     async::Stream stream(loop_, std::move(*socket));
-    std::string prefix;
-    prefix += static_cast<char>(packet.size() >> 8);
-    prefix += static_cast<char>(packet.size() & 0xff);
-    stream.put(prefix);
-    stream.put(packet);
+    stream.put(with_length(packet));
     Result<void> sent = co_await stream.flush(deadline);
     if (!sent) co_return failure(sent.error());
-    std::size_t expected = prefix.size();
-    while (true) {
-        std::string_view got = stream.buffered();
-        if (got.size() >= prefix.size()) {
-            expected = prefix.size() + (static_cast<std::size_t>(static_cast<unsigned char>(got[0])) << 8 |
-                                        static_cast<unsigned char>(got[1]));
-            if (got.size() >= expected) break;
-        }
-        Result<bool> more = co_await stream.fill(kPacketOctets + prefix.size(), deadline);
+    while (!whole_answer(stream.buffered())) {
+        Result<bool> more = co_await stream.fill(kLengthOctets + kPacketOctets, deadline);
         if (!more) co_return failure(more.error());
         if (!*more) co_return temporary("connection closed before the answer");
     }
-    std::string_view answer = stream.buffered().substr(prefix.size(), expected - prefix.size());
-    Response response = parse_response(answer, question, options_.packet);
+    Response response = parse_response(*whole_answer(stream.buffered()), question, options_.packet);
     if (response.verdict == Verdict::Foreign || response.verdict == Verdict::Truncated) {
         co_return temporary("answer to another question");
     }

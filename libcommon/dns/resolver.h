@@ -33,12 +33,14 @@ struct ResolverOptions {
     [[nodiscard]] static ResolverOptions from(const config::Settings& settings);
 };
 
-/// Looks names up at recursive servers without blocking the loop. Answers are cached; whoever asks what is being
-/// asked already waits for the same answer. Each question has a socket, and so a random port, of its own, beside
-/// a random id (RFC 5452). A server that times out or fails makes room for the next one, which is then asked
-/// first until it fails in turn.
+/// Looks names up at recursive servers without blocking the loop. Answers are cached; whoever asks what is
+/// being asked already waits for the same answer. Each question has a socket, and so a random port, of its
+/// own, beside a random id (RFC 5452). A server that times out or fails makes room for the next one, which is
+/// then asked first until it fails in turn.
 class Resolver {
   public:
+    /// Made before the process confines itself. Throws std::invalid_argument without a server, and
+    /// std::runtime_error if there are no random numbers.
     Resolver(async::Loop& loop, ResolverOptions options);
     Resolver(const Resolver&) = delete;
     Resolver& operator=(const Resolver&) = delete;

@@ -118,7 +118,8 @@ class Player:
             raise Closed(f"{where}: {statement.text}\n    got: {failure}{self._log_note()}") from failure
         except TestFailure as failure:
             self.failures.append(f"{where}: {statement.text}\n    got: {failure}")
-            if "no reply within" in str(failure):
+            # Without a reply, or without leave to send the content, all that follows would be out of step.
+            if "no reply within" in str(failure) or statement.text.startswith("S: 354"):
                 raise TestFailure(f"{where}: the rest of the script was left out{self._log_note()}") from failure
         except (ValueError, IndexError) as error:
             raise ScriptError(f"{where}: {statement.text}: {error}") from error

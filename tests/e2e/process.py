@@ -36,9 +36,14 @@ def wait_for(what: str, check: Callable[[], T], seconds: float = 20.0) -> T:
         time.sleep(0.05)
 
 
+PROBE_ADDRESS = "127.0.0.2"
+
+
 def accepts_connections(address: tuple[str, int]) -> bool:
+    """Whether somebody listens there. On the loopback it asks from an address that no test takes for the suite's."""
+    source = (PROBE_ADDRESS, 0) if address[0].startswith("127.") else None
     try:
-        with socket.create_connection(address, timeout=1):
+        with socket.create_connection(address, timeout=1, source_address=source):
             return True
     except OSError:
         return False

@@ -133,6 +133,9 @@ def main() -> int:
             judge = Judge(program, suite)
             daemons = suite.daemons()
             print(f"daemons: {daemons}")
+            # One that has just been started has not come to its filter yet, which is the last thing it puts on.
+            wait_for("every process to have a filter",
+                     lambda: all(Process.read(pid).seccomp == SECCOMP_FILTER for pid in daemons.values()), 10)
             for kind in ("smtpd", "router", "queue-manager", "local-delivery", "remote-delivery"):
                 program.judge(f"there is a {kind}", any(is_of(name, kind) for name in daemons))
             for name, pid in daemons.items():

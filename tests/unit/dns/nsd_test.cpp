@@ -1,5 +1,7 @@
-// The resolver against NSD, a name server of somebody else's making. Skipped, with a warning, where it is missing.
+// The resolver against NSD, a name server of somebody else's making. Skipped, with a warning, where it is
+// missing.
 
+#include <catch2/catch.hpp>
 #include <fmt/format.h>
 #include <signal.h>
 #include <spawn.h>
@@ -7,7 +9,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -48,7 +49,8 @@ class Nsd {
         std::ofstream(folder_ + "/nsd.conf") << fmt::format(
             "server:\n ip-address: 127.0.0.1@{1}\n username: \"\"\n chroot: \"\"\n zonesdir: \"{0}\"\n"
             " database: \"\"\n pidfile: \"{0}/pid\"\n zonelistfile: \"{0}/list\"\n xfrdfile: \"{0}/xfrd\"\n"
-            " xfrdir: \"{0}\"\n server-count: 1\n logfile: \"{0}/log\"\nremote-control:\n control-enable: no\n"
+            " xfrdir: \"{0}\"\n server-count: 1\n logfile: \"{0}/log\"\nremote-control:\n control-enable: "
+            "no\n"
             "zone:\n name: zone.test\n zonefile: zone\n",
             folder_, port_);
         std::string config = folder_ + "/nsd.conf";

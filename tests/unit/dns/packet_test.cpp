@@ -35,7 +35,8 @@ Response parse(const PacketWriter& writer, const Question& question) {
 
 std::string bytes(std::initializer_list<int> values) {
     std::string text;
-    for (int value : values) text += static_cast<char>(value);
+    for (int value : values)
+        text += static_cast<char>(value);
     return text;
 }
 
@@ -49,7 +50,8 @@ TEST_CASE("a query asks one question, with recursion and EDNS") {
 }
 
 TEST_CASE("a query for what is no name is refused") {
-    std::string name = GENERATE(as<std::string>(), "a b", "a..b", "a\\.b", "\xc3\xa4.test", std::string(64, 'a'));
+    std::string name =
+        GENERATE(as<std::string>(), "a b", "a..b", "a\\.b", "\xc3\xa4.test", std::string(64, 'a'));
     CHECK_FALSE(build_query(ask(name, Type::A)));
 }
 
@@ -88,7 +90,8 @@ TEST_CASE("response codes") {
         {0x8185, Verdict::Unusable},    // REFUSED
         {0x8380, Verdict::Truncated},
     }));
-    CHECK(parse(PacketWriter(kId, flags).question("a.test", Type::A), ask("a.test", Type::A)).verdict == verdict);
+    CHECK(parse(PacketWriter(kId, flags).question("a.test", Type::A), ask("a.test", Type::A)).verdict ==
+          verdict);
 }
 
 TEST_CASE("a refusal may leave the question out") {
@@ -108,11 +111,11 @@ TEST_CASE("records of each type") {
         CHECK(response.records.ttl == 30);
     }
     SECTION("AAAA") {
-        auto response =
-            parse(PacketWriter(kId)
-                      .question("a.test", Type::Aaaa)
-                      .answer("a.test", kAaaa, 60, bytes({0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1})),
-                  ask("a.test", Type::Aaaa));
+        auto response = parse(
+            PacketWriter(kId)
+                .question("a.test", Type::Aaaa)
+                .answer("a.test", kAaaa, 60, bytes({0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1})),
+            ask("a.test", Type::Aaaa));
         REQUIRE(response.records.addresses.size() == 1);
         CHECK(response.records.addresses[0].text() == "2001:db8::1");
     }
@@ -125,10 +128,11 @@ TEST_CASE("records of each type") {
         CHECK(response.records.mx == std::vector<Mx>{{20, "backup.a.test"}, {0, ""}});
     }
     SECTION("PTR") {
-        auto response = parse(PacketWriter(kId)
-                                  .question("1.2.0.192.in-addr.arpa", Type::Ptr)
-                                  .answer("1.2.0.192.in-addr.arpa", kPtr, 60, PacketWriter::wire_name("Host.test")),
-                              ask("1.2.0.192.in-addr.arpa", Type::Ptr));
+        auto response =
+            parse(PacketWriter(kId)
+                      .question("1.2.0.192.in-addr.arpa", Type::Ptr)
+                      .answer("1.2.0.192.in-addr.arpa", kPtr, 60, PacketWriter::wire_name("Host.test")),
+                  ask("1.2.0.192.in-addr.arpa", Type::Ptr));
         CHECK(response.records.names == std::vector<std::string>{"host.test"});
     }
     SECTION("TXT, its strings joined") {
@@ -141,10 +145,9 @@ TEST_CASE("records of each type") {
 }
 
 TEST_CASE("records of other names do not count") {
-    auto response = parse(PacketWriter(kId)
-                              .question("a.test", Type::A)
-                              .answer("b.test", kA, 60, bytes({192, 0, 2, 1})),
-                          ask("a.test", Type::A));
+    auto response =
+        parse(PacketWriter(kId).question("a.test", Type::A).answer("b.test", kA, 60, bytes({192, 0, 2, 1})),
+              ask("a.test", Type::A));
     CHECK(response.verdict == Verdict::NoData);
 }
 
@@ -217,15 +220,17 @@ TEST_CASE("short records are never read beyond their end") {
         for (std::size_t size = 0; size < entry.full.size(); ++size) {
             CAPTURE(type_name(entry.type), size);
             Question question = ask("a.test", entry.type);
-            auto shortened = parse(PacketWriter(kId).question("a.test", entry.type)
+            auto shortened = parse(PacketWriter(kId)
+                                       .question("a.test", entry.type)
                                        .answer("a.test", entry.number, 60, entry.full.substr(0, size)),
                                    question);
             // An empty TXT record is a record.
             if (entry.type != Type::Txt) CHECK(shortened.verdict == Verdict::Unusable);
-            auto lying = parse(PacketWriter(kId).question("a.test", entry.type)
-                                   .lying_answer("a.test", entry.number, entry.full.substr(0, size),
-                                                 entry.full.size()),
-                               question);
+            auto lying = parse(
+                PacketWriter(kId)
+                    .question("a.test", entry.type)
+                    .lying_answer("a.test", entry.number, entry.full.substr(0, size), entry.full.size()),
+                question);
             CHECK(lying.verdict == Verdict::Unusable);
         }
     }
@@ -236,11 +241,12 @@ TEST_CASE("a name that no host can have makes its record unusable") {
     std::string dotted = bytes({3}) + "a.b" + bytes({4}) + "test" + bytes({0});
     std::string feed = bytes({3}) + "a\nb" + bytes({4}) + "test" + bytes({0});
     for (const std::string& name : {strange, dotted, feed}) {
-        auto response = parse(PacketWriter(kId).question("a.test", Type::Mx)
-                                  .answer("a.test", kMx, 60, bytes({0, 10}) + name),
-                              ask("a.test", Type::Mx));
+        auto response = parse(
+            PacketWriter(kId).question("a.test", Type::Mx).answer("a.test", kMx, 60, bytes({0, 10}) + name),
+            ask("a.test", Type::Mx));
         CHECK(response.verdict == Verdict::Unusable);
-        auto mixed = parse(PacketWriter(kId).question("a.test", Type::Mx)
+        auto mixed = parse(PacketWriter(kId)
+                               .question("a.test", Type::Mx)
                                .answer("a.test", kMx, 60, bytes({0, 10}) + name)
                                .answer("a.test", kMx, 60, PacketWriter::mx(20, "good.test")),
                            ask("a.test", Type::Mx));

@@ -9,8 +9,8 @@
 
 namespace postrider::dns::test {
 
-/// Writes DNS packets octet by octet, so that the tests do not trust the library that the code under test uses,
-/// and can write what no library would.
+/// Writes DNS packets octet by octet, so that the tests do not trust the library that the code under test
+/// uses, and can write what no library would.
 class PacketWriter {
   public:
     /// A response with this id, and these flags and response code in the header.
@@ -21,7 +21,8 @@ class PacketWriter {
         ++question_count_;
         return *this;
     }
-    PacketWriter& answer(std::string_view owner, std::uint16_t type, std::uint32_t ttl, std::string_view rdata) {
+    PacketWriter& answer(std::string_view owner, std::uint16_t type, std::uint32_t ttl,
+                         std::string_view rdata) {
         answers_ += record(owner, type, ttl, rdata, rdata.size());
         ++answer_count_;
         return *this;
@@ -33,7 +34,8 @@ class PacketWriter {
         ++answer_count_;
         return *this;
     }
-    PacketWriter& authority(std::string_view owner, std::uint16_t type, std::uint32_t ttl, std::string_view rdata) {
+    PacketWriter& authority(std::string_view owner, std::uint16_t type, std::uint32_t ttl,
+                            std::string_view rdata) {
         authorities_ += record(owner, type, ttl, rdata, rdata.size());
         ++authority_count_;
         return *this;
@@ -47,7 +49,8 @@ class PacketWriter {
         return {static_cast<char>(value >> 8), static_cast<char>(value & 0xff)};
     }
     static std::string long_number(std::uint32_t value) {
-        return number(static_cast<std::uint16_t>(value >> 16)) + number(static_cast<std::uint16_t>(value & 0xffff));
+        return number(static_cast<std::uint16_t>(value >> 16)) +
+               number(static_cast<std::uint16_t>(value & 0xffff));
     }
     static std::string wire_name(std::string_view name) {
         std::string wire;
@@ -65,13 +68,13 @@ class PacketWriter {
         return number(preference) + wire_name(exchange);
     }
     static std::string soa(std::uint32_t minimum) {
-        return wire_name("ns.test") + wire_name("host.test") + long_number(1) + long_number(2) + long_number(3) +
-               long_number(4) + long_number(minimum);
+        return wire_name("ns.test") + wire_name("host.test") + long_number(1) + long_number(2) +
+               long_number(3) + long_number(4) + long_number(minimum);
     }
 
   private:
-    static std::string record(std::string_view owner, std::uint16_t type, std::uint32_t ttl, std::string_view rdata,
-                              std::size_t length) {
+    static std::string record(std::string_view owner, std::uint16_t type, std::uint32_t ttl,
+                              std::string_view rdata, std::size_t length) {
         return wire_name(owner) + number(type) + number(1) + long_number(ttl) +
                number(static_cast<std::uint16_t>(length)) + std::string(rdata);
     }

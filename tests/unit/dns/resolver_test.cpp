@@ -52,7 +52,8 @@ Result<Answer> look_up(async::Loop& loop, Resolver& resolver, std::string name, 
 
 TEST_CASE("an answer is found, and then cached") {
     async::Loop loop;
-    ScriptedServer server(loop, [](const Question& question, bool) { return Packets{with_address(question)}; });
+    ScriptedServer server(loop,
+                          [](const Question& question, bool) { return Packets{with_address(question)}; });
     Resolver resolver(loop, options_for({server.endpoint()}));
     auto answer = look_up(loop, resolver, "A.test.");
     REQUIRE(answer);
@@ -184,12 +185,14 @@ async::Task<void> look_up_many(async::Loop& loop, Resolver& resolver, int same, 
         scope.spawn(store_lookup(resolver, std::move(name), Type::A, results[i]));
     }
     co_await scope.join();
-    for (const auto& result : results) found += result->has_value() ? 1 : 0;
+    for (const auto& result : results)
+        found += result->has_value() ? 1 : 0;
 }
 
 TEST_CASE("the same question is asked once for all who wait, and more questions than places wait") {
     async::Loop loop;
-    ScriptedServer server(loop, [](const Question& question, bool) { return Packets{with_address(question)}; });
+    ScriptedServer server(loop,
+                          [](const Question& question, bool) { return Packets{with_address(question)}; });
     Resolver resolver(loop, options_for({server.endpoint()}));
     int found = 0;
     async::run_to_end(loop, look_up_many(loop, resolver, 20, 50, found));
@@ -212,7 +215,8 @@ async::Task<void> give_up_soon(async::Loop& loop, Resolver& resolver, bool& foun
 
 TEST_CASE("who gives up does not fail the others") {
     async::Loop loop;
-    ScriptedServer server(loop, [](const Question& question, bool) { return Packets{with_address(question)}; });
+    ScriptedServer server(loop,
+                          [](const Question& question, bool) { return Packets{with_address(question)}; });
     Resolver resolver(loop, options_for({server.endpoint()}));
     bool found = false;
     async::run_to_end(loop, give_up_soon(loop, resolver, found));

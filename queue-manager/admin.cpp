@@ -1,0 +1,271 @@
+#include "queue-manager/admin.h"
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+namespace postrider::queue_manager {
+
+namespace {
+
+constexpr std::size_t kBatch = 64;
+constexpr std::size_t kMaxRecipientBytes = 16 * 1024;
+constexpr std::size_t kMaxQueued = 16;  // frames that may wait for a peer that reads slowly
+constexpr Milliseconds kPeerPatience{60'000};
+
+std::string_view state_name(Phase phase) {
+    switch (phase) {
+        case Phase::Waiting:
+            return "waiting";
+        case Phase::Ready:
+        case Phase::InFlight:
+            return "active";
+        case Phase::Delivered:
+            return "delivered";
+        default:
+            return "failed";
+    }
+}
+
+bool is_open(const wire::QueueRecipient& recipient) {
+    return recipient.state() != "delivered" && recipient.state() != "failed";
+}
+
+std::string last_reply(const wire::DeliveryResult& result) {
+    if (result.status().empty()) return result.text();
+    return result.status() + " " + result.text();
+}
+
+/// Reads the messages of a batch; on a pool thread.
+std::vector<wire::QueueEntry> read_batch(const Spool& spool,
+                                         const std::vector<std::pair<QueueId, Folder>>& batch) {
+    std::vector<wire::QueueEntry> entries;
+    for (const auto& [id, folder] : batch) {
+        auto loaded = spool.load(id, folder, false);
+        // One that was delivered in the meantime is simply gone.
+        if (!loaded) continue;
+        Message message(std::move(loaded->contents), folder, std::move(loaded->file));
+        entries.push_back(entry_of(message));
+        if (entries.back().state() != "new") entries.back().set_state("waiting");
+    }
+    return entries;
+}
+
+}  // namespace
+
+wire::QueueEntry entry_of(const Message& message) {
+    wire::QueueEntry entry;
+    entry.set_queue_id(message.id().text());
+    entry.set_sender(message.envelope.sender());
+    entry.set_size(message.header.content_length);
+    entry.set_arrival_ms(message.envelope.arrival_ms());
+    UnixMillis next = message.next_due();
+    entry.set_next_attempt_ms(next == kNever ? 0 : next);
+    for (std::uint32_t index : message.unresolved) {
+        auto* recipient = entry.add_recipients();
+        recipient->set_address(message.envelope.recipients(static_cast<int>(index)).address());
+        recipient->set_state("new");
+        recipient->set_last_reply(message.resolve_error);
+    }
+    std::uint32_t attempts = message.resolve_attempts;
+    for (const auto& delivery : message.deliveries) {
+        auto* recipient = entry.add_recipients();
+        recipient->set_address(delivery.delivery.recipient());
+        recipient->set_state(std::string(state_name(delivery.phase)));
+        recipient->set_last_reply(last_reply(delivery.last_result));
+        recipient->set_next_hop(delivery.delivery.next_hop());
+        attempts = std::max(attempts, delivery.attempts);
+    }
+    entry.set_attempts(attempts);
+    bool untouched = message.folder == Folder::New && attempts == 0;
+    entry.set_state(message.busy() ? "active" : untouched ? "new" : "waiting");
+    return entry;
+}
+
+bool matches(const wire::QueueEntry& entry, const wire::Selector& selector) {
+    if (!selector.queue_ids().empty() && std::find(selector.queue_ids().begin(), selector.queue_ids().end(),
+                                                   entry.queue_id()) == selector.queue_ids().end()) {
+        return false;
+    }
+    if (!selector.sender().empty() && entry.sender() != selector.sender()) return false;
+    if (selector.domain().empty()) return true;
+    return std::any_of(entry.recipients().begin(), entry.recipients().end(), [&](const auto& recipient) {
+        return is_open(recipient) && (domain_of(recipient.address()) == selector.domain() ||
+                                      recipient.next_hop() == selector.domain());
+    });
+}
+
+std::vector<wire::QueueEntry> split_entry(wire::QueueEntry entry) {
+    std::vector<wire::QueueEntry> parts;
+    if (entry.ByteSizeLong() <= kMaxRecipientBytes) {
+        parts.push_back(std::move(entry));
+        return parts;
+    }
+    wire::QueueEntry head = entry;
+    head.clear_recipients();
+    wire::QueueEntry part = head;
+    std::size_t bytes = 0;
+    for (auto& recipient : *entry.mutable_recipients()) {
+        std::size_t size = recipient.ByteSizeLong();
+        if (bytes > 0 && bytes + size > kMaxRecipientBytes) {
+            parts.push_back(std::move(part));
+            part = head;
+            bytes = 0;
+        }
+        bytes += size;
+        *part.add_recipients() = std::move(recipient);
+    }
+    parts.push_back(std::move(part));
+    return parts;
+}
+
+std::vector<QueueId> Admin::candidates(const wire::Selector& selector) const {
+    if (selector.queue_ids().empty()) {
+        return selector.domain().empty() ? queue_.all() : queue_.perhaps_about(selector.domain());
+    }
+    std::vector<QueueId> ids;
+    for (const auto& text : selector.queue_ids()) {
+        auto id = QueueId::parse(text);
+        if (id) ids.push_back(*id);
+    }
+    std::sort(ids.begin(), ids.end());
+    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+    return ids;
+}
+
+async::Task<std::vector<wire::QueueEntry>> Admin::read_entries(std::vector<QueueId> ids) {
+    std::vector<wire::QueueEntry> entries;
+    std::vector<std::pair<QueueId, Folder>> on_disk;
+    for (QueueId id : ids) {
+        const Message* message = queue_.active(id);
+        if (message != nullptr) {
+            entries.push_back(entry_of(*message));
+        } else if (auto folder = queue_.folder_of(id)) {
+            on_disk.emplace_back(id, *folder);
+        }
+    }
+    if (!on_disk.empty()) {
+        std::function<std::vector<wire::QueueEntry>()> work = [spool = &spool_, on_disk] {
+            return read_batch(*spool, on_disk);
+        };
+        auto read = co_await queue_.read_pool().run(std::move(work));
+        if (read) std::move(read->begin(), read->end(), std::back_inserter(entries));
+    }
+    std::sort(entries.begin(), entries.end(),
+              [](const auto& left, const auto& right) { return left.queue_id() < right.queue_id(); });
+    co_return entries;
+}
+
+async::Task<bool> Admin::post(QueuePeer& peer, wire::QueueReply reply) {
+    if (peer.channel().queued() > kMaxQueued) {
+        auto deadline = loop_.after(kPeerPatience);
+        bool drained = co_await peer.channel().drained(deadline);
+        if (!drained) {
+            peer.disconnect();
+            co_return false;
+        }
+    }
+    peer.reply(reply);
+    co_return true;
+}
+
+async::Task<void> Admin::list(QueuePeer& peer, std::uint64_t request, wire::Selector selector) {
+    std::vector<QueueId> ids = candidates(selector);
+    wire::QueueReply reply;
+    reply.set_id(request);
+    reply.set_more(true);
+    reply.mutable_listing();
+    for (std::size_t first = 0; first < ids.size(); first += kBatch) {
+        std::size_t last = std::min(ids.size(), first + kBatch);
+        std::vector<QueueId> batch(ids.begin() + static_cast<std::ptrdiff_t>(first),
+                                   ids.begin() + static_cast<std::ptrdiff_t>(last));
+        auto entries = co_await read_entries(std::move(batch));
+        for (auto& entry : entries) {
+            if (!matches(entry, selector)) continue;
+            for (auto& part : split_entry(std::move(entry))) {
+                if (reply.ByteSizeLong() + part.ByteSizeLong() > ipc::kFrameTarget) {
+                    bool sent = co_await post(peer, reply);
+                    if (!sent) co_return;
+                    reply.mutable_listing()->clear_entries();
+                }
+                *reply.mutable_listing()->add_entries() = std::move(part);
+            }
+        }
+    }
+    reply.set_more(false);
+    static_cast<void>(co_await post(peer, reply));
+}
+
+void Admin::open_file(QueuePeer& peer, std::uint64_t request, const wire::OpenQueueFile& frame) {
+    auto id = QueueId::parse(frame.queue_id());
+    if (!id) return peer.fail(request, id.error());
+    auto folder = queue_.folder_of(*id);
+    auto file = folder ? spool_.open_readable(*id, *folder) : spool_.open_kept(*id);
+    if (!file) return peer.fail(request, file.error());
+    wire::QueueReply reply;
+    reply.set_id(request);
+    reply.mutable_file()->set_queue_id(id->text());
+    peer.reply(reply, std::move(*file));
+}
+
+async::Task<void> Admin::flush(QueuePeer& peer, std::uint64_t request, wire::Selector selector) {
+    std::vector<QueueId> ids = candidates(selector);
+    // Messages whose listing need not be looked at are flushed without being read first.
+    bool by_id_only = selector.domain().empty() && selector.sender().empty();
+    std::uint64_t flushed = 0;
+    for (std::size_t first = 0; first < ids.size(); first += kBatch) {
+        std::size_t last = std::min(ids.size(), first + kBatch);
+        std::vector<QueueId> batch(ids.begin() + static_cast<std::ptrdiff_t>(first),
+                                   ids.begin() + static_cast<std::ptrdiff_t>(last));
+        if (!by_id_only) {
+            auto entries = co_await read_entries(std::move(batch));
+            batch.clear();
+            for (const auto& entry : entries) {
+                auto id = QueueId::parse(entry.queue_id());
+                if (id && matches(entry, selector)) batch.push_back(*id);
+            }
+        }
+        for (QueueId id : batch) {
+            if (queue_.flush(id)) ++flushed;
+        }
+    }
+    wire::QueueReply reply;
+    reply.set_id(request);
+    reply.mutable_flushed()->set_messages(flushed);
+    peer.reply(reply);
+}
+
+void Admin::status(QueuePeer& peer, std::uint64_t request) {
+    wire::QueueReply reply;
+    reply.set_id(request);
+    auto add = [&](const char* name, std::uint64_t value) {
+        auto* counter = reply.mutable_state()->add_counters();
+        counter->set_name(name);
+        counter->set_value(value);
+    };
+    const Counters& counters = queue_.counters();
+    add("messages_active", queue_.active_count());
+    add("messages_waiting", queue_.waiting().size());
+    add("messages_open", intake_.open_messages());
+    add("deliveries_ready", queue_.scheduler().ready());
+    add("jobs_in_flight", dispatcher_.in_flight());
+    add("agents", dispatcher_.agents());
+    add("destinations", queue_.scheduler().destinations());
+    add("destinations_down", queue_.scheduler().destinations_down());
+    add("accepting", intake_.accepting() ? 1 : 0);
+    add("committed_total", counters.committed);
+    add("delivered_total", counters.delivered);
+    add("relayed_total", counters.relayed);
+    add("deferred_total", counters.deferred);
+    add("failed_total", counters.failed);
+    add("reports_total", counters.reports);
+    add("removed_total", counters.removed);
+    add("corrupt_total", counters.corrupt);
+    add("jobs_total", counters.jobs);
+    add("jobs_lost_total", counters.lost_jobs);
+    peer.reply(reply);
+}
+
+}  // namespace postrider::queue_manager

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "libcommon/async/loop.h"
+#include "queue-manager/dispatcher.h"
+#include "queue-manager/intake.h"
+#include "queue-manager/queue.h"
+#include "queue-manager/spool.h"
+
+namespace postrider::queue_manager {
+
+/// Answers the administrator: what is in the queue, one message's file, try now, counters. Only root and the
+/// queue-manager's own user get here.
+class Admin {
+  public:
+    Admin(async::Loop& loop, Spool& spool, Queue& queue, const Dispatcher& dispatcher, const Intake& intake)
+        : loop_(loop), spool_(spool), queue_(queue), dispatcher_(dispatcher), intake_(intake) {}
+    Admin(const Admin&) = delete;
+    Admin& operator=(const Admin&) = delete;
+
+    /// Lists the messages that match, oldest first, in several frames; at a speed the peer reads with. A
+    /// message with many recipients is continued by further entries with the same id.
+    async::Task<void> list(QueuePeer& peer, std::uint64_t request, wire::Selector selector);
+    /// Sends a descriptor of the message's file, also of one in hold/, failed/ or corrupt/.
+    void open_file(QueuePeer& peer, std::uint64_t request, const wire::OpenQueueFile& frame);
+    /// Tries what matches now, and answers with the number of messages.
+    async::Task<void> flush(QueuePeer& peer, std::uint64_t request, wire::Selector selector);
+    /// Sends all counters.
+    void status(QueuePeer& peer, std::uint64_t request);
+
+  private:
+    /// Messages that may match, and the entries of those that do, a batch at a time.
+    [[nodiscard]] std::vector<QueueId> candidates(const wire::Selector& selector) const;
+    async::Task<std::vector<wire::QueueEntry>> read_entries(std::vector<QueueId> ids);
+    /// Posts a frame once the peer has read enough of the earlier ones; false if it is gone.
+    async::Task<bool> post(QueuePeer& peer, wire::QueueReply reply);
+
+    async::Loop& loop_;
+    Spool& spool_;
+    Queue& queue_;
+    const Dispatcher& dispatcher_;
+    const Intake& intake_;
+};
+
+/// The listing of a message in memory. Pure.
+[[nodiscard]] wire::QueueEntry entry_of(const Message& message);
+
+/// Whether a message with this listing matches. A domain is one of a recipient that still waits, or of its
+/// next hop. Pure.
+[[nodiscard]] bool matches(const wire::QueueEntry& entry, const wire::Selector& selector);
+
+/// Splits an entry so that each part fits into a frame. Pure.
+[[nodiscard]] std::vector<wire::QueueEntry> split_entry(wire::QueueEntry entry);
+
+}  // namespace postrider::queue_manager

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <unordered_map>
+
+#include "libcommon/ipc/server.h"
+#include "queue-manager/queue.h"
+
+namespace postrider::queue_manager {
+
+using QueuePeer = ipc::Peer<wire::QueueReply>;
+
+/// The transports an agent of this role may take, whatever it asks for.
+[[nodiscard]] TransportSet transports_of(wire::Role role);
+
+/// Offers jobs to the delivery agents that are connected, each as many as it can take, in turns. An agent
+/// that disappears gives its jobs back.
+class Dispatcher {
+  public:
+    explicit Dispatcher(Queue& queue) : queue_(queue) {}
+
+    /// An agent says what it takes; it may say so again.
+    void ready(QueuePeer& peer, const wire::AgentReady& ready);
+    /// An agent reports the outcome of a job. Error: it has no such job.
+    [[nodiscard]] Result<void> report(QueuePeer& peer, const wire::DeliveryReport& report);
+    /// An agent disconnected.
+    void gone(QueuePeer& peer);
+
+    /// Offers what is ready. Called whenever something became ready or an agent free.
+    void offer();
+
+    /// Jobs that agents have in hand.
+    [[nodiscard]] std::size_t in_flight() const;
+    [[nodiscard]] std::size_t agents() const { return agents_.size(); }
+
+  private:
+    struct Agent {
+        TransportSet transports;
+        std::size_t capacity = 0;
+        std::unordered_map<std::uint64_t, Job> jobs;
+    };
+    bool offer_one(QueuePeer& peer, Agent& agent);
+
+    Queue& queue_;
+    std::unordered_map<QueuePeer*, Agent> agents_;
+    std::deque<QueuePeer*> turns_;
+};
+
+}  // namespace postrider::queue_manager

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+
+#include "libcommon/base/clock.h"
+#include "queue-manager/retry.h"
+
+namespace postrider::queue_manager {
+
+/// How many deliveries a destination gets at once, and when it is left alone.
+struct HealthSettings {
+    unsigned initial_window = 5;
+    unsigned max_window = 20;
+    unsigned failed_rounds = 1;  ///< rounds of failed connections after which the destination is down
+    Milliseconds dead_time{300'000};
+    Milliseconds dead_time_max{3'600'000};
+};
+
+/// The health of one destination. Pure; the scheduler has one for each.
+///
+///     Up ──(as many failures in a row as its window)──▶ Down ──(dead time over)──▶ one probe
+///      ▲                                                 ▲                          │  │
+///      └────────────────(any success)────────────────────┼──────────────────────────┘  │
+///                                                        └──(failure: twice the time)──┘
+///
+/// The window grows by one for as many successes as it is wide, and shrinks by one with each failure to
+/// connect, so that a destination that gets slow is soon given less.
+class Health {
+  public:
+    explicit Health(const HealthSettings& settings) : settings_(settings), window_(settings.initial_window) {}
+
+    /// Deliveries allowed at once at `now`: 0 while down, 1 for the probe.
+    [[nodiscard]] unsigned window(UnixMillis now) const;
+
+    /// A delivery reached the destination, whatever it said to the message. True if it was down before.
+    bool succeeded();
+
+    /// No connection could be made. `retry_in`: when the messages would come back anyway; the destination is
+    /// not left alone for longer, so that each message keeps its own schedule. True if it is down from now
+    /// on.
+    bool failed(UnixMillis now, Milliseconds retry_in, const JitterSource& jitter);
+
+    [[nodiscard]] bool down() const { return down_; }
+    /// When the next probe may begin. Only while down.
+    [[nodiscard]] UnixMillis down_until() const { return down_until_; }
+
+    /// Nothing is known that would be worth keeping.
+    [[nodiscard]] bool pristine() const {
+        return !down_ && failures_ == 0 && window_ == settings_.initial_window;
+    }
+    /// When the last failure happened.
+    [[nodiscard]] UnixMillis last_failure() const { return last_failure_; }
+
+    /// An administrator wants an attempt now: as if nothing was known.
+    void forgive();
+
+  private:
+    HealthSettings settings_;
+    unsigned window_;
+    unsigned successes_ = 0;  // since the window last grew
+    unsigned failures_ = 0;   // in a row
+    unsigned times_down_ = 0;
+    bool down_ = false;
+    UnixMillis down_until_ = 0;
+    UnixMillis last_failure_ = 0;
+};
+
+}  // namespace postrider::queue_manager

@@ -1,0 +1,250 @@
+#include "queue-manager/intake.h"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+#include "libcommon/log/log.h"
+
+namespace postrider::queue_manager {
+
+namespace {
+
+// One smtpd worker has at most 2000 sessions, each with one message.
+constexpr std::size_t kMaxOpenPerPeer = 2500;
+constexpr std::size_t kMaxOpen = 10'000;
+constexpr std::size_t kMaxPartialPerPeer = 100;
+// A mailbox of RFC 5321 has at most 320 octets; SMTPUTF8 and xtext make it longer.
+constexpr int kMaxField = 4096;
+constexpr Milliseconds kSpaceInterval{5000};
+constexpr const char* kNoStorage = "4.3.1 insufficient system storage";
+constexpr const char* kStopping = "4.3.2 the mail system is being stopped";
+constexpr std::uint32_t kAllNotifyBits = 15;
+
+bool too_long(const std::string& field) {
+    return field.size() > static_cast<std::size_t>(kMaxField);
+}
+
+bool recipient_fits(const wire::Recipient& recipient) {
+    return !too_long(recipient.address()) && !recipient.address().empty() && !too_long(recipient.orcpt()) &&
+           recipient.notify() <= kAllNotifyBits;
+}
+
+}  // namespace
+
+Result<void> sanitize_envelope(wire::Envelope& envelope, UnixMillis now, std::size_t max_recipients) {
+    for (const std::string* field :
+         {&envelope.sender(), &envelope.envid(), &envelope.client_address(), &envelope.client_name(),
+          &envelope.helo(), &envelope.login(), &envelope.protocol()}) {
+        if (too_long(*field)) return permanent("sent an envelope with a field that is too long");
+    }
+    if (envelope.recipients().empty()) return permanent("sent an envelope without recipients");
+    if (static_cast<std::size_t>(envelope.recipients_size()) > max_recipients) {
+        return permanent("sent an envelope with too many recipients");
+    }
+    bool fits = std::all_of(envelope.recipients().begin(), envelope.recipients().end(), recipient_fits);
+    if (!fits) return permanent("sent an envelope with a recipient that cannot be one");
+    // A report is something only we make: it would be answered differently.
+    envelope.set_report(false);
+    envelope.set_double_bounce(false);
+    envelope.set_arrival_ms(now);
+    return {};
+}
+
+Intake::Intake(async::Loop& loop, const Settings& settings, Spool& spool, Queue& queue)
+    : settings_(settings),
+      spool_(spool),
+      queue_(queue),
+      space_timer_(loop, [this] { check_space(); }),
+      tasks_(loop) {}
+
+void Intake::start() {
+    check_space();
+}
+
+void Intake::stop() {
+    stopped_ = true;
+    space_timer_.disarm();
+    set_refusal(kStopping);
+}
+
+void Intake::check_space() {
+    space_timer_.arm(kSpaceInterval);
+    auto space = spool_.free_space();
+    if (!space) {
+        log::error("cannot measure free space").add("reason", space.error().text);
+        return;
+    }
+    space_ = *space;
+    bool low = settings_.min_free_space.undercut(space_.bytes, space_.total_bytes) ||
+               settings_.min_free_inodes.undercut(space_.inodes, space_.total_inodes);
+    set_refusal(low ? kNoStorage : "");
+}
+
+void Intake::set_refusal(std::string reason) {
+    if (stopped_) reason = kStopping;
+    if (reason == refusal_) return;
+    refusal_ = std::move(reason);
+    if (refusal_.empty()) {
+        log::info("intake resumed").add("free_bytes", space_.bytes);
+    } else {
+        log::warning("intake stopped").add("reason", refusal_).add("free_bytes", space_.bytes);
+    }
+    for (const auto& [peer, connection] : connections_)
+        announce(*peer);
+}
+
+void Intake::announce(QueuePeer& peer) {
+    wire::QueueReply notice;
+    notice.mutable_intake()->set_accepting(refusal_.empty());
+    notice.mutable_intake()->set_reason(refusal_);
+    peer.reply(notice);
+}
+
+void Intake::connected(QueuePeer& peer) {
+    auto connection = std::make_unique<Connection>();
+    connection->peer = &peer;
+    connection->number = next_connection_++;
+    by_number_.emplace(connection->number, connection.get());
+    connections_.emplace(&peer, std::move(connection));
+    announce(peer);
+}
+
+void Intake::gone(QueuePeer& peer) {
+    auto found = connections_.find(&peer);
+    if (found == connections_.end()) return;
+    for (const auto& [id, open] : found->second->open)
+        spool_.discard(id);
+    open_messages_ -= found->second->open.size();
+    by_number_.erase(found->second->number);
+    connections_.erase(found);
+}
+
+Result<void> Intake::open(QueuePeer& peer, std::uint64_t request, wire::OpenMessage&& frame) {
+    Connection& connection = connection_of(peer);
+    Partial partial;
+    partial.envelope = std::move(*frame.mutable_envelope());
+    partial.expected_size = frame.expected_size();
+    partial.bytes = partial.envelope.ByteSizeLong();
+    if (!frame.more()) {
+        begin(connection, request, std::move(partial));
+        return {};
+    }
+    if (connection.partial.size() >= kMaxPartialPerPeer)
+        return permanent("begins too many envelopes at once");
+    bool is_new = connection.partial.emplace(request, std::move(partial)).second;
+    if (!is_new) return permanent("uses the id of a request that is not complete");
+    return {};
+}
+
+Result<void> Intake::more_recipients(QueuePeer& peer, std::uint64_t request, wire::MoreRecipients&& frame) {
+    Connection& connection = connection_of(peer);
+    auto found = connection.partial.find(request);
+    if (found == connection.partial.end()) return permanent("continues an envelope that it did not begin");
+    Partial& partial = found->second;
+    partial.bytes += frame.ByteSizeLong();
+    if (partial.bytes > queue_file::Header::kMaxEnvelopeLength)
+        return permanent("sent an envelope that is too long");
+    for (auto& recipient : *frame.mutable_recipients()) {
+        *partial.envelope.add_recipients() = std::move(recipient);
+    }
+    if (frame.more()) return {};
+    Partial complete = std::move(partial);
+    connection.partial.erase(found);
+    begin(connection, request, std::move(complete));
+    return {};
+}
+
+void Intake::begin(Connection& connection, std::uint64_t request, Partial partial) {
+    QueuePeer& peer = *connection.peer;
+    auto valid = sanitize_envelope(partial.envelope, queue_.now(), settings_.active_recipients);
+    if (!valid) return peer.fail(request, valid.error());
+    if (!refusal_.empty()) return peer.fail(request, Error(Severity::Temporary, refusal_));
+    if (partial.expected_size > space_.bytes)
+        return peer.fail(request, Error(Severity::Temporary, kNoStorage));
+    if (connection.open.size() >= kMaxOpenPerPeer || open_messages_ >= kMaxOpen) {
+        return peer.fail(request, Error(Severity::Temporary, "4.3.2 too many messages are being received"));
+    }
+    QueueId id = queue_.next_id();
+    auto incoming = spool_.create(id, partial.envelope);
+    if (!incoming) {
+        log::error("cannot create message").add("reason", incoming.error().text);
+        // Until the next look at the disk, so that every MAIL does not find out for itself.
+        set_refusal(kNoStorage);
+        return peer.fail(request, Error(Severity::Temporary, kNoStorage));
+    }
+    Open open;
+    open.header = incoming->header;
+    open.envelope = std::move(partial.envelope);
+    open.file = std::move(incoming->file);
+    connection.open.emplace(id, std::move(open));
+    ++open_messages_;
+    wire::QueueReply reply;
+    reply.set_id(request);
+    reply.mutable_opened()->set_queue_id(id.text());
+    peer.reply(reply, std::move(incoming->writer));
+}
+
+Result<void> Intake::commit(QueuePeer& peer, std::uint64_t request, const wire::CommitMessage& frame) {
+    Connection& connection = connection_of(peer);
+    auto id = QueueId::parse(frame.queue_id());
+    if (!id) return permanent("commits what is no queue id");
+    auto found = connection.open.find(*id);
+    if (found == connection.open.end()) return permanent("commits a message that it did not open");
+    Open open = std::move(found->second);
+    connection.open.erase(found);
+    --open_messages_;
+    tasks_.spawn(commit_open(connection.number, request, std::move(open), frame.content_length(),
+                             frame.content_xxh3()));
+    return {};
+}
+
+async::Task<void> Intake::commit_open(std::uint64_t number, std::uint64_t request, Open open,
+                                      std::uint64_t content_length, std::uint64_t content_xxh3) {
+    QueueId id = open.header.id;
+    // Shared with the thread, which may still use it when this task is cancelled at the end of the process.
+    auto file = std::make_shared<Fd>(std::move(open.file));
+    std::function<Result<queue_file::Header>()> work = [spool = &spool_, header = open.header, file,
+                                                        content_length, content_xxh3] {
+        return spool->commit(header, file->get(), content_length, content_xxh3);
+    };
+    auto result = co_await queue_.sync_pool().run(std::move(work));
+    Result<queue_file::Header> committed = temporary("4.3.2 too many messages are being committed");
+    if (result) {
+        committed = std::move(*result);
+    } else {
+        spool_.discard(id);
+    }
+    auto found = by_number_.find(number);
+    if (found == by_number_.end()) {
+        // smtpd is gone, so the sender was not answered and will send again: this copy is not wanted.
+        if (committed) static_cast<void>(spool_.remove(id, Folder::New));
+        co_return;
+    }
+    QueuePeer& peer = *found->second->peer;
+    if (!committed) {
+        log::error("cannot commit message").add("id", id.text()).add("reason", committed.error().text);
+        peer.fail(request, committed.error());
+        co_return;
+    }
+    wire::QueueReply reply;
+    reply.set_id(request);
+    reply.mutable_committed();
+    peer.reply(reply);
+    queue_.accept(*committed, std::move(open.envelope), std::move(*file));
+}
+
+Result<void> Intake::abort(QueuePeer& peer, const wire::AbortMessage& frame) {
+    Connection& connection = connection_of(peer);
+    auto id = QueueId::parse(frame.queue_id());
+    if (!id) return permanent("aborts what is no queue id");
+    auto found = connection.open.find(*id);
+    // One that is being committed: the answer crossed this frame, and the message stands.
+    if (found == connection.open.end()) return {};
+    connection.open.erase(found);
+    --open_messages_;
+    spool_.discard(*id);
+    return {};
+}
+
+}  // namespace postrider::queue_manager

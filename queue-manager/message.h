@@ -1,0 +1,130 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "libcommon/base/clock.h"
+#include "libcommon/base/fd.h"
+#include "libcommon/ipc/envelope.pb.h"
+#include "libcommon/ipc/journal.pb.h"
+#include "libcommon/ipc/queue.pb.h"
+#include "libcommon/queue_file/queue_file.h"
+#include "queue-manager/scheduler.h"
+#include "queue-manager/waiting_index.h"
+
+namespace postrider::queue_manager {
+
+/// Bits of RFC 3461 NOTIFY as envelope.proto defines them.
+inline constexpr std::uint32_t kNotifyNever = 1;
+inline constexpr std::uint32_t kNotifySuccess = 2;
+inline constexpr std::uint32_t kNotifyFailure = 4;
+inline constexpr std::uint32_t kNotifyDelay = 8;
+
+/// A time that never comes.
+inline constexpr UnixMillis kNever = ~UnixMillis{0};
+
+/// How far a delivery of a message in memory has come.
+enum class Phase : std::uint8_t {
+    Waiting,       ///< for its time
+    Ready,         ///< on a ready list of the scheduler
+    InFlight,      ///< in a job of an agent
+    FailedUnsaid,  ///< failed, and the sender has still to be told; not in the journal yet
+    Delivered,
+    Failed,
+    Count  ///< not a phase: their number
+};
+
+/// One delivery of a message in memory.
+struct ActiveDelivery {
+    wire::Delivery delivery;
+    Phase phase = Phase::Waiting;  ///< changed by Message::set_phase only
+    bool success_unsaid = false;   ///< delivered, and the sender wants a report about it
+    std::uint32_t attempts = 0;
+    UnixMillis due = 0;
+    std::uint32_t lost_jobs = 0;  ///< agents that died with this delivery in hand
+    wire::DeliveryResult last_result;
+
+    [[nodiscard]] bool ended() const { return phase == Phase::Delivered || phase == Phase::Failed; }
+    [[nodiscard]] DestinationKey destination() const { return {delivery.transport(), delivery.next_hop()}; }
+};
+
+/// A message that is being worked on. Owned by the Queue; what it means is on disk, this is the copy in
+/// memory. The functions change nothing outside the object.
+struct Message {
+    /// A message that was just committed: nothing is resolved.
+    Message(queue_file::Header header_in, wire::Envelope envelope_in, Fd file_in);
+    /// A message read from its file.
+    Message(queue_file::QueueFile read, Folder folder_in, Fd file_in);
+
+    queue_file::Header header;
+    wire::Envelope envelope;
+    Folder folder = Folder::New;
+    Fd file;  ///< read and write; may be closed to save descriptors, the spool opens it again
+    std::uint64_t journal_end = 0;
+    /// Records that could not be written (disk full); they go before the next ones.
+    std::vector<wire::JournalRecord> unwritten;
+
+    std::vector<ActiveDelivery> deliveries;  ///< sorted by number
+    std::vector<std::uint32_t> unresolved;   ///< indices of recipients that have no deliveries yet
+    std::uint32_t next_number = 1;
+    bool resolving = false;  ///< the router is being asked
+    std::uint32_t resolve_attempts = 0;
+    UnixMillis resolve_due = 0;
+    std::string resolve_error;  ///< what the router said last, if it could not decide
+
+    bool reporting = false;     ///< a report is being committed
+    UnixMillis report_due = 0;  ///< not before this: a report could not be committed
+    bool delay_reported = false;
+    bool keep_as_failed = false;   ///< goes to failed/ when all is done: nobody could be told of a failure
+    UnixMillis timer = 0;          ///< the queue's timer for this message; 0: none
+    UnixMillis scan_due = 0;       ///< no waiting delivery is due before this, so none need be looked at
+    UnixMillis first_failure = 0;  ///< of those that nobody was told of; 0: none
+
+    [[nodiscard]] QueueId id() const { return header.id; }
+    [[nodiscard]] ActiveDelivery* find(std::uint32_t number);
+    [[nodiscard]] const ActiveDelivery* find(std::uint32_t number) const;
+    /// Whether the sender must not be answered: the null sender, or a report of our own.
+    [[nodiscard]] bool unanswerable() const { return envelope.sender().empty() || envelope.report(); }
+    /// Nothing is left to try, to tell, or to write.
+    [[nodiscard]] bool finished() const;
+    /// Whether something of it is with the router, an agent, the scheduler or the report writer.
+    [[nodiscard]] bool busy() const;
+    /// How many deliveries are in a phase. Counted along, because a message may have 50,000 of them.
+    [[nodiscard]] std::size_t count(Phase phase) const { return counts_[static_cast<std::size_t>(phase)]; }
+    /// Adds a delivery whose number is larger than those of all others.
+    void add_delivery(ActiveDelivery delivery);
+    void set_phase(ActiveDelivery& delivery, Phase phase);
+    void set_success_unsaid(ActiveDelivery& delivery, bool unsaid);
+    [[nodiscard]] bool has_unsaid_success() const { return unsaid_successes_ > 0; }
+    /// The earliest time at which a waiting delivery is due, or a recipient that nobody resolves now; kNever
+    /// if nothing waits.
+    [[nodiscard]] UnixMillis next_due() const;
+    /// Failures (with `success` false) or successes that have still to be reported, by number.
+    [[nodiscard]] std::vector<std::uint32_t> unsaid(bool success) const;
+
+  private:
+    std::array<std::size_t, static_cast<std::size_t>(Phase::Count)> counts_{};
+    std::size_t unsaid_successes_ = 0;
+};
+
+/// Whether the sender is told of a failure: NOTIFY absent, or with FAILURE.
+[[nodiscard]] bool wants_failure_report(std::uint32_t notify);
+/// Whether it is told of a delay: NOTIFY absent, or with DELAY.
+[[nodiscard]] bool wants_delay_report(std::uint32_t notify);
+/// Whether it is told of a success: NOTIFY with SUCCESS.
+[[nodiscard]] bool wants_success_report(std::uint32_t notify);
+
+/// The domain of an address in lower case; empty if it has none.
+[[nodiscard]] std::string domain_of(std::string_view address);
+
+/// What a message that waits is about: the domains of its open recipients and their next hops, without
+/// doubles.
+[[nodiscard]] std::vector<std::string> topics_of(const Message& message);
+
+/// The next hop that all open deliveries wait for; nullopt if there are several, or recipients to resolve.
+[[nodiscard]] std::optional<std::string> only_next_hop(const Message& message);
+
+}  // namespace postrider::queue_manager

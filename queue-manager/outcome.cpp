@@ -1,0 +1,203 @@
+#include "queue-manager/outcome.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+namespace postrider::queue_manager {
+
+namespace {
+
+// More would neither fit into a job's frame nor come from an honest router.
+constexpr std::size_t kMaxDeliveryBytes = 40 * 1024;
+constexpr std::size_t kRecordTarget = 128 * 1024;
+// A reply is kept in memory, journal, log and report; RFC 5321 lets it be 512 octets a line.
+constexpr std::size_t kMaxResultText = 2048;
+constexpr std::size_t kMaxResultHost = 512;
+
+Milliseconds lifetime_of(const Settings& settings, const Message& message) {
+    return message.unanswerable() ? settings.bounce_lifetime : settings.lifetime;
+}
+
+void bound(std::string& text, std::size_t limit) {
+    if (text.size() > limit) text.resize(limit);
+}
+
+wire::Delivery failing_delivery(const wire::Recipient& recipient, const std::string& error) {
+    wire::Delivery delivery;
+    delivery.set_recipient(recipient.address());
+    delivery.set_original_recipient(recipient.address());
+    delivery.set_transport(wire::TRANSPORT_ERROR);
+    delivery.set_error_text(error);
+    delivery.set_notify(recipient.notify());
+    delivery.set_orcpt(recipient.orcpt());
+    return delivery;
+}
+
+/// "5.1.1 text" is status and text; text alone gets `otherwise`.
+std::pair<std::string, std::string> split_status(std::string_view text, const char* otherwise) {
+    std::size_t blank = text.find(' ');
+    std::string_view status = text.substr(0, blank);
+    bool is_status = status.size() >= 5 && (status[0] == '4' || status[0] == '5') && status[1] == '.' &&
+                     status.find_first_not_of("0123456789.") == std::string_view::npos;
+    if (!is_status) return {otherwise, std::string(text)};
+    return {std::string(status), std::string(blank == std::string_view::npos ? "" : text.substr(blank + 1))};
+}
+
+/// Appends the records of one recipient's deliveries; a record that would get too long is continued by
+/// another.
+void add_resolved_records(std::uint32_t recipient, const std::vector<wire::Delivery>& deliveries,
+                          std::vector<wire::JournalRecord>& records) {
+    wire::JournalRecord record;
+    record.mutable_resolved()->set_recipient(recipient);
+    std::size_t bytes = 0;
+    for (const auto& delivery : deliveries) {
+        std::size_t size = delivery.ByteSizeLong();
+        if (bytes > 0 && bytes + size > kRecordTarget) {
+            wire::JournalRecord part = record;
+            part.mutable_resolved()->set_more(true);
+            records.push_back(std::move(part));
+            record.mutable_resolved()->clear_deliveries();
+            bytes = 0;
+        }
+        *record.mutable_resolved()->add_deliveries() = delivery;
+        bytes += size;
+    }
+    records.push_back(std::move(record));
+}
+
+}  // namespace
+
+RetrySchedule default_schedule(const Settings& settings, const Message& message) {
+    return {settings.retry, lifetime_of(settings, message), settings.retry_jitter_percent};
+}
+
+RetrySchedule schedule_of(const Settings& settings, const Message& message, const wire::Delivery& delivery) {
+    std::vector<Milliseconds> intervals;
+    for (std::uint32_t seconds : delivery.retry_seconds()) {
+        intervals.emplace_back(Seconds(std::max(seconds, 1U)));
+    }
+    if (intervals.empty()) intervals = settings.retry;
+    Milliseconds lifetime = lifetime_of(settings, message);
+    if (delivery.lifetime_seconds() != 0) lifetime = Seconds(delivery.lifetime_seconds());
+    return {std::move(intervals), lifetime, settings.retry_jitter_percent};
+}
+
+bool failure_is_told(const Message& message, const ActiveDelivery& delivery) {
+    // Our own reports carry NOTIFY=NEVER for other hosts; that one of them failed is for the postmaster to
+    // know.
+    return message.envelope.report() || wants_failure_report(delivery.delivery.notify());
+}
+
+Judgement judge(const Settings& settings, const Message& message, const ActiveDelivery& delivery,
+                wire::DeliveryResult result, UnixMillis now, const JitterSource& jitter) {
+    bound(*result.mutable_text(), kMaxResultText);
+    bound(*result.mutable_status(), kMaxResultHost);
+    bound(*result.mutable_remote_host(), kMaxResultHost);
+    Judgement judgement;
+    if (result.outcome() != wire::DeliveryResult::DELIVERED &&
+        result.outcome() != wire::DeliveryResult::RELAYED &&
+        result.outcome() != wire::DeliveryResult::FAILED) {
+        // An outcome that this version does not know is a deferral, too: neither lost nor bounced.
+        result.set_outcome(wire::DeliveryResult::DEFERRED);
+        auto schedule = schedule_of(settings, message, delivery.delivery);
+        auto next = schedule.next_attempt(now, message.envelope.arrival_ms(), delivery.attempts + 1, jitter);
+        if (next) {
+            judgement.phase = Phase::Waiting;
+            judgement.due = *next;
+            judgement.result = std::move(result);
+            return judgement;
+        }
+        result.set_outcome(wire::DeliveryResult::FAILED);
+        result.set_text(fmt::format("delivery time expired; the last attempt said: {} {}", result.status(),
+                                    result.text()));
+        result.set_status("5.4.7");
+    }
+    if (result.outcome() == wire::DeliveryResult::FAILED) {
+        judgement.phase = failure_is_told(message, delivery) ? Phase::FailedUnsaid : Phase::Failed;
+    } else {
+        judgement.phase = Phase::Delivered;
+        bool told_by_others = result.outcome() == wire::DeliveryResult::RELAYED && result.dsn_passed_on();
+        judgement.report_success =
+            wants_success_report(delivery.delivery.notify()) && !told_by_others && !message.unanswerable();
+    }
+    judgement.result = std::move(result);
+    return judgement;
+}
+
+wire::DeliveryResult failed_result(const wire::Delivery& delivery) {
+    auto [status, text] = split_status(delivery.error_text(), "5.0.0");
+    wire::DeliveryResult result;
+    result.set_number(delivery.number());
+    result.set_outcome(wire::DeliveryResult::FAILED);
+    result.set_status(status);
+    result.set_text(text);
+    return result;
+}
+
+std::vector<wire::JournalRecord> attempt_records(const std::vector<Judgement>& judgements, UnixMillis now) {
+    std::map<UnixMillis, wire::JournalRecord> by_time;
+    for (const auto& judgement : judgements) {
+        if (judgement.phase == Phase::FailedUnsaid) continue;
+        auto& attempt = *by_time[judgement.due].mutable_attempt();
+        attempt.set_time_ms(now);
+        attempt.set_next_attempt_ms(judgement.due);
+        *attempt.add_results() = judgement.result;
+    }
+    std::vector<wire::JournalRecord> records;
+    for (auto& [time, record] : by_time)
+        records.push_back(std::move(record));
+    return records;
+}
+
+ResolutionPlan plan_resolution(const Settings& settings, const Message& message,
+                               const std::vector<std::uint32_t>& indices, std::vector<Resolution> resolutions,
+                               UnixMillis now) {
+    ResolutionPlan plan;
+    std::uint32_t number = message.next_number;
+    bool expired = now >= default_schedule(settings, message).expires(message.envelope.arrival_ms());
+    for (std::size_t i = 0; i < resolutions.size() && i < indices.size(); ++i) {
+        std::uint32_t index = indices[i];
+        const auto& recipient = message.envelope.recipients(static_cast<int>(index));
+        auto deliveries = std::move(resolutions[i].deliveries);
+        const Error& error = resolutions[i].error;
+        if (deliveries.empty() && error.temporary() && !expired) {
+            plan.error = error.text.empty() ? "the router gave no answer" : error.text;
+            continue;
+        }
+        if (deliveries.empty() && error.temporary()) {
+            deliveries.push_back(
+                failing_delivery(recipient, "5.4.7 delivery time expired; routing said: " + error.text));
+        } else if (deliveries.empty()) {
+            deliveries.push_back(failing_delivery(recipient, error.text));
+        }
+        for (auto& delivery : deliveries) {
+            if (delivery.ByteSizeLong() > kMaxDeliveryBytes) {
+                delivery =
+                    failing_delivery(recipient, "5.3.5 the route of this address is too long to be used");
+            }
+            delivery.set_number(number++);
+        }
+        add_resolved_records(index, deliveries, plan.records);
+        plan.recipients.push_back(index);
+        std::move(deliveries.begin(), deliveries.end(), std::back_inserter(plan.deliveries));
+    }
+    return plan;
+}
+
+void apply_resolution(Message& message, ResolutionPlan plan) {
+    for (auto& delivery : plan.deliveries) {
+        message.next_number = delivery.number() + 1;
+        ActiveDelivery active;
+        active.delivery = std::move(delivery);
+        message.add_delivery(std::move(active));
+    }
+    std::erase_if(message.unresolved, [&](std::uint32_t index) {
+        return std::binary_search(plan.recipients.begin(), plan.recipients.end(), index);
+    });
+    message.resolve_error = std::move(plan.error);
+}
+
+}  // namespace postrider::queue_manager

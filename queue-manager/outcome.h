@@ -1,0 +1,72 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "libcommon/base/clock.h"
+#include "libcommon/base/result.h"
+#include "libcommon/ipc/journal.pb.h"
+#include "libcommon/ipc/queue.pb.h"
+#include "queue-manager/message.h"
+#include "queue-manager/retry.h"
+#include "queue-manager/settings.h"
+
+/// What follows from what an agent or the router said. Pure: values in, values out.
+namespace postrider::queue_manager {
+
+/// The schedule of a delivery: its route's, or the general one.
+[[nodiscard]] RetrySchedule schedule_of(const Settings& settings, const Message& message,
+                                        const wire::Delivery& delivery);
+/// The schedule of recipients that could not be resolved yet.
+[[nodiscard]] RetrySchedule default_schedule(const Settings& settings, const Message& message);
+
+/// What a result means for its delivery.
+struct Judgement {
+    Phase phase = Phase::Waiting;
+    UnixMillis due = 0;           ///< of Waiting
+    bool report_success = false;  ///< of Delivered: the sender asked to be told
+    wire::DeliveryResult result;  ///< as it is journalled and logged: a deferral may have become a failure
+};
+
+/// Decides what becomes of `delivery` after `result` at `now`. The result is one of a peer and may say
+/// anything.
+[[nodiscard]] Judgement judge(const Settings& settings, const Message& message,
+                              const ActiveDelivery& delivery, wire::DeliveryResult result, UnixMillis now,
+                              const JitterSource& jitter);
+
+/// Whether somebody has to be told that `delivery` failed, by a report or, where the sender cannot be
+/// answered, by a message to the postmaster.
+[[nodiscard]] bool failure_is_told(const Message& message, const ActiveDelivery& delivery);
+
+/// The result of a delivery that fails without an agent: TRANSPORT_ERROR, with its error_text.
+[[nodiscard]] wire::DeliveryResult failed_result(const wire::Delivery& delivery);
+
+/// The records that journal `judgements`: what ended in one, deferrals by the time of their next attempt.
+/// Failures that have still to be reported are left out: they are journalled with their report.
+[[nodiscard]] std::vector<wire::JournalRecord> attempt_records(const std::vector<Judgement>& judgements,
+                                                               UnixMillis now);
+
+/// What the router said about one recipient: deliveries, or an error.
+struct Resolution {
+    std::vector<wire::Delivery> deliveries;
+    Error error;  ///< if there are no deliveries
+};
+
+/// What to do with resolutions: written first, then applied.
+struct ResolutionPlan {
+    std::vector<std::uint32_t> recipients;   ///< resolved now, by index in the envelope, ascending
+    std::vector<wire::Delivery> deliveries;  ///< with their numbers
+    std::vector<wire::JournalRecord> records;
+    std::string error;  ///< of recipients that could not be decided; empty if there are none
+};
+
+/// Plans what follows from the router's answers about the recipients at `indices` of the envelope, in that
+/// order. A recipient that cannot be resolved and whose time is over gets a delivery that fails.
+[[nodiscard]] ResolutionPlan plan_resolution(const Settings& settings, const Message& message,
+                                             const std::vector<std::uint32_t>& indices,
+                                             std::vector<Resolution> resolutions, UnixMillis now);
+
+/// Adds what was planned to the message.
+void apply_resolution(Message& message, ResolutionPlan plan);
+
+}  // namespace postrider::queue_manager

@@ -1,0 +1,243 @@
+// Resolving recipients and making their deliveries ready.
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "libcommon/log/log.h"
+#include "queue-manager/queue.h"
+
+namespace postrider::queue_manager {
+
+namespace {
+
+constexpr UnixMillis kRouterPause = 5'000;  // before a router that failed to answer is asked again
+constexpr UnixMillis kRetryFault = 60'000;  // after the disk refused something
+
+/// What a delivery adds to its job's frame: itself and the field around it.
+std::uint32_t frame_bytes(const wire::Delivery& delivery) {
+    constexpr std::size_t kFraming = 6;
+    return static_cast<std::uint32_t>(delivery.ByteSizeLong() + kFraming);
+}
+
+}  // namespace
+
+void Queue::want_resolving(Message& message) {
+    message.resolving = true;
+    to_resolve_.push_back(message.id());
+}
+
+void Queue::resolve_more() {
+    // A task that fails at once calls this again from inside; the outermost call goes on with the list.
+    if (in_resolve_more_) return;
+    in_resolve_more_ = true;
+    // Without a router messages simply wait in this list; it is called again when there is one.
+    while (!stopped_ && resolver_.connected() && resolving_ < settings_.resolve_concurrency &&
+           !to_resolve_.empty()) {
+        QueueId id = to_resolve_.front();
+        to_resolve_.pop_front();
+        ++resolving_;
+        tasks_.spawn(resolve(id));
+    }
+    in_resolve_more_ = false;
+}
+
+async::Task<void> Queue::resolve(QueueId id) {
+    Message* message = find(id);
+    std::vector<std::uint32_t> indices = message->unresolved;
+    std::size_t first = 0;
+    bool asked = true;
+    while (asked && first < indices.size()) {
+        std::size_t count = question_size(message->envelope, indices, first);
+        std::vector<std::uint32_t> part(indices.begin() + static_cast<std::ptrdiff_t>(first),
+                                        indices.begin() + static_cast<std::ptrdiff_t>(first + count));
+        std::vector<wire::Recipient> recipients;
+        for (std::uint32_t index : part) {
+            recipients.push_back(message->envelope.recipients(static_cast<int>(index)));
+        }
+        std::string sender = message->envelope.sender();
+        auto answer = co_await resolver_.resolve(std::move(sender), std::move(recipients));
+        // A message that is being resolved stays active, so it is still there.
+        message = find(id);
+        if (answer) {
+            asked = take_resolution(*message, part, std::move(*answer));
+        } else {
+            log::warning("cannot resolve").add("id", id.text()).add("reason", answer.error().text);
+            message->resolve_due = now() + kRouterPause;
+            asked = false;
+        }
+        first += count;
+        if (asked) offer_due(*message);
+    }
+    message->resolving = false;
+    message->scan_due = 0;
+    --resolving_;
+    advance(*message);
+    if (on_ready_) on_ready_();
+}
+
+bool Queue::take_resolution(Message& message, const std::vector<std::uint32_t>& indices,
+                            std::vector<Resolution> resolutions) {
+    auto plan = plan_resolution(settings_, message, indices, std::move(resolutions), now());
+    if (!plan.records.empty()) {
+        // Before anything is acted on: a crash must not resolve these recipients again after some of their
+        // deliveries were made.
+        auto written = open_file(message) ? spool_.append_journal(message.id(), message.file,
+                                                                  message.journal_end, plan.records)
+                                          : Result<void>(temporary("the queue file cannot be opened"));
+        if (!written) {
+            log::error("cannot write journal")
+                .add("id", message.id().text())
+                .add("reason", written.error().text);
+            message.resolve_due = now() + kRetryFault;
+            return false;
+        }
+    }
+    bool undecided = !plan.error.empty();
+    apply_resolution(message, std::move(plan));
+    message.scan_due = 0;
+    if (undecided) {
+        ++message.resolve_attempts;
+        auto schedule = default_schedule(settings_, message);
+        auto next =
+            schedule.next_attempt(now(), message.envelope.arrival_ms(), message.resolve_attempts, jitter_);
+        message.resolve_due = next.value_or(now());
+        log::info("deferred")
+            .add("id", message.id().text())
+            .add("recipients", message.unresolved.size())
+            .add("status", "4.4.3")
+            .add("reply", message.resolve_error);
+    }
+    return true;
+}
+
+void Queue::offer_due(Message& message) {
+    UnixMillis time = now();
+    if (time < message.scan_due) return;
+    if (!message.unresolved.empty() && !message.resolving && message.resolve_due <= time)
+        want_resolving(message);
+
+    std::map<DestinationKey, std::vector<ActiveDelivery*>> by_destination;
+    std::vector<wire::DeliveryResult> ended;
+    for (auto& delivery : message.deliveries) {
+        if (delivery.phase != Phase::Waiting || delivery.due > time) continue;
+        if (delivery.delivery.transport() == wire::TRANSPORT_ERROR) {
+            ended.push_back(failed_result(delivery.delivery));
+        } else if (delivery.delivery.transport() == wire::TRANSPORT_DISCARD) {
+            wire::DeliveryResult result;
+            result.set_number(delivery.delivery.number());
+            result.set_outcome(wire::DeliveryResult::DELIVERED);
+            result.set_status("2.0.0");
+            result.set_text("discarded");
+            ended.push_back(std::move(result));
+        } else {
+            by_destination[delivery.destination()].push_back(&delivery);
+        }
+    }
+    for (auto& [key, deliveries] : by_destination)
+        offer(message, key, deliveries);
+    if (!ended.empty()) take_results(message, std::move(ended));
+
+    message.scan_due = message.next_due();
+    if (message.scan_due != kNever) message.scan_due = std::max(message.scan_due, time + 1);
+}
+
+void Queue::offer(Message& message, const DestinationKey& key,
+                  const std::vector<ActiveDelivery*>& deliveries) {
+    std::vector<ReadyDelivery> ready;
+    for (const ActiveDelivery* delivery : deliveries) {
+        ready.push_back({delivery->delivery.number(), frame_bytes(delivery->delivery)});
+    }
+    auto refused = scheduler_.add(message.id(), key, message.envelope.report(), std::move(ready), now());
+    if (!refused) {
+        for (ActiveDelivery* delivery : deliveries)
+            message.set_phase(*delivery, Phase::Ready);
+        return;
+    }
+    std::vector<wire::DeliveryResult> given_up;
+    for (ActiveDelivery* delivery : deliveries) {
+        // The attempts of other messages count for this one, too: the destination was tried in its life.
+        bool tried = delivery->attempts > 0 || scheduler_.last_failure(key) >= message.envelope.arrival_ms();
+        auto schedule = schedule_of(settings_, message, delivery->delivery);
+        if (tried && now() >= schedule.expires(message.envelope.arrival_ms())) {
+            wire::DeliveryResult result;
+            result.set_number(delivery->delivery.number());
+            result.set_status("4.4.1");
+            result.set_text("the destination cannot be reached");
+            given_up.push_back(std::move(result));
+        } else {
+            park(message, *delivery, *refused);
+        }
+    }
+    if (!given_up.empty()) take_results(message, std::move(given_up));
+}
+
+void Queue::park(Message& message, ActiveDelivery& delivery, UnixMillis until) {
+    message.set_phase(delivery, Phase::Waiting);
+    delivery.due = until;
+    message.scan_due = std::min(message.scan_due, until);
+    log::info("deferred")
+        .add("id", message.id().text())
+        .add_address("to", delivery.delivery.recipient())
+        .add("status", "4.4.1")
+        .add("reply", "the destination is down; waiting for it")
+        .add("next_hop", delivery.delivery.next_hop());
+}
+
+void Queue::park_all(const Scheduler::Effect& effect) {
+    for (const auto& parked : effect.parked) {
+        Message* message = find(parked.message);
+        if (message == nullptr) continue;
+        for (const auto& ready : parked.deliveries) {
+            ActiveDelivery* delivery = message->find(ready.number);
+            if (delivery != nullptr && delivery->phase == Phase::Ready) {
+                park(*message, *delivery, effect.parked_until);
+            }
+        }
+        advance(*message);
+    }
+}
+
+std::optional<Queue::Dispatch> Queue::next_job(TransportSet transports) {
+    while (!stopped_) {
+        auto job = scheduler_.next(transports, now());
+        if (!job) return std::nullopt;
+        Message* message = find(job->message);
+        if (message == nullptr) {
+            static_cast<void>(scheduler_.finished(job->number, JobOutcome::Unknown, now(), Milliseconds(0)));
+            continue;
+        }
+        auto file = spool_.open_readable(job->message, message->folder);
+        Dispatch dispatch;
+        dispatch.job = std::move(*job);
+        for (const auto& ready : dispatch.job.deliveries) {
+            message->set_phase(*message->find(ready.number), Phase::InFlight);
+        }
+        if (!file) {
+            log::error("cannot open message")
+                .add("id", message->id().text())
+                .add("reason", file.error().text);
+            job_done(dispatch.job, {});
+            continue;
+        }
+        dispatch.descriptor = std::move(*file);
+        dispatch.frame.set_job(dispatch.job.number);
+        dispatch.frame.set_queue_id(message->id().text());
+        dispatch.frame.set_sender(message->envelope.sender());
+        for (const auto& ready : dispatch.job.deliveries) {
+            *dispatch.frame.add_deliveries() = message->find(ready.number)->delivery;
+        }
+        dispatch.frame.set_content_offset(message->header.content_offset());
+        dispatch.frame.set_content_length(message->header.content_length);
+        dispatch.frame.set_body(message->envelope.body());
+        dispatch.frame.set_smtputf8(message->envelope.smtputf8());
+        dispatch.frame.set_envid(message->envelope.envid());
+        dispatch.frame.set_ret(message->envelope.ret());
+        dispatch.frame.set_arrival_ms(message->envelope.arrival_ms());
+        ++counters_.jobs;
+        return dispatch;
+    }
+    return std::nullopt;
+}
+
+}  // namespace postrider::queue_manager

@@ -1,0 +1,158 @@
+// What agents report, and what follows from it.
+
+#include <algorithm>
+#include <utility>
+
+#include "libcommon/log/log.h"
+#include "queue-manager/queue.h"
+
+namespace postrider::queue_manager {
+
+namespace {
+
+// An agent that dies with the same delivery in hand so often is not given it again at once: the message may
+// be what kills it.
+constexpr std::uint32_t kMaxLostJobs = 3;
+
+std::string_view event_of(const Judgement& judgement) {
+    switch (judgement.phase) {
+        case Phase::Delivered:
+            return judgement.result.outcome() == wire::DeliveryResult::RELAYED ? "relayed" : "delivered";
+        case Phase::Failed:
+        case Phase::FailedUnsaid:
+            return "failed";
+        default:
+            return "deferred";
+    }
+}
+
+wire::DeliveryResult no_result(std::uint32_t number, const char* text) {
+    wire::DeliveryResult result;
+    result.set_number(number);
+    result.set_status("4.3.0");
+    result.set_text(text);
+    return result;
+}
+
+}  // namespace
+
+void Queue::job_done(const Job& job, const std::vector<wire::DeliveryResult>& results) {
+    Message* message = find(job.message);
+    auto outcome = JobOutcome::Unknown;
+    Milliseconds retry_in = settings_.retry.front();
+    if (message != nullptr) {
+        std::vector<wire::DeliveryResult> taken;
+        for (const auto& ready : job.deliveries) {
+            auto result = std::find_if(results.begin(), results.end(), [&](const auto& candidate) {
+                return candidate.number() == ready.number;
+            });
+            taken.push_back(result != results.end() ? *result
+                                                    : no_result(ready.number, "the agent gave no result"));
+            if (result == results.end()) continue;
+            if (outcome == JobOutcome::Unknown) outcome = JobOutcome::Reached;
+            if (result->destination_down()) outcome = JobOutcome::NotReached;
+        }
+        const ActiveDelivery* first = message->find(job.deliveries.front().number);
+        retry_in = schedule_of(settings_, *message, first->delivery).interval(first->attempts + 1);
+        take_results(*message, std::move(taken));
+        advance(*message);
+    }
+    auto effect = scheduler_.finished(job.number, outcome, now(), retry_in);
+    park_all(effect);
+    if (effect.recovered) {
+        std::size_t released = waiting_.release_parked(job.destination.next_hop, now());
+        log::info("destination is up").add("next_hop", job.destination.next_hop).add("released", released);
+        arm();
+    }
+    if (effect.parked_until != 0) {
+        log::warning("destination is down")
+            .add("next_hop", job.destination.next_hop)
+            .add("until", Milliseconds(effect.parked_until - std::min(now(), effect.parked_until)));
+    }
+}
+
+void Queue::job_lost(const Job& job) {
+    ++counters_.lost_jobs;
+    Message* message = find(job.message);
+    if (message == nullptr) {
+        static_cast<void>(scheduler_.finished(job.number, JobOutcome::Unknown, now(), Milliseconds(0)));
+        return;
+    }
+    std::uint32_t lost = 0;
+    for (const auto& ready : job.deliveries) {
+        lost = std::max(lost, ++message->find(ready.number)->lost_jobs);
+    }
+    if (lost >= kMaxLostJobs) {
+        for (const auto& ready : job.deliveries)
+            message->find(ready.number)->lost_jobs = 0;
+        return job_done(job, {});
+    }
+    auto refused = scheduler_.give_back(job.number, message->envelope.report(), now());
+    for (const auto& ready : job.deliveries) {
+        ActiveDelivery& delivery = *message->find(ready.number);
+        if (refused) {
+            park(*message, delivery, *refused);
+        } else {
+            message->set_phase(delivery, Phase::Ready);
+        }
+    }
+    if (refused) advance(*message);
+}
+
+void Queue::take_results(Message& message, std::vector<wire::DeliveryResult> results) {
+    std::vector<Judgement> judgements;
+    for (auto& result : results) {
+        ActiveDelivery* delivery = message.find(result.number());
+        if (delivery == nullptr || delivery->ended()) continue;
+        judgements.push_back(judge(settings_, message, *delivery, std::move(result), now(), jitter_));
+        conclude(message, *delivery, judgements.back());
+    }
+    journal_unless_finished(message, attempt_records(judgements, now()));
+}
+
+void Queue::conclude(Message& message, ActiveDelivery& delivery, const Judgement& judgement) {
+    ++delivery.attempts;
+    delivery.due = judgement.due;
+    delivery.last_result = judgement.result;
+    message.set_phase(delivery, judgement.phase);
+    log_result(message, delivery, judgement);
+    switch (judgement.phase) {
+        case Phase::Delivered:
+            ++(judgement.result.outcome() == wire::DeliveryResult::RELAYED ? counters_.relayed
+                                                                           : counters_.delivered);
+            message.set_success_unsaid(delivery, judgement.report_success);
+            break;
+        case Phase::FailedUnsaid:
+            if (message.first_failure == 0) message.first_failure = now();
+            ++counters_.failed;
+            break;
+        case Phase::Failed:
+            ++counters_.failed;
+            break;
+        default:
+            ++counters_.deferred;
+            message.scan_due = std::min(message.scan_due, judgement.due);
+            break;
+    }
+}
+
+void Queue::log_result(const Message& message, const ActiveDelivery& delivery,
+                       const Judgement& judgement) const {
+    const wire::DeliveryResult& result = judgement.result;
+    UnixMillis time = now();
+    log::Line line(log::Level::Info, event_of(judgement));
+    line.add("id", message.id().text()).add_address("to", delivery.delivery.recipient());
+    if (delivery.delivery.original_recipient() != delivery.delivery.recipient()) {
+        line.add_address("orig_to", delivery.delivery.original_recipient());
+    }
+    if (!result.remote_host().empty()) line.add("host", result.remote_host());
+    line.add("status", result.status()).add("reply", result.text());
+    line.add("delay", Milliseconds(time - std::min(time, message.envelope.arrival_ms())));
+    line.add("took", Milliseconds(result.milliseconds()));
+    if (judgement.phase == Phase::Waiting) {
+        line.add("retry_in", Milliseconds(judgement.due - std::min(judgement.due, time)));
+    }
+    if (!delivery.delivery.rule().empty()) line.add("rule", delivery.delivery.rule());
+}
+
+}  // namespace postrider::queue_manager

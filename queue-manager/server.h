@@ -1,0 +1,33 @@
+#pragma once
+
+#include <vector>
+
+#include "libcommon/ipc/server.h"
+#include "queue-manager/admin.h"
+#include "queue-manager/dispatcher.h"
+#include "queue-manager/intake.h"
+
+namespace postrider::queue_manager {
+
+/// Whether a peer in `role` may send this frame: the whole authority of every peer. Pure.
+[[nodiscard]] bool may_send(wire::Role role, wire::QueueRequest::BodyCase frame);
+
+/// Handles queue.sock: every frame of every peer goes through on_request().
+class Server {
+  public:
+    Server(Intake& intake, Dispatcher& dispatcher, Admin& admin)
+        : intake_(intake), dispatcher_(dispatcher), admin_(admin) {}
+
+    /// What ipc::Server asks of its handler.
+    void on_connect(QueuePeer& peer);
+    [[nodiscard]] Result<void> on_request(QueuePeer& peer, wire::QueueRequest&& request,
+                                          std::vector<Fd> descriptors);
+    void on_disconnect(QueuePeer& peer);
+
+  private:
+    Intake& intake_;
+    Dispatcher& dispatcher_;
+    Admin& admin_;
+};
+
+}  // namespace postrider::queue_manager

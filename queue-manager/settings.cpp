@@ -1,0 +1,52 @@
+#include "queue-manager/settings.h"
+
+#include <algorithm>
+
+#include "libcommon/config/settings.h"
+
+namespace postrider::queue_manager {
+
+using config::Limit;
+
+bool FreeFloor::undercut(std::uint64_t free, std::uint64_t total) const {
+    if (total == 0) return false;
+    return free < amount || free < total / 100 * percent;
+}
+
+Settings settings_from(const config::Settings& config) {
+    const config::Limits& limits = config.limits;
+    Settings settings;
+    settings.hostname = config.hostname;
+    settings.double_bounce_to = config.double_bounce_to;
+    bool only_local_part =
+        !settings.double_bounce_to.empty() && settings.double_bounce_to.find('@') == std::string::npos;
+    if (only_local_part) settings.double_bounce_to += "@" + config.hostname;
+    if (!config.retry.empty()) settings.retry = config.retry;
+    settings.retry_jitter_percent = static_cast<unsigned>(limits.get(Limit::RetryJitter));
+    settings.lifetime = limits.time(Limit::Lifetime);
+    settings.bounce_lifetime = limits.time(Limit::BounceLifetime);
+    settings.dsn_return_full = config.dsn_return == config::DsnReturn::Full;
+    settings.dsn_max_body = limits.size(Limit::DsnMaxBody);
+    settings.min_free_space = {config.min_free_space.percent, config.min_free_space.amount};
+    settings.min_free_inodes = {config.min_free_inodes.percent, config.min_free_inodes.amount};
+
+    HealthSettings& health = settings.scheduler.health;
+    health.initial_window = static_cast<unsigned>(limits.get(Limit::DestinationConcurrencyInitial));
+    health.max_window = static_cast<unsigned>(limits.get(Limit::DestinationConcurrency));
+    health.initial_window = std::min(health.initial_window, health.max_window);
+    health.failed_rounds = static_cast<unsigned>(limits.get(Limit::DestinationFailures));
+    health.dead_time = limits.time(Limit::DestinationDeadTime);
+    health.dead_time_max = limits.time(Limit::DestinationDeadTimeMax);
+    settings.scheduler.local_window = static_cast<unsigned>(limits.get(Limit::LocalChildrenPerUser));
+    settings.scheduler.recipients_per_job = limits.size(Limit::RecipientsPerTransaction);
+
+    settings.active_messages = limits.size(Limit::QueueMessages);
+    settings.active_recipients = limits.size(Limit::QueueRecipients);
+    settings.resolve_concurrency = limits.size(Limit::ResolveConcurrency);
+    settings.sync_threads = limits.size(Limit::QueueSyncThreads);
+    settings.ipc_timeout = limits.time(Limit::IpcTimeout);
+    settings.shutdown_grace = limits.time(Limit::ShutdownGrace);
+    return settings;
+}
+
+}  // namespace postrider::queue_manager

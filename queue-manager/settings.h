@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "libcommon/base/clock.h"
+#include "queue-manager/scheduler.h"
+
+namespace postrider::config {
+struct Settings;
+}
+
+namespace postrider::queue_manager {
+
+/// How much of a file system has to stay free; zero asks for nothing.
+struct FreeFloor {
+    unsigned percent = 0;
+    std::uint64_t amount = 0;
+
+    /// Whether `free` of `total` is too little. A total of 0 (a file system without fixed inodes) never is.
+    [[nodiscard]] bool undercut(std::uint64_t free, std::uint64_t total) const;
+};
+
+/// What the queue-manager takes from the configuration.
+struct Settings {
+    std::string hostname;
+    std::string double_bounce_to;  ///< a complete address, or empty: failed/ at once
+    std::vector<Milliseconds> retry{Milliseconds(300'000)};
+    unsigned retry_jitter_percent = 10;
+    Milliseconds lifetime{432'000'000};
+    Milliseconds bounce_lifetime{432'000'000};
+    Milliseconds delay_warning{14'400'000};  ///< 0: no delay reports
+    Milliseconds dsn_aggregate{60'000};      ///< how long failures of one message are collected
+    bool dsn_return_full = false;
+    std::size_t dsn_max_body = 51'200;
+    FreeFloor min_free_space;
+    FreeFloor min_free_inodes;
+    SchedulerSettings scheduler;
+    std::size_t active_messages = 100'000;
+    std::size_t active_recipients = 200'000;
+    std::size_t resolve_concurrency = 100;
+    std::size_t sync_threads = 8;
+    Milliseconds ipc_timeout{30'000};
+    Milliseconds shutdown_grace{30'000};
+};
+
+/// The settings that the configuration gives.
+[[nodiscard]] Settings settings_from(const config::Settings& config);
+
+}  // namespace postrider::queue_manager

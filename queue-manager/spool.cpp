@@ -1,0 +1,363 @@
+#include "queue-manager/spool.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/magic.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+#include <stdexcept>
+#include <system_error>
+#include <thread>
+
+#include "libcommon/base/file.h"
+#include "libcommon/log/log.h"
+
+namespace postrider::queue_manager {
+
+namespace {
+
+constexpr mode_t kFolderMode = 0700;
+constexpr mode_t kFileMode = 0600;
+constexpr const char* kKeyFile = "key";
+constexpr const char* kNewKeyFile = "key.new";
+constexpr long kNanosecondsPerMillisecond = 1'000'000;
+constexpr int kLockAttempts = 100;
+constexpr Milliseconds kLockPause{50};
+
+[[noreturn]] void fail(const std::string& what) {
+    throw std::system_error(errno, std::generic_category(), what);
+}
+
+Fd open_folder(const Fd& parent, const std::string& name) {
+    if (::mkdirat(parent.get(), name.c_str(), kFolderMode) != 0 && errno != EEXIST) fail("mkdir " + name);
+    Fd folder(::openat(parent.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!folder) fail("open " + name);
+    return folder;
+}
+
+/// The name of the sixteenth of cur/ that an id belongs to: its last character's low bits, which are random.
+std::size_t slice_of(QueueId id) {
+    return id.random() & 0xF;
+}
+
+struct CloseDirectory {
+    void operator()(DIR* directory) const { ::closedir(directory); }
+};
+using Directory = std::unique_ptr<DIR, CloseDirectory>;
+
+Directory list(const Fd& folder) {
+    int copy = ::openat(folder.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (copy < 0) return nullptr;
+    Directory directory(::fdopendir(copy));
+    if (!directory) static_cast<void>(Fd(copy));
+    return directory;
+}
+
+bool is_dot(std::string_view name) {
+    return name == "." || name == "..";
+}
+
+timespec to_timespec(UnixMillis time) {
+    timespec out{};
+    out.tv_sec = static_cast<time_t>(time / 1000);
+    out.tv_nsec = static_cast<long>(time % 1000) * kNanosecondsPerMillisecond;
+    return out;
+}
+
+}  // namespace
+
+bool needs_directory_sync(const std::string& path) {
+    struct statfs status {};
+    if (::statfs(path.c_str(), &status) != 0) return true;
+    auto type = static_cast<unsigned long>(status.f_type);
+    // ext2 and ext3 share the number of ext4; nobody formats those any more.
+    return type != EXT4_SUPER_MAGIC && type != XFS_SUPER_MAGIC && type != BTRFS_SUPER_MAGIC;
+}
+
+Spool::Spool(const std::string& path, bool sync_directory) : sync_directory_(sync_directory) {
+    root_ = Fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!root_) fail(path);
+    lock();
+    tmp_ = open_folder(root_, "tmp");
+    new_ = open_folder(root_, "new");
+    Fd cur = open_folder(root_, "cur");
+    for (std::size_t i = 0; i < cur_.size(); ++i)
+        cur_[i] = open_folder(cur, fmt::format("{:x}", i));
+    hold_ = open_folder(root_, "hold");
+    failed_ = open_folder(root_, "failed");
+    corrupt_ = open_folder(root_, "corrupt");
+    load_key();
+}
+
+void Spool::lock() {
+    // Two queue-managers with one spool would deliver everything twice. One that is being replaced may take a
+    // moment to end; the lock ends with it, however it ends.
+    for (int attempt = 0; ::flock(root_.get(), LOCK_EX | LOCK_NB) != 0; ++attempt) {
+        if (errno != EWOULDBLOCK) fail("lock the spool");
+        if (attempt == kLockAttempts) throw std::runtime_error("another queue-manager uses the spool");
+        std::this_thread::sleep_for(kLockPause);
+    }
+}
+
+void Spool::load_key() {
+    Fd file(::openat(root_.get(), kKeyFile, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    if (file) {
+        auto bytes = read_at(file, queue_file::JournalKey::kSize + 1, 0);
+        if (!bytes) throw std::runtime_error("spool key: " + bytes.error().text);
+        auto key = queue_file::JournalKey::from_bytes(*bytes);
+        if (!key) throw std::runtime_error("spool key: " + key.error().text);
+        key_ = *key;
+        return;
+    }
+    if (errno != ENOENT) fail("spool key");
+    // Made under another name first, so that a crash never leaves half a key. Without the key journals are
+    // not believed: messages are resolved afresh and perhaps delivered twice, never lost.
+    auto key = queue_file::JournalKey::make();
+    Fd made(
+        ::openat(root_.get(), kNewKeyFile, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, kFileMode));
+    if (!made) fail("spool key");
+    auto written = write_all(made, key.bytes());
+    if (!written) throw std::runtime_error("spool key: " + written.error().text);
+    if (::renameat(root_.get(), kNewKeyFile, root_.get(), kKeyFile) != 0) fail("spool key");
+    // The key has to be durable before the first journal record that it authenticates.
+    if (::fsync(made.get()) != 0 || ::fsync(root_.get()) != 0) fail("spool key");
+    key_ = key;
+}
+
+const Fd& Spool::folder_of(QueueId id, Folder folder) const {
+    return folder == Folder::New ? new_ : cur_[slice_of(id)];
+}
+
+Result<Fd> Spool::open_in(const Fd& directory, QueueId id, int flags) const {
+    Fd file(::openat(directory.get(), id.text().c_str(), flags | O_NOFOLLOW | O_CLOEXEC));
+    if (!file) return system_failure(id.text(), errno);
+    return file;
+}
+
+Result<Spool::Incoming> Spool::create(QueueId id, const wire::Envelope& envelope) {
+    auto beginning = queue_file::encode_beginning(id, envelope);
+    if (!beginning) return failure(std::move(beginning.error()));
+    Incoming incoming;
+    incoming.header = beginning->header;
+    std::string name = id.text();
+    incoming.file = Fd(::openat(tmp_.get(), name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, kFileMode));
+    if (!incoming.file) return system_failure("create queue file", errno);
+    auto written = write_all_at(incoming.file, beginning->bytes, 0);
+    if (!written) {
+        discard(id);
+        return failure(std::move(written.error()));
+    }
+    // Opened anew, not duplicated: the flags and the position of our own descriptor stay out of the writer's
+    // reach, and it can neither read the file nor, while the flag stands, write anywhere but at the end.
+    auto writer = open_in(tmp_, id, O_WRONLY | O_APPEND);
+    if (!writer) {
+        discard(id);
+        return failure(std::move(writer.error()));
+    }
+    incoming.writer = std::move(*writer);
+    return incoming;
+}
+
+void Spool::discard(QueueId id) {
+    static_cast<void>(::unlinkat(tmp_.get(), id.text().c_str(), 0));
+}
+
+Result<queue_file::Header> Spool::commit(const queue_file::Header& receiving, int file,
+                                         std::uint64_t content_length, std::uint64_t content_xxh3) {
+    std::string name = receiving.id.text();
+    auto refuse = [&](const char* what, const Fd& folder) {
+        auto error = system_failure(what, errno);
+        // A failed write or sync is never repeated: the kernel may have dropped the data and would then
+        // report success. The file goes, and the sender keeps the message.
+        static_cast<void>(::unlinkat(folder.get(), name.c_str(), 0));
+        return error;
+    };
+
+    struct stat status {};
+    if (::fstat(file, &status) != 0) return refuse("fstat", tmp_);
+    // The writer is not believed about the length: the journal's place depends on it.
+    std::uint64_t expected = receiving.content_offset() + content_length;
+    if (content_length > queue_file::Header::kMaxContentLength ||
+        static_cast<std::uint64_t>(status.st_size) != expected) {
+        discard(receiving.id);
+        return permanent(fmt::format("the file has {} bytes, not {}", status.st_size, expected));
+    }
+    std::string bytes = queue_file::complete_header(receiving, content_length, content_xxh3);
+    ssize_t written = ::pwrite(file, bytes.data(), bytes.size(), 0);
+    if (written != static_cast<ssize_t>(bytes.size())) {
+        if (written >= 0) errno = EIO;
+        return refuse("write header", tmp_);
+    }
+    // Renamed before the sync, because the one sync then makes data, inode and name durable together; the
+    // other order lost the name in power cuts. Never onto another message, though ids do not repeat.
+    if (::renameat2(tmp_.get(), name.c_str(), new_.get(), name.c_str(), RENAME_NOREPLACE) != 0) {
+        return refuse("rename to new/", tmp_);
+    }
+    // fsync, not fdatasync: the latter need not write the name and lost it on ext4. It is the last step.
+    if (::fsync(file) != 0) return refuse("fsync", new_);
+    // Only where the file system does not make the name durable with the file (queue_directory_sync).
+    if (sync_directory_ && ::fsync(new_.get()) != 0) return refuse("fsync of new/", new_);
+
+    auto header = queue_file::decode_header(bytes);
+    if (!header) return failure(std::move(header.error()));
+    return *header;
+}
+
+Result<Spool::Committed> Spool::commit_message(QueueId id, const wire::Envelope& envelope,
+                                               std::string_view content) {
+    auto incoming = create(id, envelope);
+    if (!incoming) return failure(std::move(incoming.error()));
+    auto written = write_all(incoming->writer, content);
+    if (!written) {
+        discard(id);
+        return failure(std::move(written.error()));
+    }
+    auto header =
+        commit(incoming->header, incoming->file.get(), content.size(), queue_file::content_hash(content));
+    if (!header) return failure(std::move(header.error()));
+    return Committed{*header, std::move(incoming->file)};
+}
+
+Result<void> Spool::append_journal(QueueId id, const Fd& file, std::uint64_t& end,
+                                   const std::vector<wire::JournalRecord>& records) {
+    std::string bytes;
+    for (const auto& record : records) {
+        auto appended = queue_file::append_record(record, *key_, id, end + bytes.size(), bytes);
+        if (!appended) return failure(std::move(appended.error()));
+    }
+    // At a place of our own counting, not at the end of the file: what somebody else appended is overwritten.
+    // Not synced: what a power cut takes away is tried again.
+    auto written = write_all_at(file, bytes, end);
+    if (!written) return failure(std::move(written.error()));
+    end += bytes.size();
+    return {};
+}
+
+Result<void> Spool::wait_until(QueueId id, Folder folder, const Fd& file, UnixMillis next_attempt) {
+    // The time first, then the name: a file in cur/ always has its time, so that a restart need not open it.
+    std::array<timespec, 2> times = {timespec{0, UTIME_OMIT}, to_timespec(next_attempt)};
+    if (::futimens(file.get(), times.data()) != 0) return system_failure("futimens", errno);
+    if (folder == Folder::Cur) return {};
+    return move(id, folder, cur_[slice_of(id)]);
+}
+
+Result<void> Spool::move(QueueId id, Folder folder, const Fd& target) {
+    std::string name = id.text();
+    // Not synced: after a power cut the file has the old name or the new one, and either is right.
+    if (::renameat2(folder_of(id, folder).get(), name.c_str(), target.get(), name.c_str(),
+                    RENAME_NOREPLACE) != 0) {
+        return system_failure("rename " + name, errno);
+    }
+    return {};
+}
+
+Result<void> Spool::remove(QueueId id, Folder folder) {
+    // Not synced: a message that comes back after a power cut is delivered twice, not lost.
+    if (::unlinkat(folder_of(id, folder).get(), id.text().c_str(), 0) != 0 && errno != ENOENT) {
+        return system_failure("unlink " + id.text(), errno);
+    }
+    return {};
+}
+
+Result<void> Spool::move_to_failed(QueueId id, Folder folder) {
+    return move(id, folder, failed_);
+}
+
+Result<void> Spool::move_to_corrupt(QueueId id, Folder folder) {
+    return move(id, folder, corrupt_);
+}
+
+Result<Spool::Loaded> Spool::load(QueueId id, Folder folder, bool verify) const {
+    auto file = open_writable(id, folder);
+    if (!file) return failure(std::move(file.error()));
+    auto contents = queue_file::read_queue_file(*file, key_);
+    if (!contents) return failure(std::move(contents.error()));
+    if (contents->header.id != id)
+        return permanent("the file is named " + id.text() + " but says it is another");
+    if (verify) {
+        auto verified = queue_file::verify_content(*file, contents->header);
+        if (!verified) return failure(std::move(verified.error()));
+    }
+    return Loaded{std::move(*contents), std::move(*file)};
+}
+
+Result<Fd> Spool::open_readable(QueueId id, Folder folder) const {
+    return open_in(folder_of(id, folder), id, O_RDONLY);
+}
+
+Result<Fd> Spool::open_writable(QueueId id, Folder folder) const {
+    return open_in(folder_of(id, folder), id, O_RDWR);
+}
+
+Result<Fd> Spool::open_kept(QueueId id) const {
+    for (const Fd* folder : {&hold_, &failed_, &corrupt_}) {
+        auto file = open_in(*folder, id, O_RDONLY);
+        if (file) return file;
+    }
+    return permanent("no message " + id.text());
+}
+
+void Spool::empty_tmp() {
+    Directory directory = list(tmp_);
+    if (!directory) return;
+    while (const dirent* entry = ::readdir(directory.get())) {
+        // Nothing here was acknowledged: whoever was sending it still has it.
+        if (!is_dot(entry->d_name)) static_cast<void>(::unlinkat(tmp_.get(), entry->d_name, 0));
+    }
+}
+
+Result<void> Spool::scan_folder(const Fd& directory, Folder folder,
+                                const std::function<void(const Found&)>& found) {
+    Directory entries = list(directory);
+    if (!entries) return system_failure("read spool", errno);
+    while (const dirent* entry = ::readdir(entries.get())) {
+        if (is_dot(entry->d_name)) continue;
+        auto id = QueueId::parse(entry->d_name);
+        if (!id) {
+            log::warning("strange file in the spool").add("name", std::string_view(entry->d_name));
+            continue;
+        }
+        Found message;
+        message.id = *id;
+        message.folder = folder;
+        if (folder == Folder::Cur) {
+            struct stat status {};
+            if (::fstatat(directory.get(), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
+            message.due = static_cast<UnixMillis>(status.st_mtim.tv_sec) * 1000 +
+                          static_cast<UnixMillis>(status.st_mtim.tv_nsec / kNanosecondsPerMillisecond);
+        }
+        found(message);
+    }
+    return {};
+}
+
+Result<void> Spool::scan(const std::function<void(const Found&)>& found) {
+    empty_tmp();
+    auto scanned = scan_folder(new_, Folder::New, found);
+    if (!scanned) return scanned;
+    for (const auto& slice : cur_) {
+        scanned = scan_folder(slice, Folder::Cur, found);
+        if (!scanned) return scanned;
+    }
+    return {};
+}
+
+Result<Spool::FreeSpace> Spool::free_space() const {
+    struct statvfs status {};
+    if (::fstatvfs(root_.get(), &status) != 0) return system_failure("statvfs", errno);
+    FreeSpace space;
+    space.bytes = static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
+    space.total_bytes = static_cast<std::uint64_t>(status.f_blocks) * status.f_frsize;
+    space.inodes = status.f_favail;
+    space.total_inodes = status.f_files;
+    return space;
+}
+
+}  // namespace postrider::queue_manager

@@ -1,0 +1,154 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "libcommon/base/clock.h"
+#include "libcommon/base/fd.h"
+#include "libcommon/base/result.h"
+#include "libcommon/ipc/envelope.pb.h"
+#include "libcommon/ipc/journal.pb.h"
+#include "libcommon/queue_file/queue_file.h"
+#include "queue-manager/waiting_index.h"
+
+namespace postrider::queue_manager {
+
+/// The spool directory: every path and every durability call of the queue is here.
+///
+///     key             secret of the journals (queue_file::JournalKey)
+///     tmp/            being received; emptied at start
+///     new/            committed, never deferred
+///     cur/0 .. cur/f  deferred and waiting; a file's mtime is the time of its next attempt
+///     hold/           held by an administrator
+///     failed/         could neither be delivered nor returned
+///     corrupt/        did not parse; never deleted by the suite
+///
+/// What a crash or power cut can leave at each step, and why nothing is lost:
+///
+///     create            file in tmp/: removed at start. Nobody was told that it exists.
+///     complete, rename  file in new/, not durable: after a power cut it may be missing, or incomplete, which
+///                       its header proves. The sender was not answered and sends again. After a crash of the
+///                       process alone it is complete and delivered; the sender may send a second copy.
+///     fsync             durable under its name. Only now is the sender answered.
+///     journal append    lost or torn by a power cut: the deliveries it tells of may be made again.
+///     to cur/           old or new name, never both and never none: rename is atomic.
+///     unlink            undone by a power cut: delivered again. The journal is in the file by then unless
+///     the
+///                       first attempt finished the message.
+///
+/// Functions block on the file system and may be called from several threads; only commit(), commit_message()
+/// and load() may take long. All errors are Temporary unless said otherwise.
+class Spool {
+  public:
+    /// Opens the spool, which belongs to this process alone for as long as the object lives, and creates
+    /// missing folders and the key. `sync_directory`: sync the folder, too, with every commit, for file
+    /// systems that do not make a name durable with its file. Throws std::runtime_error when the spool cannot
+    /// be used.
+    Spool(const std::string& path, bool sync_directory);
+
+    /// A message being received.
+    struct Incoming {
+        queue_file::Header header;
+        Fd file;    ///< ours: to complete the header and to write the journal
+        Fd writer;  ///< for the content: write only, appending, a file description of its own
+    };
+    /// Creates a file in tmp/ and writes its beginning. Error: disk full, or an envelope too long
+    /// (Permanent).
+    [[nodiscard]] Result<Incoming> create(QueueId id, const wire::Envelope& envelope);
+
+    /// Makes a received message durable in new/. On error it does not exist any more. `file` is the
+    /// Incoming's. Returns the completed header. Blocks for the sync: called on a thread of the pool.
+    [[nodiscard]] Result<queue_file::Header> commit(const queue_file::Header& receiving, int file,
+                                                    std::uint64_t content_length, std::uint64_t content_xxh3);
+
+    /// A message of our own: create, write and commit in one. Called on a thread of the pool.
+    struct Committed {
+        queue_file::Header header;
+        Fd file;
+    };
+    [[nodiscard]] Result<Committed> commit_message(QueueId id, const wire::Envelope& envelope,
+                                                   std::string_view content);
+
+    /// Forgets a message that was not committed.
+    void discard(QueueId id);
+
+    /// Appends records at `end`, which moves behind them. On error nothing was appended.
+    [[nodiscard]] Result<void> append_journal(QueueId id, const Fd& file, std::uint64_t& end,
+                                              const std::vector<wire::JournalRecord>& records);
+
+    /// Sets the time of the next attempt and moves the file to cur/ if it is in new/.
+    [[nodiscard]] Result<void> wait_until(QueueId id, Folder folder, const Fd& file, UnixMillis next_attempt);
+
+    /// Removes a message that is finished.
+    [[nodiscard]] Result<void> remove(QueueId id, Folder folder);
+    /// Keeps a message that could neither be delivered nor returned, in failed/.
+    [[nodiscard]] Result<void> move_to_failed(QueueId id, Folder folder);
+    /// Keeps a file that is no queue file, in corrupt/.
+    [[nodiscard]] Result<void> move_to_corrupt(QueueId id, Folder folder);
+
+    /// A message read back from its file.
+    struct Loaded {
+        queue_file::QueueFile contents;
+        Fd file;
+    };
+    /// Opens and checks a file. `verify`: also the content, for a file in new/ that this process did not
+    /// commit. Error: Permanent when it is no complete queue file. Called on a thread of the pool.
+    [[nodiscard]] Result<Loaded> load(QueueId id, Folder folder, bool verify) const;
+
+    /// Opens a file for reading, for a delivery agent or an administrator.
+    [[nodiscard]] Result<Fd> open_readable(QueueId id, Folder folder) const;
+    /// The same for a file in hold/, failed/ or corrupt/.
+    [[nodiscard]] Result<Fd> open_kept(QueueId id) const;
+    /// Opens a file for the journal again.
+    [[nodiscard]] Result<Fd> open_writable(QueueId id, Folder folder) const;
+
+    /// A message found at start.
+    struct Found {
+        QueueId id;
+        Folder folder = Folder::New;
+        UnixMillis due = 0;  ///< 0 in new/
+    };
+    /// Empties tmp/ and gives every message of new/ and cur/ to `found`. Names and times only: nothing is
+    /// opened. Files with other names are logged and left alone.
+    [[nodiscard]] Result<void> scan(const std::function<void(const Found&)>& found);
+
+    /// What is left of the file system.
+    struct FreeSpace {
+        std::uint64_t bytes = 0;
+        std::uint64_t total_bytes = 0;
+        std::uint64_t inodes = 0;
+        std::uint64_t total_inodes = 0;  ///< 0 where the file system has no fixed number
+    };
+    [[nodiscard]] Result<FreeSpace> free_space() const;
+
+  private:
+    [[nodiscard]] const Fd& folder_of(QueueId id, Folder folder) const;
+    [[nodiscard]] Result<Fd> open_in(const Fd& directory, QueueId id, int flags) const;
+    [[nodiscard]] Result<void> move(QueueId id, Folder folder, const Fd& target);
+    void lock();
+    void load_key();
+    void empty_tmp();
+    [[nodiscard]] Result<void> scan_folder(const Fd& directory, Folder folder,
+                                           const std::function<void(const Found&)>& found);
+
+    Fd root_;
+    Fd tmp_;
+    Fd new_;
+    std::array<Fd, 16> cur_;
+    Fd hold_;
+    Fd failed_;
+    Fd corrupt_;
+    bool sync_directory_;
+    std::optional<queue_file::JournalKey> key_;
+};
+
+/// Whether `queue_directory_sync auto` means yes for the file system of `path`: all but ext4, XFS and btrfs,
+/// which make the name durable with the file (tried with power cuts).
+[[nodiscard]] bool needs_directory_sync(const std::string& path);
+
+}  // namespace postrider::queue_manager

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "libcommon/base/result.h"
+#include "libcommon/config/network.h"
+#include "libcommon/config/settings.h"
+
+namespace postrider::remote_delivery {
+
+/// Knows which addresses and names are this host, so that mail is never sent in a circle (mx-backup, 4 and
+/// 5).
+class Self {
+  public:
+    /// `addresses` in addition to those that mean this host everywhere: 0.0.0.0/8 ("this network", which the
+    /// kernel connects to itself), 127.0.0.0/8, ::1 and ::.
+    Self(std::string hostname, std::vector<config::IpAddress> addresses);
+
+    [[nodiscard]] bool is_us(const config::IpAddress& address) const;
+
+    /// `name` is canonical.
+    [[nodiscard]] bool is_us(std::string_view name) const { return name == hostname_; }
+
+    [[nodiscard]] const std::string& hostname() const { return hostname_; }
+
+  private:
+    std::string hostname_;
+    std::set<config::IpAddress> addresses_;
+};
+
+/// This host as the configuration and its network interfaces describe it. Error: Temporary, when the system
+/// does not tell the addresses of its interfaces.
+[[nodiscard]] Result<Self> describe_self(const config::Settings& settings);
+
+}  // namespace postrider::remote_delivery

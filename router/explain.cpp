@@ -1,0 +1,130 @@
+#include "router/explain.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "libcommon/config/values.h"
+#include "libcommon/ipc/channel.h"
+#include "libcommon/mail/utf8.h"
+#include "router/resolve.h"
+
+namespace postrider::router {
+
+namespace {
+
+std::string verdict_text(const Verdict& verdict) {
+    if (verdict.action == Verdict::Action::Accept) return fmt::format("accepted ({})", verdict.rule);
+    return fmt::format("{} {} {} ({})", verdict.code, verdict.enhanced, verdict.text, verdict.rule);
+}
+
+std::string client_text(const Client& client) {
+    if (client.local) return fmt::format("local user {}", client.login);
+    std::string text = client.address ? client.address->text() : "unknown";
+    return client.login.empty() ? text : fmt::format("{} logged in as {}", text, client.login);
+}
+
+std::string target_text(const wire::Delivery& delivery) {
+    const wire::LocalTarget& local = delivery.local();
+    switch (delivery.transport()) {
+        case wire::TRANSPORT_SMTP:
+            return fmt::format("smtp to {}", delivery.next_hop());
+        case wire::TRANSPORT_MAILDIR:
+            return fmt::format("maildir {} of {} (uid {})", local.path(), local.user(), local.uid());
+        case wire::TRANSPORT_PROGRAM:
+            return fmt::format("program {} as {} (uid {})", local.path(), local.user(), local.uid());
+        case wire::TRANSPORT_FILE:
+            return fmt::format("file {} as {} (uid {})", local.path(), local.user(), local.uid());
+        case wire::TRANSPORT_DISCARD:
+            return "discarded";
+        case wire::TRANSPORT_ERROR:
+            return fmt::format("fails: {}", delivery.error_text());
+        default:
+            return "unknown transport";
+    }
+}
+
+std::string schedule_text(const wire::Delivery& delivery) {
+    std::string text;
+    std::vector<Milliseconds> waits;
+    for (const std::uint32_t seconds : delivery.retry_seconds())
+        waits.emplace_back(Seconds(seconds));
+    if (!waits.empty()) text += fmt::format(" retry={}", config::format_durations(waits));
+    if (delivery.lifetime_seconds() > 0) {
+        text += fmt::format(" lifetime={}", config::format_duration(Seconds(delivery.lifetime_seconds())));
+    }
+    return text;
+}
+
+std::string delivery_text(const wire::Delivery& delivery) {
+    std::string text =
+        fmt::format("  {}: {}{}", delivery.recipient(), target_text(delivery), schedule_text(delivery));
+    if (delivery.has_sender()) text += fmt::format(" from <{}>", delivery.sender());
+    return text + fmt::format(" ({})", delivery.rule());
+}
+
+/// Verdict, expansion and deliveries of the recipient.
+void explain_recipient(const wire::ExplainQuestion& question, const Client& client, const Tables& tables,
+                       UserLookup& users, ExplainedAnswer& answer) {
+    std::vector<TraceLine> trace;
+    RecipientDecision decision = decide_recipient(client, question.recipient(), tables, users);
+    wire::Recipient recipient;
+    recipient.set_address(question.recipient());
+    Resolution resolution = resolve_recipient(0, recipient, question.sender(), tables, users, &trace);
+    answer.pending = std::move(decision.pending);
+    answer.pending.insert(answer.pending.end(), resolution.pending.begin(), resolution.pending.end());
+    answer.lines.push_back(
+        fmt::format("recipient <{}>: {}", question.recipient(), verdict_text(decision.verdict)));
+    answer.lines.emplace_back("expansion:");
+    for (const TraceLine& line : trace)
+        answer.lines.push_back(fmt::format("  {:{}}{}", "", 2 * line.depth, line.text));
+    answer.lines.emplace_back("deliveries:");
+    if (resolution.recipient.has_failure()) {
+        const wire::Failure& failed = resolution.recipient.failure();
+        answer.lines.push_back(
+            fmt::format("  none, {}: {}", failed.temporary() ? "for now" : "for good", failed.text()));
+    }
+    for (const wire::Delivery& delivery : resolution.recipient.deliveries())
+        answer.lines.push_back(delivery_text(delivery));
+}
+
+}  // namespace
+
+ExplainedAnswer explain(const wire::ExplainQuestion& question, const Client* client, const Tables& tables,
+                        UserLookup& users) {
+    ExplainedAnswer answer;
+    const Client stranger;
+    if (client != nullptr) {
+        const ConnectDecision decision = decide_connect(*client, tables);
+        answer.lines.push_back(fmt::format("client {}: {}, {}", client_text(*client),
+                                           verdict_text(decision.verdict),
+                                           decision.relay ? "may relay" : "may not relay"));
+    }
+    if (client == nullptr) client = &stranger;
+    if (question.has_sender()) {
+        answer.lines.push_back(fmt::format("sender <{}>: {}", question.sender(),
+                                           verdict_text(decide_sender(*client, question.sender(), tables))));
+    }
+    if (!question.recipient().empty()) explain_recipient(question, *client, tables, users, answer);
+    return answer;
+}
+
+std::vector<wire::Explanation> split_into_frames(std::vector<std::string> lines) {
+    constexpr std::size_t kLongestLine = 8192;
+    constexpr std::size_t kOverhead = 8;
+    std::vector<wire::Explanation> frames(1);
+    std::size_t size = 0;
+    for (std::string& line : lines) {
+        line.resize(mail::utf8_cut(line, kLongestLine));
+        const std::size_t next = line.size() + kOverhead;
+        if (size > 0 && size + next > ipc::kFrameTarget) {
+            frames.emplace_back();
+            size = 0;
+        }
+        size += next;
+        frames.back().add_lines(std::move(line));
+    }
+    return frames;
+}
+
+}  // namespace postrider::router

@@ -1,0 +1,134 @@
+// router, the daemon that decides: what a client, a sender, a recipient is allowed, and where an address
+// goes.
+//
+// May do: read the configuration, the tables it names and the system's user database. As root it only opens
+// the
+//     folders of the tables and creates router.sock; then it becomes pr-router, which writes nothing, starts
+//     nothing and sends nothing to the network.
+// Holds: all tables in memory, router.sock, and one descriptor of each folder with tables, to read them again
+// when
+//     they change.
+// Believes: the tables, which only an administrator may write (lists that an alias includes may be a user's:
+// they
+//     name addresses, no programs and no files). Of its peers it believes what smtpd says of a client and
+//     what the kernel says of smtpd; a question its role may not ask, or a frame that does not parse, ends
+//     the connection.
+// When it dies: nothing is lost, it keeps no state. Until it is back smtpd answers 451 and the queue-manager
+// waits.
+
+#include "libcommon/daemon/main.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <memory>
+#include <stdexcept>
+#include <utility>
+
+#include "libcommon/daemon/users.h"
+#include "libcommon/ipc/channel.h"
+#include "libcommon/ipc/server.h"
+#include "libcommon/log/log.h"
+#include "libcommon/privsep/profile.h"
+#include "libcommon/privsep/steps.h"
+#include "router/check.h"
+#include "router/service.h"
+#include "router/table_loader.h"
+#include "router/table_watch.h"
+#include "router/users.h"
+
+namespace {
+
+using namespace postrider;
+using namespace postrider::router;
+
+constexpr const char* kSocket = "router.sock";
+
+/// Whoever may enter run_dir may connect; what he may ask is decided from his credentials.
+constexpr mode_t kSocketMode = 0666;
+
+/// Session workers, queue-managers and administrators at the same time.
+constexpr std::size_t kMaximumPeers = 1024;
+
+/// One reload of tables and a few look-ups of users at the same time; each of them is short, or waits for a
+/// server.
+constexpr std::size_t kThreads = 4;
+constexpr std::size_t kWaitingJobs = 4096;
+
+/// The tables as they were read before the change of user.
+struct Start {
+    std::shared_ptr<TableLoader> loader;
+    LoadOutcome outcome;
+};
+
+void print_all(std::string_view prefix, const std::vector<std::string>& lines) {
+    for (const std::string& line : lines)
+        fmt::print(stderr, "{}{}\n", prefix, line);
+}
+
+bool load_tables(const config::Settings& settings, Start& start) {
+    const std::string path = std::filesystem::absolute(settings.config_file).string();
+    start.loader = std::make_shared<TableLoader>(path, settings.hostname);
+    start.outcome = start.loader->load(nullptr);
+    print_all("", start.outcome.errors);
+    print_all("warning: ", start.outcome.list_errors);
+    print_all("warning: ", start.outcome.dangers);
+    if (!start.outcome.tables) return false;
+    BlockingUsers users;
+    print_all("warning: ", find_bad_aliases(*start.outcome.tables, users));
+    return true;
+}
+
+void confine(const config::Settings& settings, TableFiles& files) {
+    privsep::Paths paths;
+    paths.run_directory = settings.run_dir;
+    // By descriptor: as pr-router it may not be able to reach them by name, and the sandbox opens them as
+    // that.
+    paths.readable = files.folders();
+    privsep::confine(privsep::Daemon::Router, daemon::identity_of(settings, "router"), paths);
+    for (const std::string& problem : files.unreadable()) {
+        log::warning("table_not_readable").add("reason", problem).add("effect", "changes need a restart");
+    }
+}
+
+int serve(const config::Settings& settings, Start start) {
+    const ipc::RoleUsers users_of_roles = daemon::role_users(settings);
+    privsep::enter_directory(settings.run_dir);
+    Result<Fd> socket = ipc::listen_seqpacket(kSocket, kSocketMode);
+    if (!socket) throw std::runtime_error(socket.error().text);
+    confine(settings, start.loader->files());
+
+    async::Loop loop;
+    async::ThreadPool pool(loop, kThreads, kWaitingJobs);
+    UserCache users(loop, pool, UserCacheLimits());
+    Service service(users, std::move(start.outcome.tables));
+    ipc::Server<wire::RouterRequest, wire::RouterReply, Service> server(
+        loop, std::move(*socket), kSocket, users_of_roles, kMaximumPeers, service);
+    TableWatch watch(loop, pool, start.loader, service, users,
+                     settings.limits.time(config::Limit::TablePollInterval));
+    const async::SignalHandler on_term(loop, SIGTERM, [&loop] { loop.stop(); });
+    const async::SignalHandler on_interrupt(loop, SIGINT, [&loop] { loop.stop(); });
+    const async::SignalHandler on_hangup(loop, SIGHUP, [&watch] { watch.reload(); });
+    server.start();
+    watch.start();
+    log::info("started").add("local_domains", service.tables()->local_domains.size());
+    loop.run();
+    server.stop();
+    log::info("stopped");
+    return postrider::daemon::kExitOk;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    auto start = std::make_shared<Start>();
+    postrider::daemon::Program program;
+    program.name = "router";
+    program.check = [start](const config::Settings& settings) { return load_tables(settings, *start); };
+    program.serve = [start](const config::Settings& settings, std::optional<unsigned> /*worker*/) {
+        return serve(settings, std::move(*start));
+    };
+    return postrider::daemon::run(program, argc, argv);
+}

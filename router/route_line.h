@@ -1,0 +1,20 @@
+#pragma once
+
+#include <optional>
+
+#include "libcommon/config/language.h"
+#include "router/tables.h"
+
+namespace postrider::router {
+
+/// What a `route` line says behind its pattern:
+///   * `mx`                      by the MX records of the domain,
+///   * `via HOST[:PORT]`         to that host, by its address records,
+///   * `via [ADDRESS][:PORT]`    to that address,
+///   * `discard`                 nowhere, as if it were delivered,
+///   * `error "550 5.1.2 text"`  back, with this reply,
+///   * `none`                    nowhere, refused;
+/// with the options `retry=5m,30m` and `lifetime=3d`. Errors are reported at the words they are about.
+[[nodiscard]] std::optional<Route> parse_route(const config::Directive& line, config::Errors& errors);
+
+}  // namespace postrider::router

@@ -1,0 +1,281 @@
+#include "router/service.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <utility>
+
+#include "libcommon/log/log.h"
+#include "router/explain.h"
+#include "router/policy.h"
+#include "router/resolve.h"
+
+namespace postrider::router {
+
+namespace {
+
+/// An expansion learns of further users with each look-up, but not more often than aliases are nested. Above
+/// this something else is wrong, such as answers that go out of the cache before they are used.
+constexpr int kMaximumRounds = 1000;
+
+/// Questions of one peer that wait for a look-up; above, they are refused for now.
+constexpr std::size_t kMaximumWaiting = 10'000;
+
+/// Deliveries in one answer. Many recipients that are lists could otherwise hold up everybody and fill the
+/// memory; those that go beyond are to be asked for again.
+constexpr std::size_t kMaximumDeliveries = 20'000;
+
+/// The client of a question; nothing if its address is none, which is an error of the asking daemon.
+std::optional<Client> client_of(const wire::Client& asked) {
+    Client client;
+    client.login = asked.login();
+    client.local = asked.kind() == "local";
+    if (client.local) return client;
+    const Result<config::IpAddress> address = config::IpAddress::parse(asked.address());
+    if (!address) return std::nullopt;
+    client.address = *address;
+    return client;
+}
+
+void fill(wire::Verdict& frame, const Verdict& verdict) {
+    switch (verdict.action) {
+        case Verdict::Action::Accept:
+            frame.set_action(wire::Verdict::ACCEPT);
+            break;
+        case Verdict::Action::Reject:
+            frame.set_action(wire::Verdict::REJECT);
+            break;
+        case Verdict::Action::Defer:
+            frame.set_action(wire::Verdict::DEFER);
+            break;
+    }
+    frame.set_code(verdict.code);
+    frame.set_enhanced(verdict.enhanced);
+    frame.set_text(verdict.text);
+    frame.set_rule(verdict.rule);
+}
+
+/// Sends the frames of one answer, all but the last with `more`.
+template <typename Body, typename Set>
+void reply_in_parts(Service::Peer& peer, std::uint64_t id, std::vector<Body> parts, Set set) {
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        wire::RouterReply reply;
+        reply.set_id(id);
+        reply.set_more(i + 1 < parts.size());
+        set(reply, std::move(parts[i]));
+        peer.reply(reply);
+    }
+}
+
+wire::ResolvedRecipient postponed(std::uint32_t index) {
+    wire::ResolvedRecipient recipient;
+    recipient.set_index(index);
+    recipient.mutable_failure()->set_temporary(true);
+    recipient.mutable_failure()->set_text("4.3.2 too many recipients at once");
+    return recipient;
+}
+
+void count(ServiceCounters& counters, Verdict::Action action) {
+    if (action == Verdict::Action::Accept) ++counters.recipients_accepted;
+    if (action == Verdict::Action::Reject) ++counters.recipients_rejected;
+    if (action == Verdict::Action::Defer) ++counters.recipients_deferred;
+}
+
+}  // namespace
+
+bool may_ask(wire::Role role, wire::RouterRequest::BodyCase question) {
+    switch (question) {
+        case wire::RouterRequest::kConnect:
+        case wire::RouterRequest::kSender:
+        case wire::RouterRequest::kRecipient:
+            return role == wire::ROLE_SMTPD;
+        case wire::RouterRequest::kResolve:
+            return role == wire::ROLE_QUEUE_MANAGER;
+        case wire::RouterRequest::kExplain:
+        case wire::RouterRequest::kStatus:
+            return role == wire::ROLE_ADMIN;
+        case wire::RouterRequest::kHello:
+        case wire::RouterRequest::BODY_NOT_SET:
+            break;
+    }
+    return false;
+}
+
+Service::Service(UserCache& users, std::shared_ptr<const Tables> tables)
+    : users_(users), tables_(std::move(tables)) {}
+
+void Service::use_tables(std::shared_ptr<const Tables> tables) {
+    tables_ = std::move(tables);
+}
+
+void Service::on_connect(Peer& peer) {
+    log::debug("peer_connected")
+        .add("role", static_cast<int>(peer.role()))
+        .add("pid", peer.credentials().pid);
+}
+
+void Service::on_disconnect(Peer& /*peer*/) {}
+
+Result<void> Service::on_request(Peer& peer, wire::RouterRequest&& request, std::vector<Fd> descriptors) {
+    if (!descriptors.empty()) return permanent("sent a descriptor, which nothing here takes");
+    if (!may_ask(peer.role(), request.body_case())) {
+        return permanent(fmt::format("sent frame {}, which role {} may not",
+                                     static_cast<int>(request.body_case()), static_cast<int>(peer.role())));
+    }
+    Pending pending = dispatch(peer, request);
+    if (pending.empty()) return {};
+    ++counters_.waits_for_users;
+    if (peer.scope().size() >= kMaximumWaiting) {
+        peer.fail(request.id(), Error(Severity::Temporary, "too many questions wait for the user database"));
+        return {};
+    }
+    peer.scope().spawn(answer_later(peer, std::move(request), std::move(pending)));
+    return {};
+}
+
+Service::Pending Service::dispatch(Peer& peer, const wire::RouterRequest& request) {
+    switch (request.body_case()) {
+        case wire::RouterRequest::kConnect:
+            return answer_connect(peer, request.id(), request.connect());
+        case wire::RouterRequest::kSender:
+            return answer_sender(peer, request.id(), request.sender());
+        case wire::RouterRequest::kRecipient:
+            return answer_recipient(peer, request.id(), request.recipient());
+        case wire::RouterRequest::kResolve:
+            return answer_resolve(peer, request.id(), request.resolve());
+        case wire::RouterRequest::kExplain:
+            return answer_explain(peer, request.id(), request.explain());
+        case wire::RouterRequest::kStatus:
+            return answer_status(peer, request.id());
+        case wire::RouterRequest::kHello:  // may_ask() has refused these
+        case wire::RouterRequest::BODY_NOT_SET:
+            break;
+    }
+    return {};
+}
+
+async::Task<void> Service::answer_later(Peer& peer, wire::RouterRequest request, Pending pending) {
+    for (int round = 0; round < kMaximumRounds; ++round) {
+        co_await users_.look_up(std::move(pending));
+        pending = dispatch(peer, request);
+        if (pending.empty()) co_return;
+    }
+    log::error("users_not_found_out").add("frame", static_cast<int>(request.body_case()));
+    peer.fail(request.id(), Error(Severity::Temporary, "users cannot be looked up"));
+}
+
+Service::Pending Service::answer_connect(Peer& peer, std::uint64_t id,
+                                         const wire::ConnectQuestion& question) {
+    ++counters_.connects;
+    wire::RouterReply reply;
+    reply.set_id(id);
+    if (const std::optional<Client> client = client_of(question.client())) {
+        const ConnectDecision decision = decide_connect(*client, *tables_);
+        fill(*reply.mutable_connect()->mutable_verdict(), decision.verdict);
+        reply.mutable_connect()->set_relay(decision.relay);
+    } else {
+        fill(*reply.mutable_connect()->mutable_verdict(), unclear_client());
+    }
+    peer.reply(reply);
+    return {};
+}
+
+Service::Pending Service::answer_sender(Peer& peer, std::uint64_t id, const wire::SenderQuestion& question) {
+    ++counters_.senders;
+    wire::RouterReply reply;
+    reply.set_id(id);
+    const std::optional<Client> client = client_of(question.client());
+    fill(*reply.mutable_verdict(),
+         client ? decide_sender(*client, question.sender(), *tables_) : unclear_client());
+    peer.reply(reply);
+    return {};
+}
+
+Service::Pending Service::answer_recipient(Peer& peer, std::uint64_t id,
+                                           const wire::RecipientQuestion& question) {
+    RecipientDecision decision;
+    if (const std::optional<Client> client = client_of(question.client())) {
+        decision = decide_recipient(*client, question.recipient(), *tables_, users_);
+    } else {
+        decision.verdict = unclear_client();
+    }
+    if (!decision.pending.empty()) return std::move(decision.pending);
+    count(counters_, decision.verdict.action);
+    wire::RouterReply reply;
+    reply.set_id(id);
+    fill(*reply.mutable_verdict(), decision.verdict);
+    reply.mutable_verdict()->set_deliveries(static_cast<std::uint32_t>(decision.deliveries));
+    peer.reply(reply);
+    return {};
+}
+
+Service::Pending Service::answer_resolve(Peer& peer, std::uint64_t id,
+                                         const wire::ResolveQuestion& question) {
+    std::vector<wire::ResolvedRecipient> recipients;
+    Pending pending;
+    std::size_t deliveries = 0;
+    for (int i = 0; i < question.recipients_size(); ++i) {
+        if (deliveries >= kMaximumDeliveries) {
+            recipients.push_back(postponed(static_cast<std::uint32_t>(i)));
+            continue;
+        }
+        Resolution resolution = resolve_recipient(static_cast<std::uint32_t>(i), question.recipients(i),
+                                                  question.sender(), *tables_, users_);
+        deliveries += static_cast<std::size_t>(resolution.recipient.deliveries_size());
+        pending.insert(pending.end(), resolution.pending.begin(), resolution.pending.end());
+        // Once something is pending all is asked again, and the rest only says who else must be looked up.
+        if (pending.empty()) recipients.push_back(std::move(resolution.recipient));
+    }
+    if (!pending.empty()) return pending;
+    counters_.recipients_resolved += recipients.size();
+    reply_in_parts(
+        peer, id, split_into_frames(std::move(recipients)),
+        [](wire::RouterReply& reply, wire::Resolved part) { *reply.mutable_resolved() = std::move(part); });
+    return {};
+}
+
+Service::Pending Service::answer_explain(Peer& peer, std::uint64_t id,
+                                         const wire::ExplainQuestion& question) {
+    std::optional<Client> client;
+    if (question.has_client()) {
+        client = client_of(question.client());
+        if (!client) {
+            peer.fail(id, Error(Severity::Permanent, "the client's address is none"));
+            return {};
+        }
+    }
+    ExplainedAnswer answer = explain(question, client ? &*client : nullptr, *tables_, users_);
+    if (!answer.pending.empty()) return std::move(answer.pending);
+    ++counters_.explanations;
+    reply_in_parts(peer, id, split_into_frames(std::move(answer.lines)),
+                   [](wire::RouterReply& reply, wire::Explanation part) {
+                       *reply.mutable_explanation() = std::move(part);
+                   });
+    return {};
+}
+
+Service::Pending Service::answer_status(Peer& peer, std::uint64_t id) {
+    wire::RouterReply reply;
+    reply.set_id(id);
+    wire::RouterState& state = *reply.mutable_state();
+    const auto add = [&state](std::string_view name, std::uint64_t value) {
+        wire::Counter& counter = *state.add_counters();
+        counter.set_name(std::string(name));
+        counter.set_value(value);
+    };
+    add("connects", counters_.connects);
+    add("senders", counters_.senders);
+    add("recipients_accepted", counters_.recipients_accepted);
+    add("recipients_rejected", counters_.recipients_rejected);
+    add("recipients_deferred", counters_.recipients_deferred);
+    add("recipients_resolved", counters_.recipients_resolved);
+    add("explanations", counters_.explanations);
+    add("waits_for_users", counters_.waits_for_users);
+    add("cached_users", users_.size());
+    add("table_loads", counters_.loads);
+    add("failed_table_loads", counters_.failed_loads);
+    peer.reply(reply);
+    return {};
+}
+
+}  // namespace postrider::router

@@ -1,0 +1,396 @@
+#include "router/table_builder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+#include <utility>
+
+#include "libcommon/mail/domain.h"
+#include "router/route_line.h"
+
+namespace postrider::router {
+
+namespace {
+
+using config::Directive;
+using config::Errors;
+using config::Limit;
+using config::Position;
+using config::Word;
+
+/// Where mailboxes are unless a line says otherwise.
+constexpr std::string_view kDefaultMailbox = "maildir:~/Maildir";
+
+class Builder {
+  public:
+    Builder(const config::Settings& settings, const BuildInputs& inputs)
+        : settings_(settings), inputs_(inputs), errors_(settings.limits.size(Limit::ConfigErrors)) {}
+
+    BuildResult run();
+
+  private:
+    void set_limits();
+    void add_local_domains();
+    void add_virtual_domains();
+    void add_virtual_domain(const Directive& line);
+    void add_domain(LocalDomain domain, const Position& position);
+    void add_primary_domain();
+    void add_mailboxes();
+    void add_alias_files();
+    void add_relay_domains();
+    void add_networks();
+    void add_routes();
+    void add_lists(const AliasTable& aliases);
+    void add_lists(const std::vector<Destination>& destinations);
+    void add_list(const Destination& include);
+
+    [[nodiscard]] std::optional<std::string> domain_name(const Word& word);
+    [[nodiscard]] std::optional<PathTemplate> mailbox_template(const Word& word);
+    [[nodiscard]] std::optional<Owner> owner_of(const Directive& line);
+    [[nodiscard]] std::optional<StringMap<VirtualUser>> users_of(const Directive& line, bool needs_home);
+    [[nodiscard]] std::optional<VirtualUser> virtual_user(const Directive& line, bool needs_home);
+    [[nodiscard]] std::shared_ptr<const AliasTable> alias_table(const Word& path);
+    [[nodiscard]] std::optional<std::string> read(const std::string& path, const Position& named_at,
+                                                  Errors& errors);
+
+    const config::Settings& settings_;
+    const BuildInputs& inputs_;
+    Errors errors_;
+    std::vector<std::string> list_errors_;
+    std::shared_ptr<Tables> tables_ = std::make_shared<Tables>();
+    std::vector<std::string> files_;
+    std::set<std::string> known_files_;
+    StringMap<std::shared_ptr<const AliasTable>> alias_tables_;  // by path; one file may serve many domains
+    StringMap<Position> alias_lines_;                            // by domain, for naming both lines
+    StringMap<Position> mailbox_lines_;
+};
+
+BuildResult Builder::run() {
+    set_limits();
+    add_local_domains();
+    add_virtual_domains();
+    add_primary_domain();
+    add_mailboxes();
+    add_alias_files();
+    add_relay_domains();
+    add_networks();
+    add_routes();
+    BuildResult result;
+    result.errors = errors_.take();
+    result.list_errors = std::move(list_errors_);
+    result.files = std::move(files_);
+    if (result.errors.empty()) result.tables = std::move(tables_);
+    return result;
+}
+
+void Builder::set_limits() {
+    const config::Limits& limits = settings_.limits;
+    tables_->hostname = settings_.hostname;
+    tables_->recipient_delimiter = settings_.recipient_delimiter;
+    tables_->limits.expanded_recipients = limits.size(Limit::MaxExpandedRecipients);
+    tables_->limits.expansion_steps = limits.size(Limit::AliasExpansion);
+    tables_->limits.nesting = limits.size(Limit::AliasNesting);
+}
+
+std::optional<std::string> Builder::domain_name(const Word& word) {
+    const Result<mail::Domain> domain = mail::parse_domain(word.text);
+    if (domain && !domain->is_literal()) return domain->name();
+    errors_.add(word.position, domain ? "an address literal is no domain" : domain.error().text);
+    return std::nullopt;
+}
+
+std::optional<PathTemplate> Builder::mailbox_template(const Word& word) {
+    Result<PathTemplate> parsed = PathTemplate::parse(word.text);
+    if (parsed) return std::move(*parsed);
+    errors_.add(word.position, parsed.error().text);
+    return std::nullopt;
+}
+
+std::optional<std::string> Builder::read(const std::string& path, const Position& named_at, Errors& errors) {
+    if (known_files_.insert(path).second) files_.push_back(path);
+    Result<std::string> text = inputs_.files->read(path, settings_.limits.size(Limit::TableSize));
+    if (text) return std::move(*text);
+    errors.add(named_at, text.error().text);
+    return std::nullopt;
+}
+
+PathTemplate default_mailbox() {
+    // The constant parses; if it did not, every test would fail.
+    return PathTemplate::parse(kDefaultMailbox).value();
+}
+
+void Builder::add_domain(LocalDomain domain, const Position& position) {
+    domain.position = position;
+    if (tables_->primary_domain.empty() && !domain.is_virtual) tables_->primary_domain = domain.name;
+    std::string name = domain.name;
+    const auto [place, added] = tables_->local_domains.try_emplace(name, std::move(domain));
+    if (!added) {
+        errors_.add(position, fmt::format("{} is a local domain already, at {}", name,
+                                          place->second.position.line_text()));
+    }
+}
+
+void Builder::add_local_domains() {
+    for (const Directive* line : settings_.table("local_domain")) {
+        for (const Word& word : line->words) {
+            std::optional<std::string> name = domain_name(word);
+            if (!name) continue;
+            LocalDomain domain;
+            domain.name = std::move(*name);
+            domain.mailbox = default_mailbox();
+            add_domain(std::move(domain), word.position);
+        }
+    }
+}
+
+/// Some names always mean a user of this host: <postmaster>, and those of the common alias file. Where no
+/// line names a local domain they are users at the host's own name.
+void Builder::add_primary_domain() {
+    if (!tables_->primary_domain.empty()) return;
+    LocalDomain domain;
+    domain.name = settings_.hostname;
+    domain.mailbox = default_mailbox();
+    domain.position = settings_.origin("hostname");
+    tables_->primary_domain = domain.name;
+    // A virtual domain of the host's name keeps it.
+    tables_->local_domains.try_emplace(tables_->primary_domain, std::move(domain));
+}
+
+void Builder::add_virtual_domains() {
+    for (const Directive* line : settings_.table("virtual_domain"))
+        add_virtual_domain(*line);
+}
+
+void Builder::add_virtual_domain(const Directive& line) {
+    std::optional<std::string> name = domain_name(line.words.front());
+    LocalDomain domain;
+    domain.is_virtual = true;
+    domain.mailbox = default_mailbox();
+    if (line.words.size() > 1) {
+        std::optional<PathTemplate> mailbox = mailbox_template(line.words[1]);
+        if (mailbox) domain.mailbox = std::move(*mailbox);
+    }
+    domain.owner = owner_of(line);
+    if (line.option("users") != nullptr) {
+        if (line.option("owner") == nullptr)
+            errors_.add(line.position, "users= needs owner=, whose rights it takes");
+        domain.users = users_of(line, domain.mailbox.needs_home());
+    }
+    if (!name) return;
+    domain.name = std::move(*name);
+    add_domain(std::move(domain), line.words.front().position);
+}
+
+std::optional<Owner> Builder::owner_of(const Directive& line) {
+    const config::Option* option = line.option("owner");
+    if (option == nullptr) return std::nullopt;
+    const Result<config::UserIds> ids = inputs_.find_owner(option->value);
+    if (!ids) {
+        errors_.add(option->position, ids.error().text);
+        return std::nullopt;
+    }
+    if (ids->uid == 0) {
+        errors_.add(option->position, "root cannot own mailboxes of a virtual domain");
+        return std::nullopt;
+    }
+    return Owner{option->value, *ids};
+}
+
+std::optional<StringMap<VirtualUser>> Builder::users_of(const Directive& line, bool needs_home) {
+    const config::Option* option = line.option("users");
+    const std::optional<std::string> text = read(option->value, option->position, errors_);
+    if (!text) return std::nullopt;
+    const auto file = std::make_shared<const std::string>(option->value);
+    StringMap<VirtualUser> users;
+    for (const Directive& user_line : config::parse_text(*text, file, errors_)) {
+        std::optional<VirtualUser> user = virtual_user(user_line, needs_home);
+        if (!user) continue;
+        const auto [place, added] = users.try_emplace(folded(user_line.name), std::move(*user));
+        if (!added) {
+            errors_.add(user_line.position, fmt::format("user {} is there already, at {}", place->first,
+                                                        place->second.position.line_text()));
+        }
+    }
+    return users;
+}
+
+std::optional<VirtualUser> Builder::virtual_user(const Directive& line, bool needs_home) {
+    VirtualUser user;
+    user.position = line.position;
+    const Result<Address> name = parse_address(line.name);
+    if (!is_safe_path_part(line.name) || !name || !name->domain.empty()) {
+        errors_.add(line.position,
+                    "a line begins with the name of a user: a local part without domain and /");
+        return std::nullopt;
+    }
+    if (!line.words.empty()) {
+        errors_.add(line.words.front().position, "expected NAME [forward=ADDRESS,…] [home=DIR]");
+        return std::nullopt;
+    }
+    for (const config::Option& option : line.options) {
+        if (option.key == "home") {
+            user.home = config::resolve_path(option.position.directory(), option.value);
+        } else if (option.key == "forward") {
+            user.forward = parse_destinations(option.value, option.position, errors_);
+        } else {
+            errors_.add(option.position, option.key == "quota"
+                                             ? "quota= is not implemented yet"
+                                             : "unknown option; there are forward= and home=");
+        }
+    }
+    if (needs_home && user.home.empty()) {
+        errors_.add(line.position, "the mailbox is below ~, so the user needs home=");
+    }
+    add_lists(user.forward);
+    return user;
+}
+
+void Builder::add_mailboxes() {
+    for (const Directive* line : settings_.table("mailbox")) {
+        const std::optional<std::string> name = domain_name(line->words[0]);
+        std::optional<PathTemplate> mailbox = mailbox_template(line->words[1]);
+        if (!name || !mailbox) continue;
+        const auto [earlier, added] = mailbox_lines_.try_emplace(*name, line->position);
+        const auto domain = tables_->local_domains.find(*name);
+        if (!added) {
+            errors_.add(line->position, fmt::format("the mailboxes of {} are given already, at {}", *name,
+                                                    earlier->second.line_text()));
+        } else if (domain == tables_->local_domains.end() || domain->second.is_virtual) {
+            errors_.add(line->words[0].position, fmt::format("{} is not in a local_domain line", *name));
+        } else {
+            domain->second.mailbox = std::move(*mailbox);
+        }
+    }
+}
+
+void Builder::add_alias_files() {
+    for (const Directive* line : settings_.table("alias_file")) {
+        const bool common = line->words[0].text == "*";
+        std::optional<std::string> name = common ? std::string("*") : domain_name(line->words[0]);
+        std::shared_ptr<const AliasTable> aliases = alias_table(line->words[1]);
+        if (!name) continue;
+        const auto [earlier, added] = alias_lines_.try_emplace(*name, line->position);
+        const auto domain = tables_->local_domains.find(*name);
+        if (!added) {
+            errors_.add(line->position, fmt::format("the aliases of {} are given already, at {}", *name,
+                                                    earlier->second.line_text()));
+        } else if (common) {
+            tables_->common_aliases = std::move(aliases);
+        } else if (domain == tables_->local_domains.end()) {
+            errors_.add(line->words[0].position,
+                        fmt::format("{} is neither in a local_domain nor in a virtual_domain line", *name));
+        } else {
+            domain->second.aliases = std::move(aliases);
+        }
+    }
+}
+
+std::shared_ptr<const AliasTable> Builder::alias_table(const Word& path) {
+    const auto known = alias_tables_.find(path.text);
+    if (known != alias_tables_.end()) return known->second;
+    std::shared_ptr<const AliasTable> table;
+    if (const std::optional<std::string> text = read(path.text, path.position, errors_)) {
+        const auto file = std::make_shared<const std::string>(path.text);
+        table = std::make_shared<const AliasTable>(parse_alias_file(*text, file, errors_));
+        add_lists(*table);
+    }
+    alias_tables_.emplace(path.text, table);
+    return table;
+}
+
+void Builder::add_lists(const AliasTable& aliases) {
+    for (const auto& [name, alias] : aliases)
+        add_lists(alias.destinations);
+}
+
+void Builder::add_lists(const std::vector<Destination>& destinations) {
+    // A work list instead of recursion, because a chain of lists may be long.
+    std::vector<Destination> includes;
+    const auto collect = [&](const std::vector<Destination>& from) {
+        std::copy_if(from.begin(), from.end(), std::back_inserter(includes),
+                     [](const Destination& one) { return one.kind == Destination::Kind::Include; });
+    };
+    collect(destinations);
+    while (!includes.empty()) {
+        const Destination include = std::move(includes.back());
+        includes.pop_back();
+        if (tables_->lists.contains(include.text)) continue;
+        add_list(include);
+        collect(tables_->lists.find(include.text)->second.destinations);
+    }
+}
+
+void Builder::add_list(const Destination& include) {
+    IncludedList list;
+    Errors errors(settings_.limits.size(Limit::ConfigErrors));
+    if (const std::optional<std::string> text = read(include.text, include.position, errors)) {
+        const auto file = std::make_shared<const std::string>(include.text);
+        list.destinations = parse_alias_list(*text, file, errors);
+        list.usable = errors.empty();
+    }
+    if (!list.usable) {
+        list.destinations.clear();
+        for (std::string& error : errors.take())
+            list_errors_.push_back(std::move(error));
+        if (inputs_.previous != nullptr) {
+            const auto before = inputs_.previous->lists.find(include.text);
+            if (before != inputs_.previous->lists.end()) list = before->second;
+        }
+    }
+    tables_->lists.emplace(include.text, std::move(list));
+}
+
+void Builder::add_relay_domains() {
+    for (const Directive* line : settings_.table("relay_domain")) {
+        for (const Word& word : line->words) {
+            const Result<DomainPattern> pattern = DomainPattern::parse(word.text);
+            if (!pattern) {
+                errors_.add(word.position, pattern.error().text);
+            } else if (pattern->kind == DomainPattern::Kind::Any) {
+                errors_.add(word.position, "accepting mail for every domain from everybody is an open relay");
+            } else if (const Rule* earlier = tables_->relay_domains.add(*pattern, Rule{word.position})) {
+                errors_.add(word.position, fmt::format("{} is there already, at {}", pattern->text(),
+                                                       earlier->position.line_text()));
+            }
+        }
+    }
+}
+
+void Builder::add_networks() {
+    for (const Directive* line : settings_.table("net")) {
+        const Word& word = line->words.front();
+        const Result<config::Network> network = config::Network::parse(word.text);
+        if (!network) {
+            errors_.add(word.position, network.error().text);
+        } else if (!line->has_flag("relay")) {
+            errors_.add(line->position, "the line says nothing about the network; expected relay");
+        } else if (const Rule* earlier = tables_->relay_networks.add(*network, Rule{line->position})) {
+            errors_.add(word.position, fmt::format("{} is there already, at {}", network->text(),
+                                                   earlier->position.line_text()));
+        }
+    }
+}
+
+void Builder::add_routes() {
+    for (const Directive* line : settings_.table("route")) {
+        const Word& word = line->words.front();
+        const Result<DomainPattern> pattern = DomainPattern::parse(word.text);
+        if (!pattern) errors_.add(word.position, pattern.error().text);
+        std::optional<Route> route = parse_route(*line, errors_);
+        if (!pattern || !route) continue;
+        if (const Route* earlier = tables_->routes.add(*pattern, std::move(*route))) {
+            errors_.add(word.position, fmt::format("the route of {} is there already, at {}", pattern->text(),
+                                                   earlier->position.line_text()));
+        }
+    }
+}
+
+}  // namespace
+
+BuildResult build_tables(const config::Settings& settings, const BuildInputs& inputs) {
+    return Builder(settings, inputs).run();
+}
+
+}  // namespace postrider::router

@@ -1,0 +1,55 @@
+#include "router/table_loader.h"
+
+#include <utility>
+
+#include "router/check.h"
+#include "router/users.h"
+
+namespace postrider::router {
+
+namespace {
+constexpr const char* kResolvConf = "/etc/resolv.conf";
+}
+
+TableLoader::TableLoader(std::string config_path, std::string host_name)
+    : config_path_(std::move(config_path)), host_name_(std::move(host_name)) {}
+
+LoadOutcome TableLoader::load(const Tables* previous) {
+    files_.begin();
+    config::Surroundings surroundings;
+    surroundings.files = &files_;
+    surroundings.host_name = [this] { return host_name_; };
+    surroundings.resolv_conf = kResolvConf;
+    config::LoadResult read = config::load(config_path_, surroundings);
+    LoadOutcome outcome;
+    outcome.errors = std::move(read.errors);
+    if (!read.settings) return outcome;
+    outcome.settings = std::move(*read.settings);
+    BuildInputs inputs;
+    inputs.files = &files_;
+    inputs.find_owner = config::resolve_user;
+    inputs.previous = previous;
+    BuildResult built = build_tables(*outcome.settings, inputs);
+    outcome.tables = std::move(built.tables);
+    outcome.errors = std::move(built.errors);
+    outcome.list_errors = std::move(built.list_errors);
+    outcome.dangers = find_shadowed_lines(*outcome.settings);
+    if (outcome.tables) {
+        BlockingUsers users;
+        std::vector<std::string> unread = find_unread_postmasters(*outcome.tables, users);
+        outcome.dangers.insert(outcome.dangers.end(), unread.begin(), unread.end());
+    }
+    return outcome;
+}
+
+std::optional<LoadOutcome> TableLoader::poll(bool forced, const Tables* previous) {
+    if (forced) {
+        files_.reopen();
+    } else if (!files_.changed()) {
+        return std::nullopt;
+    }
+    files_.settle();
+    return load(previous);
+}
+
+}  // namespace postrider::router

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <memory>
+
+#include "libcommon/async/loop.h"
+#include "libcommon/async/scope.h"
+#include "libcommon/async/sync.h"
+#include "libcommon/async/thread_pool.h"
+#include "router/service.h"
+#include "router/table_loader.h"
+
+namespace postrider::router {
+
+/// Looks at the table files at regular intervals, and when asked to, and gives the service new tables when
+/// they changed. Reading and building happen on a helper thread. What has an error is logged with its line
+/// and changes nothing.
+class TableWatch {
+  public:
+    /// References outlive it; the loader may outlive it in a helper thread.
+    TableWatch(async::Loop& loop, async::ThreadPool& pool, std::shared_ptr<TableLoader> loader,
+               Service& service, UserCache& users, Milliseconds interval);
+
+    /// Begins to watch; returns at once.
+    void start();
+
+    /// Reads everything now, changed or not.
+    void reload();
+
+  private:
+    async::Task<void> watch();
+    void apply(LoadOutcome outcome);
+
+    async::Loop& loop_;
+    async::ThreadPool& pool_;
+    std::shared_ptr<TableLoader> loader_;
+    Service& service_;
+    UserCache& users_;
+    Milliseconds interval_;
+    bool reload_wanted_ = false;
+    async::Condition wanted_;
+    async::Scope scope_;
+};
+
+/// Logs what a load found, errors first.
+void log_outcome(const LoadOutcome& outcome);
+
+}  // namespace postrider::router

@@ -1,0 +1,134 @@
+#include "router/users.h"
+
+#include <fmt/format.h>
+#include <pwd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+namespace postrider::router {
+
+namespace {
+
+SystemUser user_of(const passwd& entry) {
+    SystemUser user;
+    user.name = entry.pw_name;
+    user.uid = entry.pw_uid;
+    user.gid = entry.pw_gid;
+    user.home = entry.pw_dir == nullptr ? "" : entry.pw_dir;
+    return user;
+}
+
+UserAnswer answer_of(Result<std::optional<SystemUser>> found) {
+    UserAnswer answer;
+    if (!found) {
+        answer.state = UserAnswer::State::Unavailable;
+    } else if (!*found) {
+        answer.state = UserAnswer::State::Unknown;
+    } else {
+        answer.state = UserAnswer::State::Known;
+        answer.user = std::make_shared<const SystemUser>(std::move(**found));
+    }
+    return answer;
+}
+
+}  // namespace
+
+Result<std::optional<SystemUser>> find_system_user(const std::string& name) {
+    constexpr std::size_t kFirstTry = 4096;
+    constexpr std::size_t kLargest = 1024 * 1024;
+    for (std::vector<char> buffer(kFirstTry); buffer.size() <= kLargest; buffer.resize(buffer.size() * 2)) {
+        passwd entry{};
+        passwd* found = nullptr;
+        const int error = ::getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
+        if (error == ERANGE) continue;
+        if (found != nullptr) return user_of(entry);
+        // getpwnam(3) lists what "not found" looks like. Of these only the first three can be believed: a
+        // sandbox or a full descriptor table shows as EPERM or EBADF, and a user must not be unknown for
+        // that.
+        if (error == 0 || error == ENOENT || error == ESRCH) return std::optional<SystemUser>();
+        return system_failure(fmt::format("user {}", name), error);
+    }
+    return temporary(fmt::format("user {}: the entry is too large", name));
+}
+
+UserAnswer BlockingUsers::find(const std::string& name) {
+    const auto known = answers_.find(name);
+    if (known != answers_.end()) return known->second;
+    return answers_.emplace(name, answer_of(find_system_user(name))).first->second;
+}
+
+UserCache::UserCache(async::Loop& loop, async::ThreadPool& pool, UserCacheLimits limits, Find find)
+    : loop_(loop), pool_(pool), limits_(limits), find_(std::move(find)), fetched_(loop), scope_(loop) {}
+
+UserAnswer UserCache::find(const std::string& name) {
+    const auto found = by_name_.find(name);
+    if (found == by_name_.end() || found->second->expires <= loop_.now()) return {};
+    return found->second->answer;
+}
+
+async::Task<void> UserCache::look_up(std::vector<std::string> names) {
+    Batch batch;
+    for (const std::string& name : names) {
+        if (!in_flight_.insert(name).second) continue;
+        batch.push_back(name);
+        if (batch.size() == limits_.names_per_job) scope_.spawn(fetch(std::exchange(batch, {})));
+    }
+    if (!batch.empty()) scope_.spawn(fetch(std::move(batch)));
+    while (any_in_flight(names)) {
+        co_await fetched_.wait();
+    }
+}
+
+async::Task<void> UserCache::fetch(Batch names) {
+    // The thread gets copies: it may still run when this cache is gone.
+    std::function<Answers()> work = [names, find = find_] {
+        Answers answers;
+        answers.reserve(names.size());
+        for (const std::string& name : names)
+            answers.push_back(answer_of(find(name)));
+        return answers;
+    };
+    auto answers = co_await pool_.run(std::move(work));
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        UserAnswer answer;
+        answer.state = UserAnswer::State::Unavailable;
+        if (answers) answer = std::move((*answers)[i]);
+        in_flight_.erase(names[i]);
+        store(std::move(names[i]), std::move(answer));
+    }
+    fetched_.notify_all();
+}
+
+void UserCache::store(std::string name, UserAnswer answer) {
+    const auto known = by_name_.find(name);
+    if (known != by_name_.end()) {
+        entries_.erase(known->second);
+        by_name_.erase(known);
+    } else if (entries_.size() >= limits_.entries) {
+        by_name_.erase(entries_.front().name);
+        entries_.pop_front();
+    }
+    const SteadyTime expires = loop_.now() + lifetime(answer.state);
+    entries_.push_back(Entry{std::move(name), std::move(answer), expires});
+    by_name_.emplace(entries_.back().name, std::prev(entries_.end()));
+}
+
+bool UserCache::any_in_flight(const Batch& names) const {
+    return std::any_of(names.begin(), names.end(),
+                       [&](const std::string& name) { return in_flight_.contains(name); });
+}
+
+void UserCache::clear() {
+    entries_.clear();
+    by_name_.clear();
+}
+
+Milliseconds UserCache::lifetime(UserAnswer::State state) const {
+    if (state == UserAnswer::State::Known) return limits_.known;
+    if (state == UserAnswer::State::Unknown) return limits_.unknown;
+    return limits_.unavailable;
+}
+
+}  // namespace postrider::router

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "libcommon/async/scope.h"
+#include "libcommon/async/sync.h"
+#include "libcommon/async/thread_pool.h"
+#include "libcommon/base/clock.h"
+#include "libcommon/base/result.h"
+#include "router/domain_table.h"
+#include "router/expansion.h"
+
+/// The users of the system.
+namespace postrider::router {
+
+/// Asks the system's user database, which may wait for a server. Nothing: there is no such user. Temporary
+/// error: the database does not answer.
+[[nodiscard]] Result<std::optional<SystemUser>> find_system_user(const std::string& name);
+
+/// Answers from the system's user database at once, waiting for it; for --check and for the start, never on
+/// the loop.
+class BlockingUsers : public UserLookup {
+  public:
+    [[nodiscard]] UserAnswer find(const std::string& name) override;
+
+  private:
+    StringMap<UserAnswer> answers_;
+};
+
+/// How long the cache believes an answer, and how many it keeps.
+struct UserCacheLimits {
+    Milliseconds known{60'000};
+    Milliseconds unknown{10'000};
+    Milliseconds unavailable{1'000};  ///< until a database that did not answer is asked again
+    std::size_t entries = 20'000;  ///< the oldest go first: strangers can make it grow with names they invent
+    std::size_t names_per_job = 64;  ///< looked up by one thread in one go
+};
+
+/// What is known of the system's users, for the loop. An answer in the cache costs a hash look-up; everything
+/// else is looked up by a helper thread, once for all who wait for it. Belongs to the loop's thread.
+class UserCache : public UserLookup {
+  public:
+    /// Called on a helper thread.
+    using Find = std::function<Result<std::optional<SystemUser>>(const std::string&)>;
+
+    UserCache(async::Loop& loop, async::ThreadPool& pool, UserCacheLimits limits,
+              Find find = find_system_user);
+
+    /// From the cache; Pending if it does not know.
+    [[nodiscard]] UserAnswer find(const std::string& name) override;
+
+    /// Resumes when every name is in the cache.
+    async::Task<void> look_up(std::vector<std::string> names);
+
+    /// Forgets everything, so that users just added are seen.
+    void clear();
+
+    [[nodiscard]] std::size_t size() const { return entries_.size(); }
+
+  private:
+    struct Entry {
+        std::string name;
+        UserAnswer answer;
+        SteadyTime expires;
+    };
+    using Batch = std::vector<std::string>;
+    using Answers = std::vector<UserAnswer>;
+
+    async::Task<void> fetch(Batch names);
+    void store(std::string name, UserAnswer answer);
+    [[nodiscard]] bool any_in_flight(const Batch& names) const;
+    [[nodiscard]] Milliseconds lifetime(UserAnswer::State state) const;
+
+    async::Loop& loop_;
+    async::ThreadPool& pool_;
+    UserCacheLimits limits_;
+    Find find_;
+    std::list<Entry> entries_;  // the oldest first
+    StringMap<std::list<Entry>::iterator> by_name_;
+    std::unordered_set<std::string> in_flight_;
+    async::Condition fetched_;
+    async::Scope scope_;
+};
+
+}  // namespace postrider::router

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace postrider::smtpd {
+
+/// What stands at the beginning of the received octets.
+enum class LineState {
+    Incomplete,  ///< no whole line yet
+    Complete,    ///< a command line, without its CRLF
+    TooLong,     ///< the end of a line that was longer than the limit
+    Malformed    ///< a line with a bare CR, a bare LF or a NUL, which no SMTP client sends
+};
+
+/// One look at the input.
+struct CommandLine {
+    LineState state = LineState::Incomplete;
+    std::string_view text;     ///< the command, if Complete; points into the input
+    std::size_t consumed = 0;  ///< octets of the input that are done with, line end included
+};
+
+/// Cuts what a client sends outside of DATA into command lines.
+///
+/// Only CRLF ends a command (RFC 5321, 2.3.8). A line that ends in a bare LF is nevertheless taken as one
+/// line and refused, so that a person with a simple terminal program sees why, and stays in step. A line
+/// beyond the limit is skipped as it comes in and reported once, at its end: memory is bounded, and the
+/// session stays in step with the client.
+class CommandLineReader {
+  public:
+    /// `limit` is the longest line accepted, in octets, CRLF included.
+    explicit CommandLineReader(std::size_t limit) : limit_(limit) {}
+
+    /// Looks at `input`, which begins where the last call's `consumed` ended. Also when the result is
+    /// Incomplete, `consumed` octets are to be forgotten.
+    [[nodiscard]] CommandLine next(std::string_view input);
+
+  private:
+    std::size_t limit_;
+    bool skipping_ = false;  // inside a line that is too long
+};
+
+}  // namespace postrider::smtpd

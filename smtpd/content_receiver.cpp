@@ -1,0 +1,103 @@
+#include "smtpd/content_receiver.h"
+
+#include <fmt/format.h>
+
+#include <new>
+
+#include "libcommon/base/file.h"
+
+namespace postrider::smtpd {
+
+namespace {
+
+using config::Limit;
+using mail::DataFault;
+using mail::EnhancedCode;
+using mail::Reply;
+using mail::ReplyCode;
+
+// Large enough that most messages are written with one call, small enough for thousands of sessions.
+constexpr std::size_t kWriteBlock = std::size_t{64} * 1024;
+
+Verdict refuse(ReplyCode code, EnhancedCode enhanced, std::string text, std::string rule) {
+    Verdict verdict;
+    verdict.refusal = Reply{code, enhanced, {std::move(text)}};
+    verdict.rule = std::move(rule);
+    return verdict;
+}
+
+}  // namespace
+
+ContentReceiver::ContentReceiver(Fd file, std::string trace, const config::Settings& settings)
+    : file_(std::move(file)),
+      settings_(settings),
+      header_(settings.hostname),
+      hash_state_(XXH3_createState()),
+      buffer_(std::move(trace)) {
+    if (!hash_state_ || XXH3_64bits_reset(hash_state_.get()) != XXH_OK) throw std::bad_alloc();
+}
+
+bool ContentReceiver::worthless() const {
+    return decoder_.fault() != DataFault::None || write_error_.has_value() ||
+           decoder_.octets() > settings_.limits.get(Limit::MaxMessageSize);
+}
+
+std::size_t ContentReceiver::feed(std::string_view octets) {
+    const std::size_t before = buffer_.size();
+    const std::size_t used = decoder_.feed(octets, buffer_);
+    if (worthless()) {
+        // The rest is only read to find its end.
+        std::string().swap(buffer_);
+        return used;
+    }
+    if (!header_.complete()) header_.feed(std::string_view(buffer_).substr(before));
+    if (buffer_.size() >= kWriteBlock) write_buffer();
+    return used;
+}
+
+void ContentReceiver::write_buffer() {
+    const auto written = write_all(file_, buffer_);
+    if (!written) {
+        write_error_ = written.error();
+        return;
+    }
+    static_cast<void>(XXH3_64bits_update(hash_state_.get(), buffer_.data(), buffer_.size()));
+    length_ += buffer_.size();
+    buffer_.clear();
+}
+
+Verdict ContentReceiver::finish() {
+    header_.finish();
+    if (!worthless() && !buffer_.empty()) write_buffer();
+    std::string().swap(buffer_);
+    switch (decoder_.fault()) {
+        case DataFault::None:
+            break;
+        case DataFault::LineTooLong:
+            return refuse(554, {5, 6, 0}, std::string(describe(decoder_.fault())), "text_line");
+        default:
+            // RFC 5321, 2.3.8: these must not be sent, and relaying them lets messages be smuggled (the code
+            // is the one that other servers use for it).
+            return refuse(550, {5, 6, 11}, std::string(describe(decoder_.fault())), "content-octets");
+    }
+    if (decoder_.octets() > settings_.limits.get(Limit::MaxMessageSize)) {
+        return refuse(552, {5, 3, 4}, "The message is too large", "max_message_size");
+    }
+    if (header_.fault() != mail::HeaderFault::None) {
+        return refuse(552, {5, 3, 4}, describe(header_.fault()), "header_size");
+    }
+    if (header_.received() > settings_.limits.size(Limit::MaxHops)) {
+        return refuse(554, {5, 4, 6}, "Too many hops, this is a loop", "max_hops");
+    }
+    if (header_.received_by_us() >= settings_.limits.size(Limit::MaxSelfReceived)) {
+        return refuse(554, {5, 4, 6}, "The message was here before, this is a loop", "max_self_received");
+    }
+    if (write_error_) return refuse(452, {4, 3, 1}, "Insufficient system storage", "content-write");
+    return {};
+}
+
+std::uint64_t ContentReceiver::hash() const {
+    return XXH3_64bits_digest(hash_state_.get());
+}
+
+}  // namespace postrider::smtpd

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <xxhash.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "libcommon/base/fd.h"
+#include "libcommon/base/result.h"
+#include "libcommon/config/settings.h"
+#include "libcommon/mail/dot_stuffing.h"
+#include "libcommon/mail/header_scan.h"
+#include "smtpd/verdict.h"
+
+namespace postrider::smtpd {
+
+/// Takes what follows a 354: removes the dot-stuffing, writes the content into the message's descriptor, and
+/// finds out whether the message can be accepted. It reads to the end of the content whatever is wrong with
+/// it, because nothing of it may be taken for a command. Memory is bounded, whatever the size of the message.
+class ContentReceiver {
+  public:
+    /// Writes to `file`, at its position, first `trace` (our own `Received:` field), then the content.
+    ContentReceiver(Fd file, std::string trace, const config::Settings& settings);
+
+    /// Takes the next octets from the client, which may be any number. Returns how many were used: all of
+    /// them, unless the content ended before, when the rest are commands.
+    [[nodiscard]] std::size_t feed(std::string_view octets);
+
+    /// Whether the end of the content was seen.
+    [[nodiscard]] bool done() const { return decoder_.done(); }
+
+    /// To be called once, when done(): writes what is still in memory. Returns why the message is refused;
+    /// accepted if it is complete in the descriptor.
+    [[nodiscard]] Verdict finish();
+
+    /// What was written, the trace included. Valid after finish().
+    [[nodiscard]] std::uint64_t length() const { return length_; }
+    [[nodiscard]] std::uint64_t hash() const;
+
+    /// What went wrong with the descriptor, for the log.
+    [[nodiscard]] const std::optional<Error>& write_error() const { return write_error_; }
+
+  private:
+    struct FreeHashState {
+        void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
+    };
+
+    void write_buffer();
+    [[nodiscard]] bool worthless() const;
+
+    Fd file_;
+    const config::Settings& settings_;
+    mail::DataDecoder decoder_;
+    mail::HeaderScanner header_;
+    std::unique_ptr<XXH3_state_t, FreeHashState> hash_state_;
+    std::string buffer_;  // received and not yet written
+    std::uint64_t length_ = 0;
+    std::optional<Error> write_error_;
+};
+
+}  // namespace postrider::smtpd

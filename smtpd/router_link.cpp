@@ -1,0 +1,99 @@
+#include "smtpd/router_link.h"
+
+#include "libcommon/log/log.h"
+
+namespace postrider::smtpd {
+
+namespace {
+
+using mail::EnhancedCode;
+using mail::Reply;
+using mail::ReplyCode;
+
+Verdict unavailable(std::string rule) {
+    Verdict verdict;
+    verdict.refusal = Reply{451, EnhancedCode{4, 3, 0}, {"Temporary failure, please try again later"}};
+    verdict.rule = std::move(rule);
+    return verdict;
+}
+
+}  // namespace
+
+Verdict verdict_from_wire(const wire::Verdict& verdict) {
+    if (verdict.action() == wire::Verdict::ACCEPT) {
+        Verdict accepted;
+        accepted.rule = verdict.rule();
+        return accepted;
+    }
+    const bool rejected = verdict.action() == wire::Verdict::REJECT;
+    const auto code = ReplyCode::from_number(static_cast<int>(verdict.code()));
+    if (!code || !(rejected ? code->is_permanent() : code->is_transient()))
+        return unavailable("router-nonsense");
+    auto enhanced = mail::parse_enhanced_code(verdict.enhanced());
+    // The class of the two codes must agree (RFC 2034, 4).
+    if (enhanced && enhanced->code_class() != code->value() / 100) enhanced.reset();
+    Verdict refused;
+    refused.refusal = Reply{*code, enhanced, {verdict.text()}};
+    refused.rule = verdict.rule();
+    return refused;
+}
+
+// A router that died comes back after respawn_delay; a question waits that long, and as long again for the
+// start, so that a restart is a pause and not a refusal.
+RouterLink::RouterLink(async::Loop& loop, Client::Connect connect, const config::Limits& limits)
+    : loop_(loop),
+      timeout_(limits.time(config::Limit::IpcTimeout)),
+      restart_time_(limits.time(config::Limit::RespawnDelay) * 2),
+      client_(loop, "router", wire::ROLE_SMTPD, std::move(connect)) {
+    client_.on_state([](bool connected) { log::info(connected ? "router connected" : "router lost"); });
+}
+
+async::Task<ClientVerdict> RouterLink::may_connect(wire::Client client) {
+    wire::RouterRequest request;
+    *request.mutable_connect()->mutable_client() = std::move(client);
+    ClientVerdict verdict;
+    auto answer = co_await call(std::move(request));
+    if (!answer || !answer->reply.has_connect()) {
+        verdict.verdict = unavailable("router-unavailable");
+        co_return verdict;
+    }
+    const wire::ConnectVerdict& decided = answer->reply.connect();
+    verdict.answered = true;
+    verdict.verdict = verdict_from_wire(decided.verdict());
+    verdict.may_relay = decided.relay();
+    verdict.client_name = decided.client_name();
+    co_return verdict;
+}
+
+async::Task<Verdict> RouterLink::may_send(wire::Client client, std::string sender) {
+    wire::RouterRequest request;
+    *request.mutable_sender()->mutable_client() = std::move(client);
+    request.mutable_sender()->set_sender(std::move(sender));
+    co_return co_await ask(std::move(request));
+}
+
+async::Task<Verdict> RouterLink::may_receive(wire::Client client, std::string sender, std::string recipient) {
+    wire::RouterRequest request;
+    *request.mutable_recipient()->mutable_client() = std::move(client);
+    request.mutable_recipient()->set_sender(std::move(sender));
+    request.mutable_recipient()->set_recipient(std::move(recipient));
+    co_return co_await ask(std::move(request));
+}
+
+async::Task<Result<RouterLink::Client::Answer>> RouterLink::call(wire::RouterRequest request) {
+    if (!client_.connected()) {
+        const async::Deadline restarted = loop_.after(restart_time_);
+        bool connected = co_await client_.wait_connected(restarted);
+        if (!connected) co_return temporary("the router is not there");
+    }
+    const async::Deadline deadline = loop_.after(timeout_);
+    co_return co_await client_.call(std::move(request), deadline);
+}
+
+async::Task<Verdict> RouterLink::ask(wire::RouterRequest request) {
+    auto answer = co_await call(std::move(request));
+    if (!answer || !answer->reply.has_verdict()) co_return unavailable("router-unavailable");
+    co_return verdict_from_wire(answer->reply.verdict());
+}
+
+}  // namespace postrider::smtpd

@@ -1,0 +1,108 @@
+#pragma once
+
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "libcommon/async/scope.h"
+#include "libcommon/async/stream.h"
+#include "libcommon/async/sync.h"
+#include "libcommon/config/settings.h"
+#include "smtpd/client_info.h"
+#include "smtpd/command_line.h"
+#include "smtpd/content_receiver.h"
+#include "smtpd/dialogue.h"
+#include "smtpd/peers.h"
+
+namespace postrider::smtpd {
+
+/// What all sessions of a worker share. Everything outlives them.
+struct Services {
+    async::Loop& loop;
+    const config::Settings& settings;
+    Router& router;
+    Queue& queue;
+};
+
+/// One SMTP connection from banner to end: reads the client, obeys Dialogue, asks the router and the
+/// queue-manager, and logs.
+class Session {
+  public:
+    /// Takes the connected socket.
+    Session(Services services, ClientInfo client, Fd socket);
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+
+    /// The whole session. Ends when it is over; destroying it before cuts the connection off.
+    async::Task<void> run();
+
+    /// Ends the session with 421 when it next waits for a command: now, or after the message in transfer.
+    void finish();
+
+  private:
+    /// MAIL or RCPT whose verdict is outstanding, or not yet told to the client.
+    struct Question {
+        bool is_sender = false;
+        std::string address;
+        std::optional<Verdict> verdict;
+    };
+    enum class Transfer { Complete, Broken };
+
+    // What is read at a time. What stays in memory is only the line, or the octets, that are not dealt with
+    // yet.
+    static constexpr std::size_t kInputBlock = std::size_t{64} * 1024;
+
+    // The dialogue: session.cpp.
+    async::Task<void> greet();
+    async::Task<void> converse();
+    async::Task<void> wait_for_input();
+    void end_waiting(const std::optional<std::string>& error);
+    async::Task<void> obey(LineState state, std::string line);
+    async::Task<void> obey_command(mail::Command command, std::string line);
+    async::Task<bool> client_is_welcome();
+    void ask(bool is_sender, std::string address);
+    async::Task<void> answer_question(std::shared_ptr<Question> question);
+    async::Task<void> settle();
+    async::Task<void> say(Answer answer, std::string command);
+    void put(const Answer& answer, const std::string& command);
+    async::Task<void> flush();
+    async::Task<void> linger();
+    void lose(std::string reason);
+    [[nodiscard]] async::Deadline command_deadline() const;
+    [[nodiscard]] wire::Client wire_client() const;
+    void log_connect() const;
+    void log_disconnect() const;
+    void log_refusal(const Answer& answer, const std::string& command) const;
+
+    // DATA: session_data.cpp.
+    async::Task<void> take_message();
+    async::Task<void> receive_content(OpenedMessage message);
+    async::Task<Transfer> transfer(ContentReceiver& receiver);
+    async::Task<void> commit(CompleteMessage message);
+    async::Task<void> refuse_message(Verdict verdict);
+    async::Task<void> refuse_early_content();
+    [[nodiscard]] wire::Envelope envelope() const;
+    [[nodiscard]] std::string trace(const std::string& queue_id) const;
+
+    Services services_;
+    const config::Listener& listener_;
+    ClientInfo client_;
+    async::Stream stream_;
+    CommandLineReader reader_;
+    Dialogue dialogue_;
+    SteadyTime started_;
+    bool client_known_ = false;  // the router need not be asked about it again
+    bool waiting_ = false;       // for the next command
+    bool finishing_ = false;     // finish() was called
+    bool ended_ = false;
+    bool lost_ = false;  // the connection is broken, nothing can be sent
+    std::string end_reason_;
+    std::string client_name_;
+    std::size_t refusals_ = 0;
+    std::list<std::shared_ptr<Question>> questions_;  // in the order of the commands
+    async::Condition answered_;
+    async::Scope asking_;  // last: its tasks use what is above
+};
+
+}  // namespace postrider::smtpd

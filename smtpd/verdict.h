@@ -1,0 +1,26 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "libcommon/mail/reply.h"
+
+namespace postrider::smtpd {
+
+/// What was decided about a client, a sender or a recipient.
+struct Verdict {
+    std::optional<mail::Reply> refusal;  ///< a 4xx or 5xx reply; nothing if accepted
+    std::string rule;                    ///< file:line of the deciding line, or a word for a built-in rule
+
+    [[nodiscard]] bool accepted() const { return !refusal.has_value(); }
+};
+
+/// What was decided about a client when it connected.
+struct ClientVerdict {
+    Verdict verdict;
+    bool answered = false;    ///< false: the router could not be asked, `verdict` is a temporary refusal
+    bool may_relay = false;   ///< the client may send to any domain
+    std::string client_name;  ///< forward-confirmed reverse name, empty if there is none
+};
+
+}  // namespace postrider::smtpd

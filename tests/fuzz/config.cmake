@@ -1,0 +1,1 @@
+postrider_fuzzer(config_fuzz common_config)

@@ -1,0 +1,1 @@
+postrider_fuzzer(dns_answer_fuzz common_dns)

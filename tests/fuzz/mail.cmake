@@ -1,0 +1,2 @@
+postrider_fuzzer(address_fuzz common_mail)
+postrider_fuzzer(command_fuzz common_mail)

@@ -1,0 +1,1 @@
+postrider_fuzzer(alias_fuzz router_lib)

@@ -1,0 +1,1 @@
+postrider_fuzzer(smtp_session_fuzz smtpd_lib)

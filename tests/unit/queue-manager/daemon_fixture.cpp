@@ -1,0 +1,419 @@
+#include "tests/unit/queue-manager/daemon_fixture.h"
+
+#include <catch2/catch.hpp>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "libcommon/base/file.h"
+#include "libcommon/ipc/channel.h"
+#include "libcommon/queue_file/header.h"
+
+namespace postrider::queue_manager::test {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Whom the daemon runs as, and its peers connect as, when the tests run as root: then the whole suite is one
+/// ordinary user, as it is when an ordinary user runs the tests.
+constexpr uid_t kUser = 64'123;
+
+class AsUser {
+  public:
+    AsUser() : root_(::geteuid() == 0) {
+        if (root_) REQUIRE(::seteuid(kUser) == 0);
+    }
+    ~AsUser() {
+        if (root_) static_cast<void>(::seteuid(0));
+    }
+    AsUser(const AsUser&) = delete;
+    AsUser& operator=(const AsUser&) = delete;
+
+  private:
+    bool root_;
+};
+
+void give_to_user(const std::string& path) {
+    if (::geteuid() == 0) REQUIRE(::chown(path.c_str(), kUser, kUser) == 0);
+}
+
+sockaddr_un address_of(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    REQUIRE(path.size() < sizeof(address.sun_path));
+    std::memcpy(address.sun_path, path.c_str(), path.size());
+    return address;
+}
+
+Fd connect_to(const std::string& path) {
+    auto address = address_of(path);
+    AsUser user;
+    Fd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+    bool connected = ::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
+    if (!connected) return Fd();
+    return socket;
+}
+
+void set_domain_route(const std::string& address, std::uint32_t index, wire::ResolvedRecipient& out) {
+    std::string domain = address.substr(address.rfind('@') + 1);
+    auto ends = [&](const std::string& end) {
+        return domain.size() >= end.size() &&
+               domain.compare(domain.size() - end.size(), end.size(), end) == 0;
+    };
+    out.set_index(index);
+    if (domain == "error.test") {
+        out.mutable_failure()->set_text("5.1.1 no such user");
+        return;
+    }
+    if (domain == "later.test") {
+        out.mutable_failure()->set_temporary(true);
+        out.mutable_failure()->set_text("4.4.3 the table cannot be read");
+        return;
+    }
+    auto* delivery = out.add_deliveries();
+    delivery->set_recipient(address);
+    delivery->set_original_recipient(address);
+    delivery->set_transport(wire::TRANSPORT_SMTP);
+    delivery->set_next_hop(domain);
+    delivery->set_rule("test:1");
+    if (domain == "discard.test") delivery->set_transport(wire::TRANSPORT_DISCARD);
+    if (ends("local.test")) {
+        delivery->set_transport(wire::TRANSPORT_MAILDIR);
+        delivery->set_next_hop(address.substr(0, address.rfind('@')));
+    }
+}
+
+}  // namespace
+
+bool eventually(const std::function<bool()>& condition, std::chrono::milliseconds patience) {
+    auto end = std::chrono::steady_clock::now() + patience;
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > end) return false;
+        std::this_thread::sleep_for(5ms);
+    }
+    return true;
+}
+
+Scratch::Scratch() {
+    std::string pattern = (fs::temp_directory_path() / "queue-manager-test-XXXXXX").string();
+    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
+    path_ = pattern;
+    give_to_user(path_);
+}
+
+Scratch::~Scratch() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+}
+
+// ---- TestPeer ----
+
+TestPeer::TestPeer(const std::string& run_dir, wire::Role role) {
+    REQUIRE(eventually([&] {
+        socket_ = connect_to(run_dir + "/queue.sock");
+        return static_cast<bool>(socket_);
+    }));
+    if (role == wire::ROLE_NONE) return;
+    wire::QueueRequest hello;
+    hello.mutable_hello()->set_role(role);
+    send(hello);
+}
+
+void TestPeer::send(const wire::QueueRequest& request) {
+    std::string bytes = request.SerializeAsString();
+    REQUIRE(::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
+            static_cast<ssize_t>(bytes.size()));
+}
+
+std::optional<TestPeer::Received> TestPeer::receive(std::chrono::milliseconds patience) {
+    pollfd waiting{socket_.get(), POLLIN, 0};
+    if (::poll(&waiting, 1, static_cast<int>(patience.count())) <= 0) return std::nullopt;
+    std::string buffer(ipc::kMaxFrame, '\0');
+    iovec part{buffer.data(), buffer.size()};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * ipc::kMaxDescriptors)> control{};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    ssize_t got = ::recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC);
+    if (got <= 0) return std::nullopt;
+    Received received;
+    REQUIRE(received.reply.ParseFromArray(buffer.data(), static_cast<int>(got)));
+    const cmsghdr* header = CMSG_FIRSTHDR(&message);
+    if (header != nullptr) {
+        int descriptor = -1;
+        std::memcpy(&descriptor, CMSG_DATA(header), sizeof(descriptor));
+        received.descriptor = Fd(descriptor);
+    }
+    return received;
+}
+
+bool TestPeer::disconnected() {
+    while (true) {
+        pollfd waiting{socket_.get(), POLLIN, 0};
+        if (::poll(&waiting, 1, 10'000) <= 0) return false;
+        char byte = 0;
+        ssize_t got = ::recv(socket_.get(), &byte, 1, MSG_TRUNC);
+        if (got <= 0) return true;
+    }
+}
+
+TestPeer::Received TestPeer::answer() {
+    while (true) {
+        auto received = receive();
+        REQUIRE(received);
+        if (!received->reply.has_intake()) return std::move(*received);
+    }
+}
+
+std::string TestPeer::open(const wire::Envelope& envelope, const std::string& content) {
+    // Recipients that do not fit into the first frame follow in others.
+    wire::QueueRequest request;
+    request.set_id(next_id_++);
+    *request.mutable_open()->mutable_envelope() = envelope;
+    request.mutable_open()->mutable_envelope()->clear_recipients();
+    constexpr int kPerFrame = 500;
+    int first = 0;
+    for (int i = 0; i < std::min(kPerFrame, envelope.recipients_size()); ++i, ++first) {
+        *request.mutable_open()->mutable_envelope()->add_recipients() = envelope.recipients(i);
+    }
+    request.mutable_open()->set_more(first < envelope.recipients_size());
+    send(request);
+    while (first < envelope.recipients_size()) {
+        wire::QueueRequest more;
+        more.set_id(request.id());
+        for (int i = 0; i < kPerFrame && first < envelope.recipients_size(); ++i, ++first) {
+            *more.mutable_more_recipients()->add_recipients() = envelope.recipients(first);
+        }
+        more.mutable_more_recipients()->set_more(first < envelope.recipients_size());
+        send(more);
+    }
+    auto opened = answer();
+    CHECK(opened.reply.id() == request.id());
+    if (!opened.reply.has_opened()) return {};
+    REQUIRE(opened.descriptor);
+    REQUIRE(write_all(opened.descriptor, content));
+    return opened.reply.opened().queue_id();
+}
+
+wire::QueueReply TestPeer::commit(const std::string& id, const std::string& content) {
+    wire::QueueRequest request;
+    request.set_id(next_id_++);
+    request.mutable_commit()->set_queue_id(id);
+    request.mutable_commit()->set_content_length(content.size());
+    request.mutable_commit()->set_content_xxh3(queue_file::content_hash(content));
+    send(request);
+    return answer().reply;
+}
+
+std::string TestPeer::submit(const std::string& sender, const std::vector<std::string>& recipients,
+                             const std::string& content) {
+    wire::Envelope envelope;
+    envelope.set_sender(sender);
+    for (const auto& recipient : recipients)
+        envelope.add_recipients()->set_address(recipient);
+    std::string id = open(envelope, content);
+    REQUIRE_FALSE(id.empty());
+    auto committed = commit(id, content);
+    INFO(committed.failure().text());
+    REQUIRE(committed.has_committed());
+    return id;
+}
+
+void TestPeer::ready(std::vector<wire::Transport> transports, std::uint32_t capacity) {
+    wire::QueueRequest request;
+    for (auto transport : transports)
+        request.mutable_agent_ready()->add_transports(transport);
+    request.mutable_agent_ready()->set_capacity(capacity);
+    send(request);
+}
+
+std::string TestPeer::Job::content() const {
+    auto read = read_at(file, frame.content_length(), frame.content_offset());
+    REQUIRE(read);
+    return *read;
+}
+
+std::optional<TestPeer::Job> TestPeer::job(std::chrono::milliseconds patience) {
+    auto received = receive(patience);
+    if (!received) return std::nullopt;
+    REQUIRE(received->reply.has_deliver());
+    REQUIRE(received->descriptor);
+    return Job{received->reply.deliver(), std::move(received->descriptor)};
+}
+
+void TestPeer::report(const wire::DeliverJob& job, wire::DeliveryResult::Outcome outcome,
+                      const std::string& status, const std::string& text, bool destination_down) {
+    wire::QueueRequest request;
+    request.mutable_report()->set_job(job.job());
+    for (const auto& delivery : job.deliveries()) {
+        auto* result = request.mutable_report()->add_results();
+        result->set_number(delivery.number());
+        result->set_outcome(outcome);
+        result->set_status(status);
+        result->set_text(text);
+        result->set_destination_down(destination_down);
+        if (!destination_down) result->set_remote_host("mx." + delivery.next_hop() + "[192.0.2.1]:25");
+    }
+    send(request);
+}
+
+// ---- TestRouter ----
+
+TestRouter::TestRouter(const std::string& run_dir) : stop_(::eventfd(0, EFD_CLOEXEC)) {
+    std::string path = run_dir + "/router.sock";
+    static_cast<void>(::unlink(path.c_str()));
+    auto address = address_of(path);
+    listening_ = Fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+    REQUIRE(::bind(listening_.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0);
+    REQUIRE(::listen(listening_.get(), 16) == 0);
+    REQUIRE(::chmod(path.c_str(), 0666) == 0);
+    thread_ = std::thread([this] { serve(); });
+}
+
+TestRouter::~TestRouter() {
+    std::uint64_t one = 1;
+    static_cast<void>(::write(stop_.get(), &one, sizeof(one)) == sizeof(one));
+    thread_.join();
+}
+
+void TestRouter::serve() {
+    while (true) {
+        std::vector<pollfd> waiting = {{stop_.get(), POLLIN, 0}, {listening_.get(), POLLIN, 0}};
+        for (const auto& client : clients_)
+            waiting.push_back({client.get(), POLLIN, 0});
+        if (::poll(waiting.data(), waiting.size(), -1) < 0) continue;
+        if (waiting[0].revents != 0) return;
+        for (std::size_t i = 2; i < waiting.size(); ++i) {
+            if (waiting[i].revents != 0) answer(waiting[i].fd);
+        }
+        if (waiting[1].revents != 0) {
+            clients_.emplace_back(::accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+        }
+    }
+}
+
+void TestRouter::answer(int socket) {
+    std::string buffer(ipc::kMaxFrame, '\0');
+    ssize_t got = ::recv(socket, buffer.data(), buffer.size(), 0);
+    if (got <= 0) {
+        std::erase_if(clients_, [socket](const Fd& client) { return client.get() == socket; });
+        return;
+    }
+    wire::RouterRequest request;
+    if (!request.ParseFromArray(buffer.data(), static_cast<int>(got)) || !request.has_resolve()) return;
+    // Several frames, to see that the answer is put together.
+    constexpr int kPerFrame = 100;
+    int count = request.resolve().recipients_size();
+    for (int first = 0; first < count; first += kPerFrame) {
+        wire::RouterReply reply;
+        reply.set_id(request.id());
+        reply.set_more(first + kPerFrame < count);
+        for (int i = first; i < std::min(count, first + kPerFrame); ++i) {
+            const auto& recipient = request.resolve().recipients(i);
+            auto& resolved = *reply.mutable_resolved()->add_recipients();
+            set_domain_route(recipient.address(), static_cast<std::uint32_t>(i), resolved);
+            for (auto& delivery : *resolved.mutable_deliveries()) {
+                delivery.set_notify(recipient.notify());
+                delivery.set_orcpt(recipient.orcpt());
+            }
+        }
+        std::string bytes = reply.SerializeAsString();
+        static_cast<void>(::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL));
+    }
+    questions_ += static_cast<std::size_t>(count);
+}
+
+// ---- TestDaemon ----
+
+TestDaemon::TestDaemon(const std::string& settings) {
+    for (const std::string& folder : {run_dir(), spool_dir(), scratch_.path() + "/state"}) {
+        REQUIRE(fs::create_directory(folder));
+        give_to_user(folder);
+    }
+    std::ofstream config(scratch_.path() + "/postrider.conf");
+    config << "hostname mx.local.test\nspool_dir spool\nrun_dir run\nstate_dir state\n"
+              "local_domain local.test\nlisten 127.0.0.1:2525 smtp\nresolver 127.0.0.1\n"
+              "min_free_space 0%\nmin_free_inodes 0%\n"
+           << settings;
+}
+
+TestDaemon::~TestDaemon() {
+    kill_hard();
+}
+
+void TestDaemon::start() {
+    std::string config = scratch_.path() + "/postrider.conf";
+    std::string log_path = scratch_.path() + "/log";
+    pid_ = ::fork();
+    REQUIRE(pid_ >= 0);
+    if (pid_ > 0) return;
+    Fd log(::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0666));
+    bool ready = ::dup2(log.get(), STDERR_FILENO) >= 0;
+    if (::geteuid() == 0) ready = ready && ::setgid(kUser) == 0 && ::setuid(kUser) == 0;
+    if (ready) ::execl(QUEUE_MANAGER, "queue-manager", "--config", config.c_str(), nullptr);
+    ::_exit(127);
+}
+
+void TestDaemon::kill_hard() {
+    if (pid_ < 0) return;
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+    pid_ = -1;
+}
+
+int TestDaemon::stop() {
+    ::kill(pid_, SIGTERM);
+    int status = 0;
+    bool ended = eventually([&] { return ::waitpid(pid_, &status, WNOHANG) == pid_; }, 40s);
+    REQUIRE(ended);
+    pid_ = -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+std::vector<std::string> TestDaemon::files(const std::string& folder) const {
+    std::vector<std::string> names;
+    std::error_code ignored;
+    for (fs::recursive_directory_iterator entry(spool_dir() + "/" + folder, ignored), end; entry != end;
+         entry.increment(ignored)) {
+        if (entry->is_regular_file(ignored)) names.push_back(entry->path().filename().string());
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
+std::uint64_t TestDaemon::counter(const std::string& name) const {
+    TestPeer admin = connect(wire::ROLE_ADMIN);
+    wire::QueueRequest request;
+    request.set_id(1);
+    request.mutable_status();
+    admin.send(request);
+    auto answer = admin.answer();
+    for (const auto& counter : answer.reply.state().counters()) {
+        if (counter.name() == name) return counter.value();
+    }
+    FAIL("no counter " << name);
+    return 0;
+}
+
+std::string TestDaemon::log() const {
+    auto read = read_file(scratch_.path() + "/log", std::size_t{64} << 20);
+    return read ? *read : "";
+}
+
+}  // namespace postrider::queue_manager::test

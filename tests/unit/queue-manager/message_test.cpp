@@ -1,0 +1,138 @@
+#include "queue-manager/message.h"
+
+#include <catch2/catch.hpp>
+
+using namespace postrider;
+using namespace postrider::queue_manager;
+
+namespace {
+
+ActiveDelivery delivery(std::uint32_t number, const std::string& recipient, const std::string& next_hop) {
+    ActiveDelivery made;
+    made.delivery.set_number(number);
+    made.delivery.set_recipient(recipient);
+    made.delivery.set_next_hop(next_hop);
+    return made;
+}
+
+Message message_to(std::initializer_list<const char*> recipients) {
+    wire::Envelope envelope;
+    envelope.set_sender("s@example.org");
+    for (const char* address : recipients)
+        envelope.add_recipients()->set_address(address);
+    return {queue_file::Header(), std::move(envelope), Fd()};
+}
+
+}  // namespace
+
+TEST_CASE("a new message has its recipients to resolve") {
+    auto message = message_to({"a@example.org", "b@example.org"});
+    CHECK(message.unresolved == std::vector<std::uint32_t>{0, 1});
+    CHECK_FALSE(message.finished());
+    CHECK_FALSE(message.busy());
+    CHECK(message.next_due() == 0);
+    message.resolving = true;
+    CHECK(message.next_due() == kNever);
+    CHECK(message.busy());
+}
+
+TEST_CASE("a message is finished when every delivery has ended and everyone was told") {
+    auto message = message_to({"a@example.org"});
+    message.unresolved.clear();
+    message.add_delivery(delivery(1, "a@example.org", "x"));
+    message.add_delivery(delivery(4, "b@example.org", "y"));
+    CHECK(message.find(2) == nullptr);
+    CHECK(message.find(5) == nullptr);
+    REQUIRE(message.find(4) != nullptr);
+    message.set_phase(*message.find(1), Phase::InFlight);
+    CHECK(message.busy());
+    message.set_phase(*message.find(1), Phase::Delivered);
+    message.set_phase(*message.find(4), Phase::FailedUnsaid);
+    CHECK_FALSE(message.busy());
+    CHECK_FALSE(message.finished());
+    CHECK(message.unsaid(false) == std::vector<std::uint32_t>{4});
+    message.set_phase(*message.find(4), Phase::Failed);
+    CHECK(message.finished());
+    message.set_success_unsaid(*message.find(1), true);
+    CHECK_FALSE(message.finished());
+    CHECK(message.unsaid(true) == std::vector<std::uint32_t>{1});
+}
+
+TEST_CASE("a message read from its file continues where its journal ends") {
+    queue_file::QueueFile file;
+    file.envelope.set_sender("s@example.org");
+    for (int i = 0; i < 3; ++i)
+        file.envelope.add_recipients()->set_address("r@example.org");
+    file.journal = queue_file::JournalState(3);
+    wire::JournalRecord record;
+    record.mutable_resolved()->set_recipient(1);
+    for (std::uint32_t number : {1U, 2U, 3U})
+        record.mutable_resolved()->add_deliveries()->set_number(number);
+    file.journal.apply(record);
+    record.Clear();
+    record.mutable_attempt()->set_next_attempt_ms(5000);
+    auto* done = record.mutable_attempt()->add_results();
+    done->set_number(1);
+    done->set_outcome(wire::DeliveryResult::DELIVERED);
+    record.mutable_attempt()->add_results()->set_number(2);
+    file.journal.apply(record);
+
+    Message message(std::move(file), Folder::Cur, Fd());
+    CHECK(message.unresolved == std::vector<std::uint32_t>{0, 2});
+    CHECK(message.find(1)->phase == Phase::Delivered);
+    CHECK(message.find(2)->phase == Phase::Waiting);
+    CHECK(message.find(2)->due == 5000);
+    CHECK(message.find(2)->attempts == 1);
+    CHECK(message.find(3)->due == 0);
+    CHECK(message.next_number == 4);
+    CHECK(message.count(Phase::Waiting) == 2);
+}
+
+TEST_CASE("a failure of which nobody could be told keeps the file") {
+    for (bool reported : {false, true}) {
+        queue_file::QueueFile file;
+        file.envelope.add_recipients()->set_address("r@example.org");
+        file.journal = queue_file::JournalState(1);
+        wire::JournalRecord record;
+        record.mutable_resolved()->add_deliveries()->set_number(1);
+        file.journal.apply(record);
+        record.mutable_attempt()->add_results()->set_number(1);
+        record.mutable_attempt()->mutable_results(0)->set_outcome(wire::DeliveryResult::FAILED);
+        file.journal.apply(record);
+        record.mutable_report()->add_deliveries(1);
+        if (reported) file.journal.apply(record);
+        Message message(std::move(file), Folder::Cur, Fd());
+        CHECK(message.finished());
+        CHECK(message.keep_as_failed == !reported);
+    }
+}
+
+TEST_CASE("who is told of what follows NOTIFY") {
+    struct Case {
+        std::uint32_t notify;
+        bool failure, delay, success;
+    };
+    for (const auto& test :
+         {Case{0, true, true, false}, Case{kNotifyNever, false, false, false},
+          Case{kNotifyFailure, true, false, false}, Case{kNotifyDelay, false, true, false},
+          Case{kNotifySuccess, false, false, true}, Case{kNotifyFailure | kNotifyDelay, true, true, false},
+          Case{kNotifySuccess | kNotifyFailure | kNotifyDelay, true, true, true},
+          Case{kNotifyNever | kNotifyFailure, false, false, false}}) {
+        CHECK(wants_failure_report(test.notify) == test.failure);
+        CHECK(wants_delay_report(test.notify) == test.delay);
+        CHECK(wants_success_report(test.notify) == test.success);
+    }
+}
+
+TEST_CASE("a message is about the domains and next hops of what is still open") {
+    auto message = message_to({"A@Example.ORG", "nodomain"});
+    message.add_delivery(delivery(1, "x@done.example", "done.example"));
+    message.add_delivery(delivery(2, "y@open.example", "relay.example:25"));
+    message.set_phase(*message.find(1), Phase::Delivered);
+    CHECK(topics_of(message) == std::vector<std::string>{"example.org", "open.example", "relay.example:25"});
+    CHECK_FALSE(only_next_hop(message));
+    message.unresolved.clear();
+    CHECK(only_next_hop(message) == "relay.example:25");
+    message.add_delivery(delivery(3, "z@open.example", "elsewhere"));
+    CHECK_FALSE(only_next_hop(message));
+}

@@ -1,0 +1,317 @@
+#include "queue-manager/scheduler.h"
+
+#include <catch2/catch.hpp>
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+using namespace postrider;
+using namespace postrider::queue_manager;
+
+namespace {
+
+constexpr UnixMillis kNow = 1'700'000'000'000;
+constexpr Milliseconds kRetry(1'800'000);
+constexpr std::uint32_t kBytes = 100;
+
+DestinationKey smtp(const std::string& host) {
+    return {wire::TRANSPORT_SMTP, host};
+}
+DestinationKey maildir(const std::string& user) {
+    return {wire::TRANSPORT_MAILDIR, user};
+}
+QueueId message(std::uint32_t number) {
+    return {kNow, number};
+}
+TransportSet all() {
+    return TransportSet().set();
+}
+TransportSet only(wire::Transport transport) {
+    return TransportSet().set(static_cast<std::size_t>(transport));
+}
+
+Scheduler make_scheduler() {
+    return {SchedulerSettings(), [] { return 0.0; }};
+}
+
+std::vector<ReadyDelivery> numbers(std::uint32_t first, std::uint32_t count) {
+    std::vector<ReadyDelivery> deliveries;
+    for (std::uint32_t i = 0; i < count; ++i)
+        deliveries.push_back({first + i, kBytes});
+    return deliveries;
+}
+
+void add(Scheduler& scheduler, std::uint32_t id, const DestinationKey& key, std::uint32_t count = 1,
+         bool report = false) {
+    REQUIRE_FALSE(scheduler.add(message(id), key, report, numbers(1, count), kNow));
+}
+
+void end_job(Scheduler& scheduler, std::uint64_t job, JobOutcome outcome, UnixMillis now,
+             Milliseconds retry_in) {
+    static_cast<void>(scheduler.finished(job, outcome, now, retry_in));
+}
+
+/// All jobs that may begin now.
+std::vector<Job> start_all(Scheduler& scheduler, UnixMillis now = kNow) {
+    std::vector<Job> jobs;
+    while (auto job = scheduler.next(all(), now))
+        jobs.push_back(std::move(*job));
+    return jobs;
+}
+
+/// Fails connections to `host` until it is down; returns the end of the dead time.
+UnixMillis bring_down(Scheduler& scheduler, const std::string& host) {
+    for (std::uint32_t i = 0; i < 3; ++i) {
+        add(scheduler, 1000 + i, smtp(host));
+        auto job = scheduler.next(all(), kNow);
+        REQUIRE(job);
+        end_job(scheduler, job->number, JobOutcome::NotReached, kNow, kRetry);
+    }
+    auto until = scheduler.refused_until(smtp(host), kNow);
+    REQUIRE(until);
+    return *until;
+}
+
+}  // namespace
+
+TEST_CASE("a destination gets as many jobs at once as its window") {
+    auto scheduler = make_scheduler();
+    for (std::uint32_t i = 0; i < 30; ++i)
+        add(scheduler, i, smtp("a"));
+    auto jobs = start_all(scheduler);
+    CHECK(jobs.size() == 5);
+    CHECK(scheduler.ready() == 25);
+    CHECK(scheduler.in_flight() == 5);
+    end_job(scheduler, jobs[0].number, JobOutcome::Reached, kNow, kRetry);
+    CHECK(start_all(scheduler).size() == 1);
+}
+
+TEST_CASE("the window grows to 20 while deliveries succeed") {
+    auto scheduler = make_scheduler();
+    for (std::uint32_t i = 0; i < 2000; ++i)
+        add(scheduler, i, smtp("a"));
+    std::size_t most = 0;
+    for (int round = 0; round < 60; ++round) {
+        for (const auto& job : start_all(scheduler)) {
+            most = std::max(most, scheduler.in_flight());
+            end_job(scheduler, job.number, JobOutcome::Reached, kNow, kRetry);
+        }
+    }
+    CHECK(most == 20);
+}
+
+TEST_CASE("a destination that answers nothing delays no other") {
+    auto scheduler = make_scheduler();
+    for (std::uint32_t i = 0; i < 1000; ++i)
+        add(scheduler, i, smtp("slow"));
+    start_all(scheduler);  // and they never end
+    for (std::uint32_t i = 0; i < 1000; ++i) {
+        add(scheduler, 2000 + i, smtp("fast"));
+        auto jobs = start_all(scheduler);
+        REQUIRE(jobs.size() == 1);
+        CHECK(jobs[0].destination == smtp("fast"));
+        end_job(scheduler, jobs[0].number, JobOutcome::Reached, kNow, kRetry);
+    }
+}
+
+TEST_CASE("destinations take turns") {
+    auto scheduler = make_scheduler();
+    for (std::uint32_t i = 0; i < 3; ++i) {
+        for (const char* host : {"a", "b", "c"})
+            add(scheduler, i, smtp(host));
+    }
+    std::string order;
+    for (const auto& job : start_all(scheduler))
+        order += job.destination.next_hop;
+    CHECK(order == "abcabcabc");
+}
+
+TEST_CASE("a message with 50,000 recipients does not block one with a single recipient") {
+    auto scheduler = make_scheduler();
+    add(scheduler, 1, smtp("a"), 50'000);
+    add(scheduler, 2, smtp("a"));
+    auto first = scheduler.next(all(), kNow);
+    auto second = scheduler.next(all(), kNow);
+    REQUIRE((first && second));
+    CHECK(first->message == message(1));
+    CHECK(first->deliveries.size() == 50);
+    CHECK(second->message == message(2));
+    // And all 50,000 are offered, each once.
+    std::set<std::uint32_t> seen;
+    std::vector<Job> jobs = {*first, *second};
+    while (!jobs.empty()) {
+        for (const auto& job : jobs) {
+            if (job.message == message(1)) {
+                for (const auto& delivery : job.deliveries)
+                    CHECK(seen.insert(delivery.number).second);
+            }
+            end_job(scheduler, job.number, JobOutcome::Reached, kNow, kRetry);
+        }
+        jobs = start_all(scheduler);
+    }
+    CHECK(seen.size() == 50'000);
+    CHECK(scheduler.ready() == 0);
+}
+
+TEST_CASE("a job is no larger than its frame") {
+    auto scheduler = make_scheduler();
+    std::vector<ReadyDelivery> large = {{1, 30'000}, {2, 30'000}, {3, 60'000}, {4, 10}};
+    REQUIRE_FALSE(scheduler.add(message(1), smtp("a"), false, large, kNow));
+    std::vector<std::size_t> sizes;
+    for (const auto& job : start_all(scheduler))
+        sizes.push_back(job.deliveries.size());
+    CHECK(sizes == std::vector<std::size_t>{1, 1, 1, 1});
+}
+
+TEST_CASE("reports of our own come last within their destination") {
+    auto scheduler = make_scheduler();
+    add(scheduler, 1, smtp("a"), 1, true);
+    add(scheduler, 2, smtp("a"));
+    CHECK(scheduler.next(all(), kNow)->message == message(2));
+    CHECK(scheduler.next(all(), kNow)->message == message(1));
+}
+
+TEST_CASE("an agent gets only what it takes") {
+    auto scheduler = make_scheduler();
+    add(scheduler, 1, smtp("a"));
+    add(scheduler, 2, maildir("bob"));
+    CHECK(scheduler.next(only(wire::TRANSPORT_MAILDIR), kNow)->message == message(2));
+    CHECK_FALSE(scheduler.next(only(wire::TRANSPORT_MAILDIR), kNow));
+    CHECK(scheduler.next(only(wire::TRANSPORT_SMTP), kNow)->message == message(1));
+}
+
+TEST_CASE("a local user gets two deliveries at once, of one message each") {
+    auto scheduler = make_scheduler();
+    for (std::uint32_t i = 0; i < 9; ++i)
+        add(scheduler, i, maildir("bob"), 3);
+    auto jobs = start_all(scheduler);
+    REQUIRE(jobs.size() == 2);
+    CHECK(jobs[0].deliveries.size() == 1);
+    for (const auto& job : jobs)
+        end_job(scheduler, job.number, JobOutcome::Reached, kNow, kRetry);
+    CHECK(start_all(scheduler).size() == 2);
+}
+
+TEST_CASE("what is ready for a destination that goes down is handed back") {
+    auto scheduler = make_scheduler();
+    for (std::uint32_t i = 0; i < 100; ++i)
+        add(scheduler, i, smtp("dead"), 2);
+    auto jobs = start_all(scheduler);
+    REQUIRE(jobs.size() == 5);
+    Scheduler::Effect effect;
+    for (const auto& job : jobs) {
+        auto one = scheduler.finished(job.number, JobOutcome::NotReached, kNow, kRetry);
+        if (!one.parked.empty()) effect = one;
+    }
+    CHECK(effect.parked.size() == 95);
+    CHECK(effect.parked.front().deliveries.size() == 2);
+    CHECK(effect.parked_until == kNow + 300'000);
+    CHECK(scheduler.ready() == 0);
+    CHECK(scheduler.destinations_down() == 1);
+    CHECK(scheduler.add(message(500), smtp("dead"), false, numbers(1, 1), kNow) == kNow + 300'000);
+}
+
+TEST_CASE("one message probes, and its success releases the others") {
+    auto scheduler = make_scheduler();
+    UnixMillis until = bring_down(scheduler, "dead");
+    CHECK_FALSE(scheduler.add(message(1), smtp("dead"), false, numbers(1, 1), until));
+    // While the probe is ready or in flight the others are sent away again.
+    CHECK(scheduler.add(message(2), smtp("dead"), false, numbers(1, 1), until));
+    auto probe = scheduler.next(all(), until);
+    REQUIRE(probe);
+    CHECK(scheduler.add(message(2), smtp("dead"), false, numbers(1, 1), until));
+    auto effect = scheduler.finished(probe->number, JobOutcome::Reached, until, kRetry);
+    CHECK(effect.recovered);
+    CHECK_FALSE(scheduler.refused_until(smtp("dead"), until));
+    CHECK(scheduler.destinations_down() == 0);
+}
+
+TEST_CASE("a probe that fails makes the dead time longer") {
+    auto scheduler = make_scheduler();
+    UnixMillis until = bring_down(scheduler, "dead");
+    REQUIRE_FALSE(scheduler.add(message(1), smtp("dead"), false, numbers(1, 1), until));
+    auto probe = scheduler.next(all(), until);
+    end_job(scheduler, probe->number, JobOutcome::NotReached, until, kRetry);
+    CHECK(scheduler.refused_until(smtp("dead"), until) == until + 600'000);
+}
+
+TEST_CASE("a message alone keeps its own schedule, whatever the health of its destination") {
+    auto scheduler = make_scheduler();
+    RetrySchedule schedule({Milliseconds(60'000)}, Milliseconds(86'400'000), 10);
+    UnixMillis now = kNow;
+    for (std::uint32_t attempt = 1; attempt < 200; ++attempt) {
+        REQUIRE_FALSE(scheduler.add(message(1), smtp("dead"), false, numbers(1, 1), now));
+        auto job = scheduler.next(all(), now);
+        REQUIRE(job);
+        auto retry = schedule.interval(attempt);
+        end_job(scheduler, job->number, JobOutcome::NotReached, now, retry);
+        now += static_cast<UnixMillis>(retry.count());
+    }
+}
+
+TEST_CASE("an agent that disappears gives its job back, to be served first") {
+    auto scheduler = make_scheduler();
+    add(scheduler, 1, smtp("a"), 60);
+    add(scheduler, 2, smtp("a"));
+    auto job = scheduler.next(all(), kNow);
+    REQUIRE(job);
+    CHECK_FALSE(scheduler.give_back(job->number, false, kNow));
+    CHECK(scheduler.in_flight() == 0);
+    auto again = scheduler.next(all(), kNow);
+    REQUIRE(again);
+    CHECK(again->message == message(1));
+    CHECK(again->number != job->number);
+    CHECK(again->deliveries.size() == 50);
+    CHECK(again->deliveries.front().number == 1);
+}
+
+TEST_CASE("a job given back to a destination that is down waits like the others") {
+    auto scheduler = make_scheduler();
+    add(scheduler, 1, smtp("dead"));
+    auto job = scheduler.next(all(), kNow);
+    UnixMillis until = bring_down(scheduler, "dead");
+    CHECK(scheduler.give_back(job->number, false, kNow) == until);
+    CHECK(scheduler.ready() == 0);
+}
+
+TEST_CASE("a job that nobody knows changes nothing") {
+    auto scheduler = make_scheduler();
+    CHECK_FALSE(scheduler.finished(99, JobOutcome::NotReached, kNow, kRetry).recovered);
+    CHECK_FALSE(scheduler.give_back(99, false, kNow));
+    CHECK(scheduler.destinations() == 0);
+}
+
+TEST_CASE("what an administrator flushes is tried though the destination is down") {
+    auto scheduler = make_scheduler();
+    bring_down(scheduler, "dead");
+    scheduler.forgive_next_hop("dead");
+    add(scheduler, 1, smtp("dead"));
+    CHECK(start_all(scheduler).size() == 1);
+}
+
+TEST_CASE("a message can be taken off the lists") {
+    auto scheduler = make_scheduler();
+    add(scheduler, 1, smtp("a"), 3);
+    add(scheduler, 2, smtp("a"));
+    add(scheduler, 1, smtp("b"));
+    scheduler.forget(message(1), {smtp("a"), smtp("b"), smtp("never seen")});
+    auto jobs = start_all(scheduler);
+    REQUIRE(jobs.size() == 1);
+    CHECK(jobs[0].message == message(2));
+    CHECK(scheduler.ready() == 0);
+}
+
+TEST_CASE("nothing is remembered of destinations that nobody uses") {
+    auto scheduler = make_scheduler();
+    for (std::uint32_t i = 0; i < 1000; ++i) {
+        add(scheduler, i, smtp("host" + std::to_string(i)));
+        auto job = scheduler.next(all(), kNow);
+        end_job(scheduler, job->number, i % 2 == 0 ? JobOutcome::Reached : JobOutcome::NotReached, kNow,
+                kRetry);
+    }
+    CHECK(scheduler.destinations() == 500);
+    scheduler.prune(kNow + 1);
+    CHECK(scheduler.destinations() == 0);
+}

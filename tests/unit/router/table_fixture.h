@@ -1,0 +1,105 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "libcommon/config/settings.h"
+#include "router/expansion.h"
+#include "router/table_builder.h"
+
+namespace postrider::router::test {
+
+/// Files in memory, by their absolute paths.
+class MemoryFiles : public config::FileSource {
+  public:
+    explicit MemoryFiles(std::map<std::string, std::string> files) : files_(std::move(files)) {}
+
+    [[nodiscard]] Result<std::string> read(const std::string& path, std::size_t /*limit*/) override {
+        const auto found = files_.find(path);
+        if (found == files_.end()) return temporary(path + ": No such file or directory");
+        return found->second;
+    }
+    [[nodiscard]] Result<std::vector<std::string>> list(const std::string& directory) override {
+        return temporary(directory + ": No such file or directory");
+    }
+
+  private:
+    std::map<std::string, std::string> files_;
+};
+
+/// The settings that /etc/postrider/postrider.conf among `files` describes. Throws where it has an error.
+inline config::Settings read_settings(MemoryFiles& files) {
+    config::Surroundings surroundings;
+    surroundings.files = &files;
+    surroundings.host_name = [] { return std::string("mx2.test"); };
+    surroundings.resolv_conf = "/etc/resolv.conf";
+    config::LoadResult loaded = config::load("/etc/postrider/postrider.conf", surroundings);
+    if (!loaded.settings) throw std::runtime_error(loaded.errors.at(0));
+    return std::move(*loaded.settings);
+}
+
+/// Builds tables from the text of postrider.conf and further files in /etc/postrider. Of the owners of
+/// virtual domains vmail (500) and root (0) exist.
+inline BuildResult build(const std::string& configuration,
+                         const std::map<std::string, std::string>& others = {},
+                         const Tables* previous = nullptr) {
+    std::map<std::string, std::string> files;
+    files["/etc/postrider/postrider.conf"] = configuration;
+    for (const auto& [name, text] : others)
+        files["/etc/postrider/" + name] = text;
+    MemoryFiles source(std::move(files));
+    const config::Settings settings = read_settings(source);
+    BuildInputs inputs;
+    inputs.files = &source;
+    inputs.previous = previous;
+    inputs.find_owner = [](const std::string& name) -> Result<config::UserIds> {
+        if (name == "vmail") return config::UserIds{500, 500};
+        if (name == "root") return config::UserIds{0, 0};
+        return permanent("there is no user \"" + name + "\"");
+    };
+    return build_tables(settings, inputs);
+}
+
+/// As build(), for configurations without errors.
+inline std::shared_ptr<const Tables> tables_of(const std::string& configuration,
+                                               const std::map<std::string, std::string>& others = {}) {
+    BuildResult built = build(configuration, others);
+    if (!built.tables) throw std::runtime_error(built.errors.at(0));
+    return built.tables;
+}
+
+/// The users of the scenarios: alice, bob, carol, dave, and what a test adds.
+class FakeUsers : public UserLookup {
+  public:
+    FakeUsers() {
+        uid_t uid = 1000;
+        for (const char* name : {"alice", "bob", "carol", "dave"})
+            add(name, ++uid);
+    }
+    void add(const std::string& name, uid_t uid) {
+        SystemUser user;
+        user.name = name;
+        user.uid = uid;
+        user.gid = uid;
+        user.home = "/home/" + name;
+        answers_[name] = {UserAnswer::State::Known, std::make_shared<const SystemUser>(user)};
+    }
+    void set(const std::string& name, UserAnswer::State state) { answers_[name] = {state, nullptr}; }
+
+    [[nodiscard]] UserAnswer find(const std::string& name) override {
+        asked.push_back(name);
+        const auto found = answers_.find(name);
+        if (found == answers_.end()) return {UserAnswer::State::Unknown, nullptr};
+        return found->second;
+    }
+
+    std::vector<std::string> asked;
+
+  private:
+    std::map<std::string, UserAnswer> answers_;
+};
+
+}  // namespace postrider::router::test

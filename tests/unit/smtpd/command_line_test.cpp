@@ -1,0 +1,68 @@
+#include "smtpd/command_line.h"
+
+#include <catch2/catch.hpp>
+
+#include <string>
+#include <vector>
+
+namespace postrider::smtpd {
+
+namespace {
+
+// Cuts `input`, arriving in pieces of `piece` octets, into lines; each is described in a word.
+std::vector<std::string> lines(const std::string& input, std::size_t piece, std::size_t limit) {
+    CommandLineReader reader(limit);
+    std::vector<std::string> found;
+    std::string buffered;
+    for (std::size_t at = 0; at < input.size(); at += piece) {
+        buffered += input.substr(at, piece);
+        while (true) {
+            const CommandLine line = reader.next(buffered);
+            if (line.state == LineState::Complete) found.emplace_back(line.text);
+            if (line.state == LineState::TooLong) found.emplace_back("[too long]");
+            if (line.state == LineState::Malformed) found.emplace_back("[malformed]");
+            buffered.erase(0, line.consumed);
+            CHECK(buffered.size() <= limit + piece);
+            if (line.state == LineState::Incomplete) break;
+        }
+    }
+    return found;
+}
+
+}  // namespace
+
+TEST_CASE("commands are cut at CRLF, however they arrive") {
+    struct Case {
+        std::string input;
+        std::vector<std::string> expected;
+    };
+    using namespace std::string_literals;
+    const std::string ten(10, 'a');
+    const std::vector<Case> cases = {
+        {"", {}},
+        {"NOOP", {}},
+        {"NOOP\r\n", {"NOOP"}},
+        {"\r\n", {""}},
+        {"NOOP\r\nQUIT\r\n", {"NOOP", "QUIT"}},
+        {"NOOP\r\nQUI", {"NOOP"}},
+        {"NOOP\nQUIT\r\n", {"[malformed]", "QUIT"}},
+        {"\n", {"[malformed]"}},
+        {"NO\rOP\r\nQUIT\r\n", {"[malformed]", "QUIT"}},
+        {"NO\0OP\r\nQUIT\r\n"s, {"[malformed]", "QUIT"}},
+        {"NOOP\r\r\n", {"[malformed]"}},
+        // The limit of 12 octets includes CRLF.
+        {ten + "\r\n", {ten}},
+        {ten + "a\r\nQUIT\r\n", {"[too long]", "QUIT"}},
+        {ten + ten + ten + "\r\nQUIT\r\n", {"[too long]", "QUIT"}},
+        {ten + ten + ten + "\nQUIT\r\n", {"[too long]", "QUIT"}},
+        {ten + ten + "\r\n" + ten + ten + "\r\nQUIT\r\n", {"[too long]", "[too long]", "QUIT"}},
+    };
+    for (const Case& test : cases) {
+        for (const std::size_t piece : {1U, 2U, 3U, 7U, 100U}) {
+            INFO(test.input << " in pieces of " << piece);
+            CHECK(lines(test.input, piece, 12) == test.expected);
+        }
+    }
+}
+
+}  // namespace postrider::smtpd

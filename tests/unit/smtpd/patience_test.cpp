@@ -1,0 +1,53 @@
+#include "smtpd/patience.h"
+
+#include <catch2/catch.hpp>
+
+#include <vector>
+
+namespace postrider::smtpd {
+
+TEST_CASE("errors are answered more and more slowly, and then not at all") {
+    const config::Limits limits;
+    Patience patience(limits, config::Load::Normal);
+    // 5 are free, then 1 s doubling to 10 s; the 15th is the last.
+    const std::vector<int> seconds = {0, 0, 0, 0, 0, 1, 2, 4, 8, 10, 10, 10, 10, 10};
+    for (const int expected : seconds) {
+        patience.count_errors(1);
+        INFO(patience.errors());
+        CHECK(patience.delay() == Seconds(expected));
+        CHECK_FALSE(patience.exhausted());
+    }
+    patience.count_errors(1);
+    CHECK(patience.exhausted());
+}
+
+TEST_CASE("a message makes up for all errors") {
+    const config::Limits limits;
+    Patience patience(limits, config::Load::Normal);
+    patience.count_errors(14);
+    patience.reset();
+    patience.count_errors(5);
+    CHECK(patience.delay() == Milliseconds(0));
+    CHECK_FALSE(patience.exhausted());
+}
+
+TEST_CASE("commands that bring no mail are limited") {
+    config::Limits limits;
+    limits.set(config::Limit::NonMailCommands, 3);
+    Patience patience(limits, config::Load::Normal);
+    for (int command = 0; command < 3; ++command)
+        patience.count_non_mail_command();
+    CHECK_FALSE(patience.exhausted());
+    patience.count_non_mail_command();
+    CHECK(patience.exhausted());
+}
+
+TEST_CASE("under overload there is hardly any patience") {
+    const config::Limits limits;
+    Patience patience(limits, config::Load::Overload);
+    CHECK_FALSE(patience.exhausted());
+    patience.count_errors(1);
+    CHECK(patience.exhausted());
+}
+
+}  // namespace postrider::smtpd
