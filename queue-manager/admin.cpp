@@ -1,5 +1,7 @@
 #include "queue-manager/admin.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <functional>
 #include <memory>
@@ -46,8 +48,13 @@ std::vector<wire::QueueEntry> read_batch(const Spool& spool,
         auto loaded = spool.load(id, folder, false);
         // One that was delivered in the meantime is simply gone.
         if (!loaded) continue;
+        struct stat status {};
+        const bool timed = folder == Folder::Cur && ::fstat(loaded->file.get(), &status) == 0;
         Message message(std::move(loaded->contents), folder, std::move(loaded->file));
         entries.push_back(entry_of(message));
+        // The journal knows the next attempt only of deliveries that were attempted; the file's time also
+        // holds for one that waits because its destination is down.
+        if (timed) entries.back().set_next_attempt_ms(to_millis(status.st_mtim));
         if (entries.back().state() != "new") entries.back().set_state("waiting");
     }
     return entries;

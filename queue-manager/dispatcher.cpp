@@ -77,7 +77,7 @@ void Dispatcher::gone(QueuePeer& peer) {
     Agent agent = std::move(found->second);
     agents_.erase(found);
     std::erase(turns_, &peer);
-    if (!agent.jobs.empty()) log::warning("agent lost").add("jobs", agent.jobs.size());
+    if (!agent.jobs.empty()) log::warning("agent_lost").add("jobs", agent.jobs.size());
     for (const auto& [number, job] : agent.jobs)
         queue_.job_lost(job);
     offer();

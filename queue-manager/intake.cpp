@@ -72,7 +72,7 @@ void Intake::check_space() {
     space_timer_.arm(kSpaceInterval);
     auto space = spool_.free_space();
     if (!space) {
-        log::error("cannot measure free space").add("reason", space.error().text);
+        log::error("cannot_measure_free_space").add("reason", space.error().text);
         return;
     }
     space_ = *space;
@@ -86,9 +86,9 @@ void Intake::set_refusal(std::string reason) {
     if (reason == refusal_) return;
     refusal_ = std::move(reason);
     if (refusal_.empty()) {
-        log::info("intake resumed").add("free_bytes", space_.bytes);
+        log::info("intake_resumed").add("free_bytes", space_.bytes);
     } else {
-        log::warning("intake stopped").add("reason", refusal_).add("free_bytes", space_.bytes);
+        log::warning("intake_stopped").add("reason", refusal_).add("free_bytes", space_.bytes);
     }
     for (const auto& [peer, connection] : connections_)
         announce(*peer);
@@ -168,7 +168,7 @@ void Intake::begin(Connection& connection, std::uint64_t request, Partial partia
     QueueId id = queue_.next_id();
     auto incoming = spool_.create(id, partial.envelope);
     if (!incoming) {
-        log::error("cannot create message").add("reason", incoming.error().text);
+        log::error("cannot_create_message").add("reason", incoming.error().text);
         // Until the next look at the disk, so that every MAIL does not find out for itself.
         set_refusal(kNoStorage);
         return peer.fail(request, Error(Severity::Temporary, kNoStorage));
@@ -223,7 +223,7 @@ async::Task<void> Intake::commit_open(std::uint64_t number, std::uint64_t reques
     }
     QueuePeer& peer = *found->second->peer;
     if (!committed) {
-        log::error("cannot commit message").add("id", id.text()).add("reason", committed.error().text);
+        log::error("cannot_commit_message").add("id", id.text()).add("reason", committed.error().text);
         peer.fail(request, committed.error());
         co_return;
     }

@@ -50,7 +50,7 @@ Result<void> Queue::start() {
         waiting_.add(found.id, std::move(entry));
     });
     if (!scanned) return scanned;
-    log::info("queue read").add("messages", waiting_.size());
+    log::info("queue_read").add("messages", waiting_.size());
     resolver_.start([this] { resolve_more(); });
     prune_timer_.arm(kPruneInterval);
     arm();
@@ -104,7 +104,7 @@ bool Queue::open_file(Message& message) {
     if (message.file) return true;
     auto file = spool_.open_writable(message.id(), message.folder);
     if (!file) {
-        log::error("cannot open message").add("id", message.id().text()).add("reason", file.error().text);
+        log::error("cannot_open_message").add("id", message.id().text()).add("reason", file.error().text);
         return false;
     }
     message.file = std::move(*file);
@@ -160,7 +160,7 @@ void Queue::journal(Message& message, std::vector<wire::JournalRecord> records) 
     if (!written) {
         // What was delivered stays known in memory; only a crash before the next attempt to write would make
         // a second copy.
-        log::error("cannot write journal").add("id", message.id().text()).add("reason", written.error().text);
+        log::error("cannot_write_journal").add("id", message.id().text()).add("reason", written.error().text);
         return;
     }
     all.clear();
@@ -200,7 +200,7 @@ void Queue::to_waiting(Message& message) {
     if (!open_file(message)) return set_timer(message, now() + kRetryFault);
     auto moved = spool_.wait_until(message.id(), message.folder, message.file, due);
     if (!moved) {
-        log::error("cannot defer message").add("id", message.id().text()).add("reason", moved.error().text);
+        log::error("cannot_defer_message").add("id", message.id().text()).add("reason", moved.error().text);
         return set_timer(message, now() + kRetryFault);
     }
     message.folder = Folder::Cur;
@@ -220,14 +220,14 @@ void Queue::finish(Message& message) {
         journal(message, {});
         auto moved = spool_.move_to_failed(id, message.folder);
         if (!moved)
-            log::error("cannot move to failed/").add("id", id.text()).add("reason", moved.error().text);
-        log::warning("kept in failed/").add("id", id.text());
+            log::error("cannot_move_to_failed").add("id", id.text()).add("reason", moved.error().text);
+        log::warning("kept_in_failed").add("id", id.text());
         erase(id);
         return;
     }
     auto removed = spool_.remove(id, message.folder);
     if (!removed) {
-        log::error("cannot remove message").add("id", id.text()).add("reason", removed.error().text);
+        log::error("cannot_remove_message").add("id", id.text()).add("reason", removed.error().text);
         // The file will be found at the next start: it has to say that nothing is left to do.
         journal(message, {});
     }
@@ -331,7 +331,7 @@ void Queue::loaded(QueueId id, WaitingIndex::Entry entry, Result<Spool::Loaded> 
     loading_.erase(id);
     bool forced = forced_.erase(id) > 0;
     if (!result && result.error().temporary()) {
-        log::error("cannot read message").add("id", id.text()).add("reason", result.error().text);
+        log::error("cannot_read_message").add("id", id.text()).add("reason", result.error().text);
         entry.due = now() + kRetryFault;
         // Its topics may be gone with its last entry; they are learnt again when it is read.
         entry.topics.clear();
@@ -342,10 +342,10 @@ void Queue::loaded(QueueId id, WaitingIndex::Entry entry, Result<Spool::Loaded> 
     }
     if (!result) {
         ++counters_.corrupt;
-        log::error("corrupt message").add("id", id.text()).add("reason", result.error().text);
+        log::error("corrupt_message").add("id", id.text()).add("reason", result.error().text);
         auto moved = spool_.move_to_corrupt(id, entry.folder);
         if (!moved)
-            log::error("cannot move to corrupt/").add("id", id.text()).add("reason", moved.error().text);
+            log::error("cannot_move_to_corrupt").add("id", id.text()).add("reason", moved.error().text);
         return arm();
     }
     auto message =

@@ -62,7 +62,7 @@ async::Task<void> Queue::resolve(QueueId id) {
         if (answer) {
             asked = take_resolution(*message, part, std::move(*answer));
         } else {
-            log::warning("cannot resolve").add("id", id.text()).add("reason", answer.error().text);
+            log::warning("cannot_resolve").add("id", id.text()).add("reason", answer.error().text);
             message->resolve_due = now() + kRouterPause;
             asked = false;
         }
@@ -86,7 +86,7 @@ bool Queue::take_resolution(Message& message, const std::vector<std::uint32_t>& 
                                                                   message.journal_end, plan.records)
                                           : Result<void>(temporary("the queue file cannot be opened"));
         if (!written) {
-            log::error("cannot write journal")
+            log::error("cannot_write_journal")
                 .add("id", message.id().text())
                 .add("reason", written.error().text);
             message.resolve_due = now() + kRetryFault;
@@ -214,7 +214,7 @@ std::optional<Queue::Dispatch> Queue::next_job(TransportSet transports) {
             message->set_phase(*message->find(ready.number), Phase::InFlight);
         }
         if (!file) {
-            log::error("cannot open message")
+            log::error("cannot_open_message")
                 .add("id", message->id().text())
                 .add("reason", file.error().text);
             job_done(dispatch.job, {});

@@ -120,7 +120,7 @@ async::Task<void> Queue::write_report(QueueId id, ReportInput input, std::vector
     message->reporting = false;
     if (!result || !*result) {
         std::string reason = result ? result->error().text : "too many messages are being committed";
-        log::error("cannot write report").add("id", id.text()).add("reason", reason);
+        log::error("cannot_write_report").add("id", id.text()).add("reason", reason);
         message->report_due = now() + kRetryFault;
     } else {
         // The report is durable; only now may the journal say that its failures are dealt with. The other

@@ -61,11 +61,11 @@ void Queue::job_done(const Job& job, const std::vector<wire::DeliveryResult>& re
     park_all(effect);
     if (effect.recovered) {
         std::size_t released = waiting_.release_parked(job.destination.next_hop, now());
-        log::info("destination is up").add("next_hop", job.destination.next_hop).add("released", released);
+        log::info("destination_is_up").add("next_hop", job.destination.next_hop).add("released", released);
         arm();
     }
     if (effect.parked_until != 0) {
-        log::warning("destination is down")
+        log::warning("destination_is_down")
             .add("next_hop", job.destination.next_hop)
             .add("until", Milliseconds(effect.parked_until - std::min(now(), effect.parked_until)));
     }

@@ -73,6 +73,11 @@ timespec to_timespec(UnixMillis time) {
 
 }  // namespace
 
+UnixMillis to_millis(const timespec& time) {
+    return static_cast<UnixMillis>(time.tv_sec) * 1000 +
+           static_cast<UnixMillis>(time.tv_nsec / kNanosecondsPerMillisecond);
+}
+
 bool needs_directory_sync(const std::string& path) {
     struct statfs status {};
     if (::statfs(path.c_str(), &status) != 0) return true;
@@ -321,7 +326,7 @@ Result<void> Spool::scan_folder(const Fd& directory, Folder folder,
         if (is_dot(entry->d_name)) continue;
         auto id = QueueId::parse(entry->d_name);
         if (!id) {
-            log::warning("strange file in the spool").add("name", std::string_view(entry->d_name));
+            log::warning("strange_file_in_the_spool").add("name", std::string_view(entry->d_name));
             continue;
         }
         Found message;
@@ -330,8 +335,7 @@ Result<void> Spool::scan_folder(const Fd& directory, Folder folder,
         if (folder == Folder::Cur) {
             struct stat status {};
             if (::fstatat(directory.get(), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
-            message.due = static_cast<UnixMillis>(status.st_mtim.tv_sec) * 1000 +
-                          static_cast<UnixMillis>(status.st_mtim.tv_nsec / kNanosecondsPerMillisecond);
+            message.due = to_millis(status.st_mtim);
         }
         found(message);
     }

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <ctime>
 #include <functional>
 #include <optional>
 #include <string>
@@ -146,6 +147,9 @@ class Spool {
     bool sync_directory_;
     std::optional<queue_file::JournalKey> key_;
 };
+
+/// A file time, in which a message in cur/ has the time of its next attempt.
+[[nodiscard]] UnixMillis to_millis(const timespec& time);
 
 /// Whether `queue_directory_sync auto` means yes for the file system of `path`: all but ext4, XFS and btrfs,
 /// which make the name durable with the file (tried with power cuts).

@@ -56,9 +56,20 @@ int TableFiles::folder(const std::string& path) {
     const bool gone = folder && ::fstat(folder.get(), &status) == 0 && status.st_nlink == 0;
     if (!folder || gone) {
         Fd opened = open_folder(path);
+        if (!opened) opened = open_below_known(path);
         if (opened || !folder) folder = std::move(opened);
     }
     return folder.get();
+}
+
+Fd TableFiles::open_below_known(const std::string& path) const {
+    for (std::size_t slash = path.rfind('/'); slash != std::string::npos && slash > 0;
+         slash = path.rfind('/', slash - 1)) {
+        const auto known = folders_.find(path.substr(0, slash));
+        if (known == folders_.end() || !known->second) continue;
+        return Fd(::openat(known->second.get(), path.c_str() + slash + 1, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    }
+    return Fd();
 }
 
 Result<Fd> TableFiles::open(const std::string& path, int flags) {

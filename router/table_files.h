@@ -64,6 +64,7 @@ class TableFiles : public config::FileSource {
     [[nodiscard]] std::map<std::string, State> look_at_all();
     [[nodiscard]] Result<Fd> open(const std::string& path, int flags);
     [[nodiscard]] int folder(const std::string& path);
+    [[nodiscard]] Fd open_below_known(const std::string& path) const;
 
     std::map<std::string, Fd> folders_;
     std::map<std::string, State> files_;  // of this reading, as they were before they were read

@@ -26,11 +26,13 @@ class Sink:
         if os.geteuid() == 0:
             shutil.chown(folder, "nobody")
 
-    def start(self) -> None:
+    def start(self, refuse: str = "") -> None:
+        """With `refuse` naming an SMTP command, that command gets a temporary refusal."""
+        refusal = ["-r", refuse] if refuse else []
         confine = ["-u", "nobody", "-R", str(self._folder)] if os.geteuid() == 0 else []
         program = str(peers.program("postfix", "usr/sbin/smtp-sink"))
         self._process = subprocess.Popen(
-            [*self._stage.command("world"), program, *confine, "-d", "message.", "{}:{}".format(*self._address), "1000"],
+            [*self._stage.command("world"), program, *confine, *refusal, "-d", "message.", "{}:{}".format(*self._address), "1000"],
             cwd=self._folder, stdin=subprocess.DEVNULL, env=peers.environment("postfix"), start_new_session=True)
         with self._stage.inside("world"):
             wait_for("smtp-sink to listen", lambda: accepts_connections(self._address))

@@ -38,7 +38,7 @@ class Commands:
         self._program.judge(what, bool(good), "" if good else str(note)[:1500])
 
     def submission(self) -> None:
-        sent = self.sendmail("sendmail", "-f", "me@local.test", "alice", "bob@local.test", text="Subject: one\n\nHello.\n.\nmore\n")
+        sent = self.sendmail("sendmail", "-f", "me@local.test", "alice@local.test", "bob@local.test", text="Subject: one\n\nHello.\n.\nmore\n")
         self.expect("sendmail takes a message", sent.returncode == 0, sent)
         wait_for("both to have it", lambda: self._suite.mailbox("alice") and self._suite.mailbox("bob"))
         text = self._suite.mailbox("alice")[0]

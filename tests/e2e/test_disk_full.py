@@ -90,9 +90,11 @@ def play(program: Program, kind: str) -> None:
         program.judge(f"{kind}: {reply}", reply.code == 452 and reply.enhanced in ("4.3.0", "4.3.1"))
         program.judge(f"{kind}: no file is left", not suite.spool_files(), f"{suite.spool_files()}")
         program.judge(f"{kind}: the session goes on", session.command("NOOP").code == 250)
+        fill(disk / "filler-2")  # what the refused message had taken is free again
         program.judge(f"{kind}: intake stays closed with 4xx while the disk is full", not is_accepted(session))
         program.judge(f"{kind}: still no file", not suite.spool_files(), f"{suite.spool_files()}")
         (disk / "filler").unlink()
+        (disk / "filler-2").unlink()
         wait_for("intake to resume, in the same session", lambda: is_accepted(session), 30)
         session.command("QUIT", 221)
         suite.wait_until_empty()

@@ -32,6 +32,19 @@ class Scratch {
     std::string path_;
 };
 
+/// Acts as the daemon's user for as long as it exists, when the tests run as root: for files in the spool,
+/// and for connecting.
+class AsSpoolOwner {
+  public:
+    AsSpoolOwner();
+    ~AsSpoolOwner();
+    AsSpoolOwner(const AsSpoolOwner&) = delete;
+    AsSpoolOwner& operator=(const AsSpoolOwner&) = delete;
+
+  private:
+    bool root_;
+};
+
 /// A peer of the queue-manager. Blocks, but never for long.
 class TestPeer {
   public:

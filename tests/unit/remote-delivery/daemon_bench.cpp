@@ -21,6 +21,7 @@ namespace postrider::remote_delivery::test {
 Program::Program(const std::vector<std::string>& command, const std::string& output) {
     std::vector<std::string> words = command;
     std::vector<char*> arguments;
+    arguments.reserve(words.size() + 1);
     for (std::string& word : words)
         arguments.push_back(word.data());
     arguments.push_back(nullptr);

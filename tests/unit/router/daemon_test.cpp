@@ -62,7 +62,7 @@ TEST_CASE("questions of all roles are answered") {
     const auto connected = smtpd.ask(connect);
     REQUIRE(connected.has_value());
     CHECK(connected->connect().relay());
-    CHECK(connected->connect().verdict().rule() == router.path("etc/postrider.conf") + ":12");
+    CHECK(connected->connect().verdict().rule() == router.path("etc/postrider.conf") + ":13");
     wire::RouterRequest sender;
     sender.mutable_sender()->mutable_client()->set_address("10.0.0.5");
     CHECK(smtpd.ask(sender)->verdict().action() == wire::Verdict::ACCEPT);
@@ -116,7 +116,7 @@ TEST_CASE("questions of all roles are answered") {
               aliases +
               ":2)\n"
               "  x@remote.test: smtp to smart.test:587 (" +
-              conf + ":13)\n");
+              conf + ":14)\n");
     wire::RouterRequest status;
     status.mutable_status();
     CHECK(admin.ask(status)->state().counters_size() > 5);
@@ -203,7 +203,7 @@ TEST_CASE("tables are read again when they change, and not when they are broken"
     CHECK(RouterProcess::eventually([&] { return verdict_on(smtpd, "u@more.test") == "250"; }));
 
     router.write("postrider.conf", std::string(kConfiguration) + "relay_domian other.test\n");
-    CHECK(router.logs("postrider.conf:14:1:"));
+    CHECK(router.logs("postrider.conf:15:1:"));
     CHECK(verdict_on(smtpd, "u@new.test") == "250");
     router.signal(SIGTERM);
     CHECK(router.wait() == 0);
@@ -270,7 +270,7 @@ TEST_CASE("a broken table prevents the start, and --check says what is wrong") {
     router.write("aliases", "postmaster: daemon\nx: nobody-at-all\n");
     CHECK(router.run({"--check"}) == 0);
     CHECK(router.log().find("warning: " + router.path("etc/postrider.conf") +
-                            ":14: 0.0.0.0/0 may send mail anywhere: an open relay") != std::string::npos);
+                            ":15: 0.0.0.0/0 may send mail anywhere: an open relay") != std::string::npos);
     CHECK(router.log().find("etc/aliases:2: alias x: 5.1.1 no such user here") != std::string::npos);
     router.write("aliases", "postmaster: daemon\n\n\nbroken line\n");
     for (const std::vector<std::string>& arguments : {std::vector<std::string>{"--check"}, {}}) {
@@ -278,7 +278,7 @@ TEST_CASE("a broken table prevents the start, and --check says what is wrong") {
         CHECK(router.run(arguments) == 78);
         CHECK(router.log() == router.path("etc/aliases") + ":4:1: expected NAME: DESTINATION, …\n" +
                                   "warning: " + router.path("etc/postrider.conf") +
-                                  ":14: 0.0.0.0/0 may send mail anywhere: an open relay\n");
+                                  ":15: 0.0.0.0/0 may send mail anywhere: an open relay\n");
     }
     CHECK(router.run({"--nonsense"}) == 64);
 }

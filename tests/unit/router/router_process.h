@@ -49,7 +49,7 @@ class RouterProcess {
         if (name == "postrider.conf") {
             text =
                 "hostname mx2.test\nrun_dir ../run\nspool_dir ../spool\nstate_dir ../state\n"
-                "user router 65533\nuser smtpd " +
+                "user router 65533\nuser remote-delivery 65532\nuser smtpd " +
                 std::to_string(::getuid()) + "\nuser queue-manager " + std::to_string(::getuid()) +
                 "\ntable_poll_interval 1s\n" + text;
         }

@@ -33,12 +33,19 @@ constexpr uid_t kSmtpdUid = 54321;
 class Process {
   public:
     Process() = default;
-    explicit Process(const std::vector<std::string>& words) {
+    /// `descriptor_three` becomes descriptor 3 of the child, if it is one.
+    explicit Process(const std::vector<std::string>& words, int descriptor_three = -1) {
         std::vector<char*> arguments;
         for (const std::string& word : words)
             arguments.push_back(const_cast<char*>(word.c_str()));
         arguments.push_back(nullptr);
-        if (::posix_spawn(&pid_, words.front().c_str(), nullptr, nullptr, arguments.data(), environ) != 0) {
+        posix_spawn_file_actions_t actions;
+        ::posix_spawn_file_actions_init(&actions);
+        if (descriptor_three >= 0) ::posix_spawn_file_actions_adddup2(&actions, descriptor_three, 3);
+        const int error =
+            ::posix_spawn(&pid_, words.front().c_str(), &actions, nullptr, arguments.data(), environ);
+        ::posix_spawn_file_actions_destroy(&actions);
+        if (error != 0) {
             throw std::runtime_error("cannot start " + words.front());
         }
     }

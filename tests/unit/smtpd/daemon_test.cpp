@@ -217,18 +217,17 @@ TEST_CASE("workers end when the listener dies") {
 
 TEST_CASE("listening sockets can come from the starter") {
     SmtpdFixture suite;
-    const Fd socket(::socket(AF_INET, SOCK_STREAM, 0));
+    const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(suite.port());
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     REQUIRE(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0);
     REQUIRE(::listen(socket.get(), 16) == 0);
-    // The shell puts the socket where the protocol wants it, and its own number, which exec keeps, into the
-    // environment.
-    const std::string command = fmt::format("exec 3<&{0} && LISTEN_FDS=1 LISTEN_PID=$$ exec {1} --config {2}",
-                                            socket.get(), SMTPD_EXECUTABLE, suite.config());
-    suite.listener = test::Process({"/bin/sh", "-c", command});
+    // The shell puts its own number, which exec keeps, into the environment.
+    const std::string command =
+        fmt::format("LISTEN_FDS=1 LISTEN_PID=$$ exec {} --config {}", SMTPD_EXECUTABLE, suite.config());
+    suite.listener = test::Process({"/bin/sh", "-c", command}, socket.get());
     suite.start_worker();
     Client client(suite.port());
     CHECK(greet(client) == "250 HELP");

@@ -1,0 +1,231 @@
+#include "queue-manager/outcome.h"
+
+#include <catch2/catch.hpp>
+
+#include "queue-manager/resolver.h"
+
+using namespace postrider;
+using namespace postrider::queue_manager;
+
+namespace {
+
+constexpr UnixMillis kArrival = 1'700'000'000'000;
+constexpr UnixMillis kDay = 86'400'000;
+const JitterSource kNone = [] { return 0.0; };
+
+Message message_from(const std::string& sender, int recipients = 1) {
+    wire::Envelope envelope;
+    envelope.set_sender(sender);
+    envelope.set_arrival_ms(kArrival);
+    for (int i = 0; i < recipients; ++i) {
+        envelope.add_recipients()->set_address("r" + std::to_string(i) + "@example.org");
+    }
+    return {queue_file::Header(), std::move(envelope), Fd()};
+}
+
+wire::DeliveryResult result(wire::DeliveryResult::Outcome outcome, const std::string& text = "said so") {
+    wire::DeliveryResult made;
+    made.set_outcome(outcome);
+    made.set_status("4.4.1");
+    made.set_text(text);
+    return made;
+}
+
+}  // namespace
+
+TEST_CASE("a result decides what becomes of a delivery") {
+    Settings settings;
+    auto message = message_from("s@example.org");
+    ActiveDelivery delivery;
+    using Result = wire::DeliveryResult;
+    auto phase = [&](Result::Outcome outcome, UnixMillis now) {
+        return judge(settings, message, delivery, result(outcome), now, kNone).phase;
+    };
+    CHECK(phase(Result::DELIVERED, kArrival) == Phase::Delivered);
+    CHECK(phase(Result::RELAYED, kArrival) == Phase::Delivered);
+    CHECK(phase(Result::FAILED, kArrival) == Phase::FailedUnsaid);
+    CHECK(phase(Result::DEFERRED, kArrival) == Phase::Waiting);
+    CHECK(phase(static_cast<Result::Outcome>(99), kArrival) == Phase::Waiting);
+    CHECK(phase(Result::DEFERRED, kArrival + 5 * kDay) == Phase::FailedUnsaid);
+    auto expired = judge(settings, message, delivery, result(Result::DEFERRED), kArrival + 6 * kDay, kNone);
+    CHECK(expired.result.status() == "5.4.7");
+    CHECK_THAT(expired.result.text(), Catch::Contains("4.4.1 said so"));
+}
+
+TEST_CASE("a route's own schedule and lifetime count") {
+    Settings settings;
+    auto message = message_from("s@example.org");
+    ActiveDelivery delivery;
+    delivery.delivery.add_retry_seconds(60);
+    delivery.delivery.add_retry_seconds(0);  // never without a pause
+    delivery.delivery.set_lifetime_seconds(3600);
+    auto deferred = result(wire::DeliveryResult::DEFERRED);
+    CHECK(judge(settings, message, delivery, deferred, kArrival, kNone).due == kArrival + 60'000);
+    delivery.attempts = 1;
+    CHECK(judge(settings, message, delivery, deferred, kArrival, kNone).due == kArrival + 1'000);
+    CHECK(judge(settings, message, delivery, deferred, kArrival + 3'600'000, kNone).phase ==
+          Phase::FailedUnsaid);
+}
+
+TEST_CASE("what a peer says is bounded") {
+    Settings settings;
+    auto message = message_from("s@example.org");
+    auto judged = judge(settings, message, ActiveDelivery(),
+                        result(wire::DeliveryResult::FAILED, std::string(100'000, 'x')), kArrival, kNone);
+    CHECK(judged.result.text().size() == 2048);
+}
+
+TEST_CASE("a success is reported when it was asked for and nobody else does") {
+    Settings settings;
+    struct Case {
+        const char* sender;
+        std::uint32_t notify;
+        wire::DeliveryResult::Outcome outcome;
+        bool passed_on;
+        bool reported;
+    };
+    for (const auto& test : {Case{"s@a.test", kNotifySuccess, wire::DeliveryResult::DELIVERED, false, true},
+                             Case{"s@a.test", kNotifySuccess, wire::DeliveryResult::RELAYED, false, true},
+                             Case{"s@a.test", kNotifySuccess, wire::DeliveryResult::RELAYED, true, false},
+                             Case{"s@a.test", 0, wire::DeliveryResult::DELIVERED, false, false},
+                             Case{"", kNotifySuccess, wire::DeliveryResult::DELIVERED, false, false}}) {
+        auto message = message_from(test.sender);
+        ActiveDelivery delivery;
+        delivery.delivery.set_notify(test.notify);
+        auto said = result(test.outcome);
+        said.set_dsn_passed_on(test.passed_on);
+        CHECK(judge(settings, message, delivery, said, kArrival, kNone).report_success == test.reported);
+    }
+}
+
+TEST_CASE("a failed report is told to somebody although it says NOTIFY=NEVER") {
+    auto message = message_from("");
+    ActiveDelivery delivery;
+    delivery.delivery.set_notify(kNotifyNever);
+    CHECK_FALSE(failure_is_told(message, delivery));
+    message.envelope.set_report(true);
+    CHECK(failure_is_told(message, delivery));
+}
+
+TEST_CASE("failures that are not reported yet are not journalled") {
+    std::vector<Judgement> judgements(5);
+    judgements[0].phase = Phase::Delivered;
+    judgements[1].phase = Phase::FailedUnsaid;
+    judgements[2].phase = Phase::Failed;
+    judgements[3].due = 5000;
+    judgements[4].due = 6000;
+    for (std::uint32_t i = 0; i < 5; ++i)
+        judgements[i].result.set_number(i + 1);
+    auto records = attempt_records(judgements, kArrival);
+    REQUIRE(records.size() == 3);
+    CHECK(records[0].attempt().results_size() == 2);
+    CHECK(records[0].attempt().next_attempt_ms() == 0);
+    CHECK(records[1].attempt().next_attempt_ms() == 5000);
+    CHECK(records[2].attempt().results(0).number() == 5);
+    CHECK(attempt_records({}, kArrival).empty());
+}
+
+TEST_CASE("an error of a route is split into status and text") {
+    wire::Delivery delivery;
+    delivery.set_number(3);
+    struct Case {
+        const char* error;
+        const char* status;
+        const char* text;
+    };
+    for (const auto& test :
+         {Case{"5.1.1 no such user", "5.1.1", "no such user"}, Case{"no such user", "5.0.0", "no such user"},
+          Case{"", "5.0.0", ""}, Case{"5.7.1", "5.7.1", ""}, Case{"550 5.1.1 x", "5.0.0", "550 5.1.1 x"}}) {
+        delivery.set_error_text(test.error);
+        auto failed = failed_result(delivery);
+        CHECK(failed.number() == 3);
+        CHECK(failed.outcome() == wire::DeliveryResult::FAILED);
+        CHECK(failed.status() == test.status);
+        CHECK(failed.text() == test.text);
+    }
+}
+
+TEST_CASE("resolutions become deliveries with numbers, and records before them") {
+    Settings settings;
+    auto message = message_from("s@example.org", 4);
+    message.next_number = 7;
+    std::vector<Resolution> resolutions(4);
+    resolutions[0].deliveries.resize(2);
+    resolutions[1].error = Error(Severity::Permanent, "5.1.1 no such user");
+    resolutions[2].error = Error(Severity::Temporary, "4.4.3 busy");
+    resolutions[3].deliveries.resize(1);
+    resolutions[3].deliveries[0].mutable_local()->set_path(std::string(100'000, 'x'));
+    auto plan = plan_resolution(settings, message, {0, 1, 2, 3}, resolutions, kArrival);
+    CHECK(plan.recipients == std::vector<std::uint32_t>{0, 1, 3});
+    REQUIRE(plan.deliveries.size() == 4);
+    CHECK(plan.deliveries[0].number() == 7);
+    CHECK(plan.deliveries[3].number() == 10);
+    CHECK(plan.deliveries[2].transport() == wire::TRANSPORT_ERROR);
+    CHECK(plan.deliveries[3].transport() == wire::TRANSPORT_ERROR);
+    CHECK(plan.error == "4.4.3 busy");
+    CHECK(plan.records.size() == 3);
+    CHECK(message.deliveries.empty());
+    apply_resolution(message, plan);
+    CHECK(message.unresolved == std::vector<std::uint32_t>{2});
+    CHECK(message.next_number == 11);
+    CHECK(message.resolve_error == "4.4.3 busy");
+
+    // When its time is over the recipient fails instead of being asked about for ever.
+    std::vector<Resolution> again(1);
+    again[0].error = Error(Severity::Temporary, "4.4.3 busy");
+    plan = plan_resolution(settings, message, {2}, again, kArrival + 5 * kDay);
+    REQUIRE(plan.deliveries.size() == 1);
+    CHECK_THAT(plan.deliveries[0].error_text(), Catch::StartsWith("5.4.7 "));
+}
+
+TEST_CASE("the records of a large expansion are bounded and complete") {
+    Settings settings;
+    auto message = message_from("s@example.org");
+    std::vector<Resolution> resolutions(1);
+    resolutions[0].deliveries.resize(5000);
+    for (auto& delivery : resolutions[0].deliveries)
+        delivery.set_recipient(std::string(200, 'r'));
+    auto plan = plan_resolution(settings, message, {0}, resolutions, kArrival);
+    CHECK(plan.records.size() > 1);
+    queue_file::JournalState state(1);
+    for (std::size_t i = 0; i < plan.records.size(); ++i) {
+        CHECK(plan.records[i].ByteSizeLong() < queue_file::kMaxRecordPayload);
+        CHECK_FALSE(state.resolved(0));
+        state.apply(plan.records[i]);
+    }
+    CHECK(state.resolved(0));
+    CHECK(state.deliveries().size() == 5000);
+}
+
+TEST_CASE("a question holds as many recipients as a frame") {
+    auto message = message_from("s@example.org", 1200);
+    CHECK(question_size(message.envelope, message.unresolved, 0) == 500);
+    CHECK(question_size(message.envelope, message.unresolved, 1000) == 200);
+    CHECK(question_size(message.envelope, message.unresolved, 1200) == 0);
+    for (auto& recipient : *message.envelope.mutable_recipients())
+        recipient.set_orcpt(std::string(4000, 'x'));
+    std::size_t some = question_size(message.envelope, message.unresolved, 0);
+    CHECK(some > 1);
+    CHECK(some < 16);
+}
+
+TEST_CASE("the frames of an answer are put together, and odd ones do no harm") {
+    wire::Resolved first;
+    wire::Resolved second;
+    auto* one = first.add_recipients();
+    one->set_index(1);
+    one->add_deliveries()->set_recipient("a");
+    first.add_recipients()->set_index(77);
+    auto* rest = second.add_recipients();
+    rest->set_index(1);
+    rest->add_deliveries()->set_recipient("b");
+    auto* refused = second.add_recipients();
+    refused->set_index(0);
+    refused->mutable_failure()->set_text("5.1.1 no");
+    auto merged = merge_answers(3, {&first, &second});
+    REQUIRE(merged.size() == 3);
+    CHECK(merged[1].deliveries.size() == 2);
+    CHECK_FALSE(merged[0].error.temporary());
+    CHECK(merged[2].deliveries.empty());
+    CHECK(merged[2].error.temporary());
+}
