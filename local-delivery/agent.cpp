@@ -4,10 +4,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <cerrno>
-
-#include "libcommon/log/log.h"
-
 namespace postrider::local_delivery {
 
 namespace {
@@ -43,56 +39,27 @@ ChildUser user_of(const wire::LocalTarget& target) {
 }  // namespace
 
 Agent::Agent(async::Loop& loop, const config::Settings& settings)
-    : settings_(settings),
-      children_(loop, settings),
-      queue_(loop, "queue.sock", wire::ROLE_LOCAL_DELIVERY),
-      jobs_(loop) {
-    queue_.on_notice([this](wire::QueueReply&& notice, std::vector<Fd> descriptors) {
-        dispatch(std::move(notice), std::move(descriptors));
-    });
-    queue_.on_state([this](bool connected) {
-        if (connected) announce(static_cast<std::uint32_t>(settings_.limits.size(Limit::LocalDeliveries)));
-    });
+    : children_(loop, settings),
+      jobs_(loop),
+      queue_(loop, wire::ROLE_LOCAL_DELIVERY,
+             {wire::TRANSPORT_MAILDIR, wire::TRANSPORT_PROGRAM, wire::TRANSPORT_FILE},
+             settings.limits.size(Limit::LocalDeliveries)) {
+    queue_.on_job(
+        [this](wire::DeliverJob&& job, Fd file) { jobs_.spawn(work(std::move(job), std::move(file))); });
 }
 
 void Agent::start() {
     queue_.start();
 }
 
-void Agent::announce(std::uint32_t capacity) {
-    wire::QueueRequest request;
-    auto* ready = request.mutable_agent_ready();
-    for (auto transport : {wire::TRANSPORT_MAILDIR, wire::TRANSPORT_PROGRAM, wire::TRANSPORT_FILE}) {
-        ready->add_transports(transport);
-    }
-    ready->set_capacity(capacity);
-    // If the connection is gone again, the next one announces again.
-    static_cast<void>(queue_.notify(request));
-}
-
-void Agent::dispatch(wire::QueueReply&& notice, std::vector<Fd> descriptors) {
-    if (!notice.has_deliver()) return;
-    if (descriptors.size() != 1) {
-        log::error("a job came without its queue file").add("id", notice.deliver().queue_id());
-        return;
-    }
-    jobs_.spawn(work(std::move(*notice.mutable_deliver()), std::move(descriptors.front())));
-}
-
 async::Task<void> Agent::work(wire::DeliverJob job, Fd file) {
-    wire::QueueRequest report;
-    report.mutable_report()->set_job(job.job());
+    std::vector<wire::DeliveryResult> results;
     for (int index = 0; index < job.deliveries_size(); ++index) {
         Fd copy(::fcntl(file.get(), F_DUPFD_CLOEXEC, 0));
         auto result = co_await deliver(job, index, std::move(copy));
-        *report.mutable_report()->add_results() = std::move(result);
+        results.push_back(std::move(result));
     }
-    auto reported = queue_.notify(report);
-    if (!reported) {
-        log::warning("cannot report a delivery; it will be made again")
-            .add("id", job.queue_id())
-            .add("reason", reported.error().text);
-    }
+    queue_.report(job, std::move(results));
 }
 
 async::Task<wire::DeliveryResult> Agent::deliver(const wire::DeliverJob& job, int index, Fd file) {
@@ -113,7 +80,7 @@ async::Task<wire::DeliveryResult> Agent::deliver(const wire::DeliverJob& job, in
 }
 
 async::Task<bool> Agent::drain(async::Deadline deadline) {
-    announce(0);
+    queue_.close();
     co_return co_await jobs_.join(deadline);
 }
 

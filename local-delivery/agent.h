@@ -2,7 +2,7 @@
 
 #include "libcommon/async/scope.h"
 #include "libcommon/config/settings.h"
-#include "libcommon/ipc/client.h"
+#include "libcommon/ipc/agent_link.h"
 #include "libcommon/ipc/queue.pb.h"
 #include "local-delivery/child_pool.h"
 
@@ -24,18 +24,12 @@ class Agent {
     [[nodiscard]] ChildPool& children() { return children_; }
 
   private:
-    using QueueClient = ipc::Client<wire::QueueRequest, wire::QueueReply>;
-
-    /// The one thing the queue-manager may ask: every other frame is logged and ignored.
-    void dispatch(wire::QueueReply&& notice, std::vector<Fd> descriptors);
-    void announce(std::uint32_t capacity);
     async::Task<void> work(wire::DeliverJob job, Fd file);
     async::Task<wire::DeliveryResult> deliver(const wire::DeliverJob& job, int index, Fd file);
 
-    const config::Settings& settings_;
     ChildPool children_;
-    QueueClient queue_;
     async::Scope jobs_;
+    ipc::AgentLink queue_;  // last: its jobs use the others
 };
 
 }  // namespace postrider::local_delivery

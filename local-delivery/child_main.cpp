@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <grp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -62,11 +63,18 @@ bool receive_job(const Fd& socket, wire::ChildJob& job, Fd& file) {
     return job.ParseFromArray(block.data(), static_cast<int>(got));
 }
 
-Outcome deliver(const wire::ChildJob& job, const MessageText& message, const config::Settings& settings) {
+bool has_peer(const Fd& socket) {
+    pollfd wait{socket.get(), 0, 0};  // POLLHUP needs no asking
+    return ::poll(&wait, 1, 0) <= 0;
+}
+
+Outcome deliver(const wire::ChildJob& job, const MessageText& message, const Fd& parent,
+                const config::Settings& settings) {
     const wire::LocalTarget& target = job.delivery().local();
     switch (job.delivery().transport()) {
         case wire::TRANSPORT_MAILDIR:
-            return Maildir(target.path(), settings.hostname, !target.system_user()).deliver(message);
+            return Maildir(target.path(), settings.hostname, !target.system_user())
+                .deliver(message, [&parent] { return has_peer(parent); });
         case wire::TRANSPORT_FILE:
             return append_to_mailbox_file(target.path(), message, job.arrival_ms(),
                                           settings.limits.time(Limit::MboxLockTimeout));
@@ -107,7 +115,8 @@ void confine_to(const ChildUser& user) {
 
 }  // namespace
 
-wire::DeliveryResult perform(const wire::ChildJob& job, const Fd& file, const config::Settings& settings) {
+wire::DeliveryResult perform(const wire::ChildJob& job, const Fd& file, const Fd& parent,
+                             const config::Settings& settings) {
     const auto started = std::chrono::steady_clock::now();
     MessageText message;
     message.file = file.get();
@@ -124,7 +133,7 @@ wire::DeliveryResult perform(const wire::ChildJob& job, const Fd& file, const co
     } else if (*looped) {
         outcome = failed("5.4.6", fmt::format("mail for {} is looping", message.recipient));
     } else {
-        outcome = deliver(job, message, settings);
+        outcome = deliver(job, message, parent, settings);
     }
     wire::DeliveryResult result;
     result.set_number(job.delivery().number());
@@ -160,7 +169,7 @@ void run_child(Fd socket, const ChildUser& user, const config::Settings& setting
     while (receive_job(jobs, job, file)) {
         wire::ChildResult answer;
         answer.set_job(job.job());
-        *answer.mutable_result() = perform(job, file, settings);
+        *answer.mutable_result() = perform(job, file, jobs, settings);
         file.reset();
         const std::string frame = answer.SerializeAsString();
         if (::send(jobs.get(), frame.data(), frame.size(), MSG_NOSIGNAL) < 0) break;

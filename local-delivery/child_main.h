@@ -21,8 +21,9 @@ struct ChildUser {
 /// returns.
 [[noreturn]] void run_child(Fd socket, const ChildUser& user, const config::Settings& settings);
 
-/// Performs one job with the rights the process has. `file` is the queue file.
-[[nodiscard]] wire::DeliveryResult perform(const wire::ChildJob& job, const Fd& file,
+/// Performs one job with the rights the process has. `file` is the queue file, `parent` the socket to the
+/// parent, without which there is nobody to report to.
+[[nodiscard]] wire::DeliveryResult perform(const wire::ChildJob& job, const Fd& file, const Fd& parent,
                                            const config::Settings& settings);
 
 }  // namespace postrider::local_delivery

@@ -64,7 +64,7 @@ std::string Maildir::unique_name() {
     return fmt::format("{}.M{}P{}Q{}.{}", now.tv_sec, now.tv_usec, ::getpid(), ++counter, host_);
 }
 
-Outcome Maildir::deliver(const MessageText& message) {
+Outcome Maildir::deliver(const MessageText& message, const std::function<bool()>& still_wanted) {
     const std::string name = unique_name();
     const std::string temporary_name = path_ + "/tmp/" + name;
     constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
@@ -92,6 +92,8 @@ Outcome Maildir::deliver(const MessageText& message) {
     } else if (::fsync(file.get()) != 0) {
         // The content must be on the disk before the name says that a message is there.
         outcome = system_trouble(temporary_name, errno);
+    } else if (!still_wanted()) {
+        outcome = deferred("4.3.2", "local-delivery has ended");
     } else if (::rename(temporary_name.c_str(), final_name.c_str()) != 0) {
         outcome = system_trouble(final_name, errno);
     } else if (!sync_folder(path_ + "/new")) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "local-delivery/message_text.h"
@@ -14,8 +15,10 @@ class Maildir {
     /// right for a virtual domain's tree, but not for a home directory that may only be unmounted.
     Maildir(std::string path, std::string host, bool make_parents);
 
-    /// Delivers durably: when this returns Delivered, the message survives a power cut.
-    [[nodiscard]] Outcome deliver(const MessageText& message);
+    /// Delivers durably: when this returns Delivered, the message survives a power cut. `still_wanted` is
+    /// asked last before the message becomes visible: if nobody is left to hear of the delivery it would be
+    /// made again, so it is then deferred and nothing is left behind.
+    [[nodiscard]] Outcome deliver(const MessageText& message, const std::function<bool()>& still_wanted);
 
   private:
     [[nodiscard]] Outcome prepare() const;

@@ -59,13 +59,20 @@ void Dispatcher::offer() {
 }
 
 Result<void> Dispatcher::report(QueuePeer& peer, const wire::DeliveryReport& report) {
+    const auto id = QueueId::parse(report.queue_id());
+    if (!id) return permanent("reported about what is no queue id");
+    std::vector<wire::DeliveryResult> results(report.results().begin(), report.results().end());
     auto agent = agents_.find(&peer);
-    if (agent == agents_.end()) return permanent("reported a job without being ready");
+    const bool known = agent != agents_.end() && agent->second.jobs.count(report.job()) > 0 &&
+                       agent->second.jobs.at(report.job()).message == *id;
+    if (!known) {
+        // Of a job that was given out before our last start.
+        queue_.late_report(*id, transports_of(peer.role()), std::move(results));
+        return {};
+    }
     auto found = agent->second.jobs.find(report.job());
-    if (found == agent->second.jobs.end()) return permanent("reported a job that it does not have");
     Job job = std::move(found->second);
     agent->second.jobs.erase(found);
-    std::vector<wire::DeliveryResult> results(report.results().begin(), report.results().end());
     queue_.job_done(job, results);
     offer();
     return {};

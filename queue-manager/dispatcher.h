@@ -22,7 +22,7 @@ class Dispatcher {
 
     /// An agent says what it takes; it may say so again.
     void ready(QueuePeer& peer, const wire::AgentReady& ready);
-    /// An agent reports the outcome of a job. Error: it has no such job.
+    /// An agent reports the outcome of a job, perhaps of one from before our last start. Error: nonsense.
     [[nodiscard]] Result<void> report(QueuePeer& peer, const wire::DeliveryReport& report);
     /// An agent disconnected.
     void gone(QueuePeer& peer);

@@ -21,6 +21,11 @@ Milliseconds lifetime_of(const Settings& settings, const Message& message) {
     return message.unanswerable() ? settings.bounce_lifetime : settings.lifetime;
 }
 
+/// An enumeration of protobuf can hold any number.
+bool is_known(wire::Transport transport) {
+    return transport > wire::TRANSPORT_NONE && transport <= wire::TRANSPORT_ERROR;
+}
+
 void bound(std::string& text, std::size_t limit) {
     if (text.size() > limit) text.resize(limit);
 }
@@ -174,6 +179,9 @@ ResolutionPlan plan_resolution(const Settings& settings, const Message& message,
             deliveries.push_back(failing_delivery(recipient, error.text));
         }
         for (auto& delivery : deliveries) {
+            if (!is_known(delivery.transport())) {
+                delivery = failing_delivery(recipient, "5.3.5 the route of this address cannot be used");
+            }
             if (delivery.ByteSizeLong() > kMaxDeliveryBytes) {
                 delivery =
                     failing_delivery(recipient, "5.3.5 the route of this address is too long to be used");

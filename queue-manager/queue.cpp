@@ -351,7 +351,9 @@ void Queue::loaded(QueueId id, WaitingIndex::Entry entry, Result<Spool::Loaded> 
     auto message =
         std::make_unique<Message>(std::move(result->contents), entry.folder, std::move(result->file));
     if (forced) make_due(*message);
-    advance(activate(std::move(message)));
+    Message& active = activate(std::move(message));
+    apply_late_report(active);
+    advance(active);
     if (on_ready_) on_ready_();
     arm();
 }

@@ -85,6 +85,11 @@ class Queue {
     /// The agent of a job disappeared.
     void job_lost(const Job& job);
 
+    /// Results of a job that was given out before this process started. They count for those deliveries of
+    /// the message that still wait and whose transport is among `transports`; a message that is not in memory
+    /// is read soon, because of them.
+    void late_report(QueueId id, TransportSet transports, std::vector<wire::DeliveryResult> results);
+
     // ---- for the administrator ----
 
     /// Where a message is, for as long as it is in the queue.
@@ -146,6 +151,7 @@ class Queue {
 
     // Results (queue_results.cpp).
     void take_results(Message& message, std::vector<wire::DeliveryResult> results);
+    void apply_late_report(Message& message);
     void conclude(Message& message, ActiveDelivery& delivery, const Judgement& judgement);
     void log_result(const Message& message, const ActiveDelivery& delivery, const Judgement& judgement) const;
 
@@ -172,6 +178,12 @@ class Queue {
     std::set<std::pair<UnixMillis, QueueId>> timers_;  // of active messages
     WaitingIndex waiting_;
     std::unordered_map<QueueId, Folder> loading_;
+    struct LateResult {
+        TransportSet transports;  // what the agent that reported it may take
+        wire::DeliveryResult result;
+    };
+    std::unordered_map<QueueId, std::vector<LateResult>> late_reports_;  // of messages not in memory yet
+    std::size_t late_results_ = 0;                                       // in all of them
     std::set<QueueId> forced_;  // waiting messages that an administrator flushed
     std::deque<QueueId> to_resolve_;
     std::size_t resolving_ = 0;

@@ -207,6 +207,14 @@ std::optional<Queue::Dispatch> Queue::next_job(TransportSet transports) {
             static_cast<void>(scheduler_.finished(job->number, JobOutcome::Unknown, now(), Milliseconds(0)));
             continue;
         }
+        // A late report may have come for what stood in the scheduler.
+        std::erase_if(job->deliveries, [message](const ReadyDelivery& ready) {
+            return message->find(ready.number)->phase != Phase::Ready;
+        });
+        if (job->deliveries.empty()) {
+            static_cast<void>(scheduler_.finished(job->number, JobOutcome::Unknown, now(), Milliseconds(0)));
+            continue;
+        }
         auto file = spool_.open_readable(job->message, message->folder);
         Dispatch dispatch;
         dispatch.job = std::move(*job);

@@ -14,6 +14,9 @@ namespace {
 // be what kills it.
 constexpr std::uint32_t kMaxLostJobs = 3;
 
+// Results of late reports that wait for their messages to be read.
+constexpr std::size_t kMaxLateResults = 50'000;
+
 std::string_view event_of(const Judgement& judgement) {
     switch (judgement.phase) {
         case Phase::Delivered:
@@ -97,6 +100,42 @@ void Queue::job_lost(const Job& job) {
         }
     }
     if (refused) advance(*message);
+}
+
+void Queue::late_report(QueueId id, TransportSet transports, std::vector<wire::DeliveryResult> results) {
+    if (!folder_of(id) || late_results_ + results.size() > kMaxLateResults) return;
+    auto& late = late_reports_[id];
+    late_results_ += results.size();
+    for (auto& result : results)
+        late.push_back({transports, std::move(result)});
+    Message* message = find(id);
+    if (message != nullptr) {
+        apply_late_report(*message);
+        return advance(*message);
+    }
+    waiting_.release(id, now());
+    arm();
+}
+
+void Queue::apply_late_report(Message& message) {
+    auto found = late_reports_.find(message.id());
+    if (found == late_reports_.end()) return;
+    std::vector<LateResult> late = std::move(found->second);
+    late_reports_.erase(found);
+    late_results_ -= late.size();
+    std::vector<wire::DeliveryResult> results;
+    for (auto& [transports, result] : late) {
+        const ActiveDelivery* delivery = message.find(result.number());
+        if (delivery == nullptr) continue;
+        // One that is in flight again has a report of its own to come; one of a transport that the agent may
+        // not take was never given to it.
+        bool still_open = delivery->phase == Phase::Waiting || delivery->phase == Phase::Ready;
+        bool may_know = transports.test(static_cast<std::size_t>(delivery->delivery.transport()));
+        if (still_open && may_know) results.push_back(std::move(result));
+    }
+    if (results.empty()) return;
+    log::info("late_report").add("id", message.id().text()).add("deliveries", results.size());
+    take_results(message, std::move(results));
 }
 
 void Queue::take_results(Message& message, std::vector<wire::DeliveryResult> results) {

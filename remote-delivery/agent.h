@@ -7,7 +7,7 @@
 #include "libcommon/async/scope.h"
 #include "libcommon/base/fd.h"
 #include "libcommon/config/settings.h"
-#include "libcommon/ipc/client.h"
+#include "libcommon/ipc/agent_link.h"
 #include "libcommon/ipc/queue.pb.h"
 #include "remote-delivery/job.h"
 #include "remote-delivery/pool.h"
@@ -19,8 +19,8 @@ namespace postrider::remote_delivery {
 
 /// The daemon: takes jobs from the queue-manager, runs them beside each other, and reports.
 ///
-/// When the connection to the queue-manager is lost all jobs are dropped: it gives them to somebody else, and
-/// what has no final dot yet is then not delivered twice.
+/// When the connection to the queue-manager is lost the jobs go on until it is back, and their reports are
+/// kept for it. What is not done by then is dropped: the queue-manager gives it out again.
 class Agent {
   public:
     /// `capacity` is how many jobs it takes at the same time. The references outlive the agent.
@@ -37,10 +37,8 @@ class Agent {
 
   private:
     void on_state(bool connected);
-    void on_notice(wire::QueueReply&& notice, std::vector<Fd> descriptors);
-    void announce(std::size_t capacity);
+    void take(wire::DeliverJob&& job, Fd content);
     async::Task<void> deliver(wire::DeliverJob job, Fd content);
-    void report(wire::DeliveryReport report);
 
     std::size_t capacity_;
     Random random_;
@@ -48,7 +46,7 @@ class Agent {
     SessionPool sessions_;
     Services services_;
     async::Scope jobs_;
-    ipc::Client<wire::QueueRequest, wire::QueueReply> queue_;  // the last member: its notices use the others
+    ipc::AgentLink queue_;  // last: its jobs use the others
 };
 
 }  // namespace postrider::remote_delivery

@@ -116,7 +116,8 @@ void Service::on_connect(Peer& peer) {
 
 void Service::on_disconnect(Peer& /*peer*/) {}
 
-Result<void> Service::on_request(Peer& peer, wire::RouterRequest&& request, std::vector<Fd> descriptors) {
+Result<void> Service::on_request(Peer& peer, wire::RouterRequest&& request,
+                                 const std::vector<Fd>& descriptors) {
     if (!descriptors.empty()) return permanent("sent a descriptor, which nothing here takes");
     if (!may_ask(peer.role(), request.body_case())) {
         return permanent(fmt::format("sent frame {}, which role {} may not",

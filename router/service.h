@@ -45,7 +45,7 @@ class Service {
 
     // What ipc::Server asks of its handler.
     void on_connect(Peer& peer);
-    Result<void> on_request(Peer& peer, wire::RouterRequest&& request, std::vector<Fd> descriptors);
+    Result<void> on_request(Peer& peer, wire::RouterRequest&& request, const std::vector<Fd>& descriptors);
     void on_disconnect(Peer& peer);
 
   private:

@@ -37,7 +37,7 @@ UserAnswer answer_of(Result<std::optional<SystemUser>> found) {
 
 Result<std::optional<SystemUser>> find_system_user(const std::string& name) {
     constexpr std::size_t kFirstTry = 4096;
-    constexpr std::size_t kLargest = 1024 * 1024;
+    constexpr std::size_t kLargest = std::size_t{1024} * 1024;
     for (std::vector<char> buffer(kFirstTry); buffer.size() <= kLargest; buffer.resize(buffer.size() * 2)) {
         passwd entry{};
         passwd* found = nullptr;

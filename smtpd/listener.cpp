@@ -130,7 +130,7 @@ void Listener::admit(Fd socket, const sockaddr_storage& address, std::size_t lis
         admission = connections_.admit(*ip);
     }
     if (admission == Admission::Admitted) {
-        hand_over(std::move(socket), std::move(start), std::move(client));
+        hand_over(std::move(socket), std::move(start), client);
     } else {
         turn_away(socket, start, admission);
     }
@@ -151,7 +151,7 @@ void Listener::turn_away(const Fd& socket, const wire::NewSession& start, Admiss
         .add("rule", per_client ? "max_connections_per_client" : "max_connections");
 }
 
-void Listener::hand_over(Fd socket, wire::NewSession start, std::optional<IpAddress> address) {
+void Listener::hand_over(Fd socket, wire::NewSession start, const std::optional<IpAddress>& address) {
     const auto fewest = std::min_element(workers_.begin(), workers_.end(), [](const auto* a, const auto* b) {
         return a->sessions.size() < b->sessions.size();
     });
@@ -163,7 +163,7 @@ void Listener::hand_over(Fd socket, wire::NewSession start, std::optional<IpAddr
         release(address);
         return;
     }
-    (*fewest)->sessions.emplace(number, std::move(address));
+    (*fewest)->sessions.emplace(number, address);
 }
 
 void Listener::release(const std::optional<IpAddress>& address) {

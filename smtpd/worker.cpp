@@ -76,7 +76,7 @@ async::Task<void> Worker::serve_listener() {
         ipc::Frame& packet = **received;
         wire::ListenerFrame frame;
         if (!frame.ParseFromString(packet.data)) break;
-        auto obeyed = obey(std::move(frame), std::move(packet.descriptors));
+        auto obeyed = obey(frame, std::move(packet.descriptors));
         if (!obeyed) {
             log::error("the listener sent nonsense").add("reason", obeyed.error().text);
             break;
@@ -85,7 +85,7 @@ async::Task<void> Worker::serve_listener() {
     finish();
 }
 
-Result<void> Worker::obey(wire::ListenerFrame frame, std::vector<Fd> descriptors) {
+Result<void> Worker::obey(const wire::ListenerFrame& frame, std::vector<Fd> descriptors) {
     switch (frame.body_case()) {
         case wire::ListenerFrame::kSession:
             return begin_session(frame.session(), std::move(descriptors));

@@ -39,7 +39,7 @@ class Worker {
 
     async::Task<void> serve_listener();
     /// The worker's whole authority: what the listener may tell it. Error: the listener broke the rules.
-    Result<void> obey(wire::ListenerFrame frame, std::vector<Fd> descriptors);
+    Result<void> obey(const wire::ListenerFrame& frame, std::vector<Fd> descriptors);
     Result<void> begin_session(const wire::NewSession& start, std::vector<Fd> descriptors);
     Result<void> take_channel(const wire::PeerChannel& channel, std::vector<Fd> descriptors);
     async::Task<void> serve_client(ClientInfo client, Fd socket);

@@ -107,10 +107,14 @@ Result<std::optional<Frame>> Channel::receive_now(bool& would_block) {
     header.msg_control = control.data();
     header.msg_controllen = control.size();
     ssize_t got = ::recvmsg(socket_.get(), &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    // A peer that died with our frames unread gives this error once, before the frames that it sent itself:
+    // they still count, and the end is told after them.
+    if (got < 0 && errno == ECONNRESET) {
+        got = ::recvmsg(socket_.get(), &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    }
     if (got < 0) {
         would_block = errno == EAGAIN || errno == EINTR;
         if (would_block) return std::optional<Frame>();
-        if (errno == ECONNRESET) return std::optional<Frame>();
         return system_failure("receive", errno);
     }
     Frame frame;

@@ -35,13 +35,24 @@ class Process:
         owner = (base / "status").stat().st_uid
         return Process(pid, fields["Name"].strip(), numbers("Uid"), numbers("Gid"), numbers("Groups"),
                        {key[3:]: int(fields[key], 16) for key in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")},
-                       int(fields["NoNewPrivs"]), int(fields["Seccomp"]), Path(os.readlink(base / "root")),
-                       _descriptors(base), _limits(base), dumpable=owner == numbers("Uid")[1] and owner != 0)
+                       int(fields["NoNewPrivs"]), int(fields["Seccomp"]), _root(base), _descriptors(base), _limits(base),
+                       dumpable=owner == numbers("Uid")[1] and owner != 0)
+
+
+def _root(base: Path) -> Path:
+    try:
+        return Path(os.readlink(base / "root"))
+    except PermissionError:  # not even its own user may look into a process that may not be dumped
+        return Path("/")
 
 
 def _descriptors(base: Path) -> dict[int, str]:
-    found = {}
-    for entry in (base / "fd").iterdir():
+    found: dict[int, str] = {}
+    try:
+        entries = list((base / "fd").iterdir())
+    except PermissionError:
+        return found
+    for entry in entries:
         try:
             found[int(entry.name)] = os.readlink(entry)
         except FileNotFoundError:

@@ -62,6 +62,8 @@ class Suite:
         self.stage = stage
         self.users = users
         self.as_root = os.geteuid() == 0
+        # A program built with sanitizers looks into itself at its end, and so must allow that.
+        self.is_sanitized = b"AddressSanitizer" in (binaries / "postriderd").read_bytes()
         self.spool = spool or folder / "spool"
         self.log_file = folder / "log"
         self.config_file = folder / "postrider.conf"

@@ -54,7 +54,7 @@ class Judge:
             wrong.append(f"core dumps {process.limits['Max core file size']}")
         if process.limits["Max open files"][1] == "unlimited":
             wrong.append("any number of open files")
-        if process.dumpable:
+        if process.dumpable and not self._suite.is_sanitized:
             wrong.append("its memory may be read by its own user")
         return wrong
 

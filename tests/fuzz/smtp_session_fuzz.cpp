@@ -24,7 +24,7 @@ constexpr std::size_t kReplyBlock = 65536;
 struct Setup {
     Setup() : settings(smtpd::test::test_settings()) {
         log::init("fuzz", log::Format::Text, log::Level::Error);
-        settings.limits.set(config::Limit::MaxMessageSize, 64 * 1024);
+        settings.limits.set(config::Limit::MaxMessageSize, std::uint64_t{64} * 1024);
         settings.limits.set(config::Limit::MaxRecipients, 5);
     }
     async::Loop loop;

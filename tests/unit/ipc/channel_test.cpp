@@ -97,6 +97,32 @@ TEST_CASE("queued frames are sent in order as the peer reads") {
     run_to_end(loop, check(loop, std::move(ends[0]), std::move(ends[1])));
 }
 
+TEST_CASE("the last frames of a peer that died with ours unread still arrive") {
+    Loop loop;
+    auto ends = packet_pair();
+    auto check = [](Loop& on, Fd a, Fd b) -> Task<void> {
+        ipc::Channel channel(on, std::move(a));
+        {
+            ipc::Channel dying(on, std::move(b));
+            REQUIRE(channel.post(abort_of("never read")));
+            REQUIRE(dying.post(abort_of("one")));
+            REQUIRE(dying.post(abort_of("two")));
+        }
+        for (const char* expected : {"one", "two"}) {
+            auto frame = co_await channel.receive(on.after(Milliseconds(1000)));
+            REQUIRE(frame.has_value());
+            REQUIRE(frame->has_value());
+            wire::QueueRequest request;
+            CHECK(request.ParseFromString((*frame)->data));
+            CHECK(request.abort().queue_id() == expected);
+        }
+        auto end = co_await channel.receive(on.after(Milliseconds(1000)));
+        REQUIRE(end.has_value());
+        CHECK_FALSE(end->has_value());
+    };
+    run_to_end(loop, check(loop, std::move(ends[0]), std::move(ends[1])));
+}
+
 TEST_CASE("frames that break the rules are refused") {
     Loop loop;
     auto ends = packet_pair();

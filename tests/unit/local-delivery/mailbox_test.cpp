@@ -15,6 +15,10 @@ namespace {
 
 constexpr Milliseconds kLockTimeout{2000};
 
+bool wanted() {
+    return true;
+}
+
 std::vector<std::string> files_in(const std::string& folder) {
     std::vector<std::string> names;
     for (const auto& entry : std::filesystem::directory_iterator(folder))
@@ -30,7 +34,7 @@ TEST_CASE("a message arrives in new/, complete, private, and nothing is left in 
     const std::string path = scratch.path + "/mail/local.test/alice";
     Maildir mailbox(path, "mx.example.org", true);
     for (int n = 0; n < 3; ++n)
-        CHECK(mailbox.deliver(message.text).ending == Ending::Delivered);
+        CHECK(mailbox.deliver(message.text, wanted).ending == Ending::Delivered);
     const auto names = files_in(path + "/new");
     REQUIRE(names.size() == 3);
     CHECK(files_in(path + "/tmp").empty());
@@ -40,11 +44,21 @@ TEST_CASE("a message arrives in new/, complete, private, and nothing is left in 
     CHECK((status.st_mode & 0777) == 0600);
 }
 
+TEST_CASE("a delivery of which nobody will hear is not made") {
+    Scratch scratch;
+    QueuedMessage message(scratch, "Subject: x\r\n\r\nbody\r\n");
+    const std::string path = scratch.path + "/alice";
+    auto outcome = Maildir(path, "mx.example.org", true).deliver(message.text, [] { return false; });
+    CHECK(outcome.ending == Ending::Deferred);
+    CHECK(files_in(path + "/new").empty());
+    CHECK(files_in(path + "/tmp").empty());
+}
+
 TEST_CASE("a mailbox whose home is not there is deferred, not made") {
     Scratch scratch;
     QueuedMessage message(scratch, "\r\n");
     Maildir mailbox(scratch.path + "/home/alice/Maildir", "mx.example.org", false);
-    auto outcome = mailbox.deliver(message.text);
+    auto outcome = mailbox.deliver(message.text, wanted);
     CHECK(outcome.ending == Ending::Deferred);
     CHECK(outcome.text.find("No such file") != std::string::npos);
     CHECK_FALSE(std::filesystem::exists(scratch.path + "/home"));
@@ -55,7 +69,7 @@ TEST_CASE("a queue file that cannot be read whole leaves nothing behind") {
     QueuedMessage message(scratch, "Subject: x\r\n");
     message.text.length += 100;
     const std::string path = scratch.path + "/alice";
-    CHECK(Maildir(path, "mx.example.org", true).deliver(message.text).ending == Ending::Deferred);
+    CHECK(Maildir(path, "mx.example.org", true).deliver(message.text, wanted).ending == Ending::Deferred);
     CHECK(files_in(path + "/new").empty());
     CHECK(files_in(path + "/tmp").empty());
 }

@@ -254,6 +254,7 @@ void TestPeer::report(const wire::DeliverJob& job, wire::DeliveryResult::Outcome
                       const std::string& status, const std::string& text, bool destination_down) {
     wire::QueueRequest request;
     request.mutable_report()->set_job(job.job());
+    request.mutable_report()->set_queue_id(job.queue_id());
     for (const auto& delivery : job.deliveries()) {
         auto* result = request.mutable_report()->add_results();
         result->set_number(delivery.number());

@@ -288,6 +288,7 @@ TEST_CASE("per recipient: delivered once, deferred alone again, failed at once",
     REQUIRE(job->frame.deliveries_size() == 3);
     wire::QueueRequest report;
     report.mutable_report()->set_job(job->frame.job());
+    report.mutable_report()->set_queue_id(job->frame.queue_id());
     const wire::DeliveryResult::Outcome outcomes[] = {
         wire::DeliveryResult::RELAYED, wire::DeliveryResult::DEFERRED, wire::DeliveryResult::FAILED};
     for (int i = 0; i < 3; ++i) {

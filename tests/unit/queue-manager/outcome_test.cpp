@@ -151,15 +151,20 @@ TEST_CASE("resolutions become deliveries with numbers, and records before them")
     message.next_number = 7;
     std::vector<Resolution> resolutions(4);
     resolutions[0].deliveries.resize(2);
+    resolutions[0].deliveries[0].set_transport(wire::TRANSPORT_SMTP);
+    resolutions[0].deliveries[1].set_transport(static_cast<wire::Transport>(99));
     resolutions[1].error = Error(Severity::Permanent, "5.1.1 no such user");
     resolutions[2].error = Error(Severity::Temporary, "4.4.3 busy");
     resolutions[3].deliveries.resize(1);
+    resolutions[3].deliveries[0].set_transport(wire::TRANSPORT_MAILDIR);
     resolutions[3].deliveries[0].mutable_local()->set_path(std::string(100'000, 'x'));
     auto plan = plan_resolution(settings, message, {0, 1, 2, 3}, resolutions, kArrival);
     CHECK(plan.recipients == std::vector<std::uint32_t>{0, 1, 3});
     REQUIRE(plan.deliveries.size() == 4);
     CHECK(plan.deliveries[0].number() == 7);
     CHECK(plan.deliveries[3].number() == 10);
+    CHECK(plan.deliveries[0].transport() == wire::TRANSPORT_SMTP);
+    CHECK(plan.deliveries[1].transport() == wire::TRANSPORT_ERROR);
     CHECK(plan.deliveries[2].transport() == wire::TRANSPORT_ERROR);
     CHECK(plan.deliveries[3].transport() == wire::TRANSPORT_ERROR);
     CHECK(plan.error == "4.4.3 busy");
@@ -183,8 +188,10 @@ TEST_CASE("the records of a large expansion are bounded and complete") {
     auto message = message_from("s@example.org");
     std::vector<Resolution> resolutions(1);
     resolutions[0].deliveries.resize(5000);
-    for (auto& delivery : resolutions[0].deliveries)
+    for (auto& delivery : resolutions[0].deliveries) {
         delivery.set_recipient(std::string(200, 'r'));
+        delivery.set_transport(wire::TRANSPORT_SMTP);
+    }
     auto plan = plan_resolution(settings, message, {0}, resolutions, kArrival);
     CHECK(plan.records.size() > 1);
     queue_file::JournalState state(1);

@@ -10,23 +10,23 @@ using Kind = Destination::Kind;
 TEST_CASE("the forms of a next hop") {
     struct Case {
         std::string text;
-        Kind kind;
         std::string name;
         std::string address;
+        Kind kind;
         std::uint16_t port;
         bool chosen;
     };
     const Case cases[] = {
-        {"Example.ORG", Kind::Domain, "example.org", "", 25, false},
+        {"Example.ORG", "example.org", "", Kind::Domain, 25, false},
         {"b\xc3\xbc"
          "cher.example",
-         Kind::Domain, "xn--bcher-kva.example", "", 25, false},
-        {"mail.example.org:587", Kind::Host, "mail.example.org", "", 587, true},
-        {"[192.0.2.1]:2525", Kind::Address, "", "192.0.2.1", 2525, true},
-        {"[192.0.2.1]", Kind::Address, "", "192.0.2.1", 25, false},
-        {"[::1]:25", Kind::Address, "", "::1", 25, true},
-        {"[IPv6:2001:db8::1]", Kind::Address, "", "2001:db8::1", 25, false},
-        {"[::ffff:127.0.0.1]:25", Kind::Address, "", "127.0.0.1", 25, true},
+         "xn--bcher-kva.example", "", Kind::Domain, 25, false},
+        {"mail.example.org:587", "mail.example.org", "", Kind::Host, 587, true},
+        {"[192.0.2.1]:2525", "", "192.0.2.1", Kind::Address, 2525, true},
+        {"[192.0.2.1]", "", "192.0.2.1", Kind::Address, 25, false},
+        {"[::1]:25", "", "::1", Kind::Address, 25, true},
+        {"[IPv6:2001:db8::1]", "", "2001:db8::1", Kind::Address, 25, false},
+        {"[::ffff:127.0.0.1]:25", "", "127.0.0.1", Kind::Address, 25, true},
     };
     for (const Case& entry : cases) {
         CAPTURE(entry.text);

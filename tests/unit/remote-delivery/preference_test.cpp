@@ -8,8 +8,6 @@
 namespace postrider::remote_delivery {
 namespace {
 
-using dns::Mx;
-
 config::IpAddress address(const char* text) {
     return *config::IpAddress::parse(text);
 }

@@ -44,6 +44,7 @@ std::string text_of(const Destination& destination) {
 
 std::vector<std::string> texts_of(const std::vector<Destination>& destinations) {
     std::vector<std::string> texts;
+    texts.reserve(destinations.size());
     for (const Destination& destination : destinations)
         texts.push_back(text_of(destination));
     return texts;
@@ -90,7 +91,7 @@ TEST_CASE("what an alias line leads to") {
     for (const Case& one : cases) {
         CAPTURE(one.line);
         const Parsed parsed = parse(one.line);
-        CHECK(parsed.errors == std::vector<std::string>());
+        CHECK(parsed.errors.empty());
         REQUIRE(parsed.table.size() == 1);
         CHECK(parsed.table.begin()->first == one.name);
         CHECK(texts_of(parsed.table.begin()->second.destinations) == one.destinations);

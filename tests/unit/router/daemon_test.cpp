@@ -247,6 +247,7 @@ TEST_CASE("many questions at once are all answered") {
 
     // Nobody can make the router answer without end: what is too much has to be asked for again.
     std::vector<std::string> lists;
+    lists.reserve(30);
     for (int i = 0; i < 30; ++i)
         lists.push_back("all+" + std::to_string(i) + "@local.test");
     int postponed = 0;

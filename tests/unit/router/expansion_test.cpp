@@ -1,6 +1,7 @@
 #include "router/expansion.h"
 
 #include <catch2/catch.hpp>
+#include <fmt/format.h>
 
 #include <map>
 #include <string>
@@ -53,6 +54,7 @@ std::string text_of(const Leaf& leaf) {
 
 std::vector<std::string> texts_of(const Expansion& expansion) {
     std::vector<std::string> texts;
+    texts.reserve(expansion.leaves.size());
     for (const Leaf& leaf : expansion.leaves)
         texts.push_back(text_of(leaf));
     return texts;
@@ -223,9 +225,8 @@ TEST_CASE("the size of an expansion is bounded") {
     // Ways through such lists are 2^18; addresses are 37.
     std::string doubling = "d18: alice\ne18: alice\n";
     for (int i = 0; i < 18; ++i) {
-        const std::string next = std::to_string(i + 1);
-        doubling += "d" + std::to_string(i) + ": d" + next + ", e" + next + "\n";
-        doubling += "e" + std::to_string(i) + ": d" + next + ", e" + next + "\n";
+        for (const char* letter : {"d", "e"})
+            doubling += fmt::format("{}{}: d{}, e{}\n", letter, i, i + 1, i + 1);
     }
     CHECK(texts_of(expand_with(*with_aliases(doubling), "d0@local.test")) ==
           std::vector<std::string>{kAlice});

@@ -85,6 +85,7 @@ class RouterProcess {
             const int log_file = ::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
             ::dup2(log_file, STDERR_FILENO);
             std::vector<char*> words;
+            words.reserve(arguments.size() + 1);
             for (std::string& argument : arguments)
                 words.push_back(argument.data());
             words.push_back(nullptr);
@@ -170,7 +171,7 @@ class RouterPeer {
     }
 
     [[nodiscard]] std::optional<wire::RouterReply> receive() {
-        std::string data(128 * 1024, '\0');
+        std::string data(std::size_t{128} * 1024, '\0');
         const ssize_t size = ::recv(socket_.get(), data.data(), data.size(), 0);
         wire::RouterReply reply;
         if (size <= 0 || !reply.ParseFromArray(data.data(), static_cast<int>(size))) return std::nullopt;

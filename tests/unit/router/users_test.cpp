@@ -110,6 +110,7 @@ TEST_CASE("the cache is bounded, and the oldest go first") {
     limits.names_per_job = 7;
     Fixture fixture(limits);
     std::vector<std::string> names;
+    names.reserve(150);
     for (int i = 0; i < 150; ++i)
         names.push_back("u" + std::to_string(i));
     fixture.look_up(names);

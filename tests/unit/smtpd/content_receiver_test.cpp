@@ -49,7 +49,7 @@ std::string repeated(const std::string& text, int times) {
 
 config::Settings small_settings() {
     config::Settings settings = test::test_settings();
-    settings.limits.set(config::Limit::MaxMessageSize, 64 * 1024);
+    settings.limits.set(config::Limit::MaxMessageSize, std::uint64_t{64} * 1024);
     settings.limits.set(config::Limit::MaxHops, 5);
     settings.limits.set(config::Limit::MaxSelfReceived, 3);
     return settings;

@@ -36,6 +36,7 @@ class Process {
     /// `descriptor_three` becomes descriptor 3 of the child, if it is one.
     explicit Process(const std::vector<std::string>& words, int descriptor_three = -1) {
         std::vector<char*> arguments;
+        arguments.reserve(words.size() + 1);
         for (const std::string& word : words)
             arguments.push_back(const_cast<char*>(word.c_str()));
         arguments.push_back(nullptr);

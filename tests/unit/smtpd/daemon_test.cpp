@@ -16,7 +16,7 @@ using test::SmtpdFixture;
 std::string send_message(Client& client, const std::string& body = "Subject: x\r\n\r\nhello\r\n") {
     client.send("MAIL FROM:<a@client.test>\r\nRCPT TO:<bob@local.test>\r\nDATA\r\n");
     for (const char* expected : {"250 ", "250 ", "354 "}) {
-        const std::string reply = client.reply();
+        std::string reply = client.reply();
         if (!reply.starts_with(expected)) return reply;
     }
     client.send(body + ".\r\n");
@@ -124,7 +124,7 @@ TEST_CASE("smtpd survives its peers, and they it") {
 
     suite.stop_router();
     CHECK(eventually("451 4.3.0", [&]() {
-              const std::string reply = client.ask("MAIL FROM:<a@client.test>");
+              std::string reply = client.ask("MAIL FROM:<a@client.test>");
               static_cast<void>(client.ask("RSET"));
               return reply;
           }).starts_with("451 4.3.0"));

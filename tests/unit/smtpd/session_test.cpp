@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <fmt/format.h>
 
 #include "tests/unit/smtpd/player.h"
 
@@ -7,6 +8,9 @@ namespace postrider::smtpd {
 namespace {
 
 using test::Player;
+
+// What Player::play() returns then; anything else says what was not.
+const std::string kAsExpected;
 
 const std::string kGreeted = "< 220 mx.test ESMTP\n> EHLO client.test\n< 250-mx.test\n";
 
@@ -28,7 +32,7 @@ TEST_CASE("a dialogue brings a message into the queue") {
                       "> DATA\n< 354\n"
                       ">> Date: Tue, Mar 09 2004\\r\\nSubject: Test\\r\\n\\r\\n..dot\\r\\n.\\r\\n\n"
                       "< 250 2.0.0 queued as ID1\n"
-                      "> QUIT\n< 221 2.0.0\n< closed") == "");
+                      "> QUIT\n< 221 2.0.0\n< closed") == kAsExpected);
     REQUIRE(player.queue.committed() == 1);
     const auto& message = player.queue.messages.at("ID1");
     CHECK(message.envelope.sender() == "admin@anything.other.org");
@@ -46,7 +50,7 @@ TEST_CASE("a dialogue brings a message into the queue") {
 
 TEST_CASE("EHLO lists what is offered") {
     Player player;
-    CHECK(player.play("< 220\n> EHLO a.test\n< 250-mx.test\n> QUIT\n< 221") == "");
+    CHECK(player.play("< 220\n> EHLO a.test\n< 250-mx.test\n> QUIT\n< 221") == kAsExpected);
     CHECK(player.replies.at(1) ==
           "250-mx.test\n250-PIPELINING\n250-SIZE 52428800\n250-8BITMIME\n250-ENHANCEDSTATUSCODES\n250 HELP");
 }
@@ -90,7 +94,7 @@ TEST_CASE("the state machine of RFC 5321") {
     for (const auto& [what, script] : cases) {
         INFO(what);
         Player player;
-        CHECK(player.play(script + "\n> QUIT\n< 221 2.0.0\n< closed") == "");
+        CHECK(player.play(script + "\n> QUIT\n< 221 2.0.0\n< closed") == kAsExpected);
     }
 }
 
@@ -143,8 +147,8 @@ TEST_CASE("the arguments of MAIL and RCPT") {
             const std::string before =
                 test.command.starts_with("RCPT") ? "> MAIL FROM:<s@b.test>\n< 250\n" : "";
             const std::string expected = strict && !test.strict.empty() ? test.strict : test.expected;
-            CHECK(player.play(kGreeted + before + "> " + test.command + "\n< " + expected +
-                              "\n> QUIT\n< 221") == "");
+            CHECK(player.play(fmt::format("{}{}> {}\n< {}\n> QUIT\n< 221", kGreeted, before, test.command,
+                                          expected)) == kAsExpected);
         }
     }
 }
@@ -158,7 +162,7 @@ TEST_CASE("pipelined commands are answered in order") {
                       "< 250 2.1.0\n< 250 2.1.5\n< 550 5.1.1\n< 553\n< 250 2.1.5\n< 354\n"
                       "> text\n> .\n> MAIL FROM:<bad@b.test>\n> RCPT TO:<bob@local.test>\n> DATA\n"
                       "< 250 2.0.0\n< 550 5.7.1\n< 503 5.5.1\n< 503 5.5.1\n"
-                      "> QUIT\n< 221\n< closed") == "");
+                      "> QUIT\n< 221\n< closed") == kAsExpected);
     CHECK(player.router.asked_at_once == 2);
     REQUIRE(player.queue.committed() == 1);
     CHECK(player.queue.messages.at("ID1").envelope.recipients_size() == 2);
@@ -171,7 +175,7 @@ TEST_CASE("a recipient named twice is one recipient") {
     CHECK(
         player.play(kGreeted +
                     "> MAIL FROM:<a@b.test>\n> RCPT TO:<bob@local.test>\n> RCPT TO:<bob@LOCAL.test>\n> DATA\n"
-                    "< 250\n< 250\n< 250\n< 354\n> .\n< 250") == "");
+                    "< 250\n< 250\n< 250\n< 354\n> .\n< 250") == kAsExpected);
     CHECK(player.queue.messages.at("ID1").envelope.recipients_size() == 1);
 }
 
@@ -190,10 +194,10 @@ TEST_CASE("content that must be refused is read to its end, and the session goes
         INFO(test.content);
         Player player;
         CHECK(player.play(
-                  kGreeted +
-                  "> MAIL FROM:<a@b.test>\n> RCPT TO:<bob@local.test>\n> DATA\n< 250\n< 250\n< 354\n>> " +
-                  test.content + "\n< " + test.expected + "\n> RCPT TO:<bob@local.test>\n< 503 5.5.1\n" +
-                  kMessage + "2\n> QUIT\n< 221\n< closed") == "");
+                  fmt::format("{}> MAIL FROM:<a@b.test>\n> RCPT TO:<bob@local.test>\n> DATA\n"
+                              "< 250\n< 250\n< 354\n>> {}\n< {}\n> RCPT TO:<bob@local.test>\n< 503 5.5.1\n"
+                              "{}2\n> QUIT\n< 221\n< closed",
+                              kGreeted, test.content, test.expected, kMessage)) == kAsExpected);
         CHECK(player.queue.committed() == 1);
         CHECK(player.queue.messages.at("ID1").aborted);
         CHECK_FALSE(player.queue.messages.at("ID2").aborted);
@@ -202,14 +206,14 @@ TEST_CASE("content that must be refused is read to its end, and the session goes
 
 TEST_CASE("too large a message is refused behind its end") {
     config::Settings settings = test::test_settings();
-    settings.limits.set(config::Limit::MaxMessageSize, 64 * 1024);
+    settings.limits.set(config::Limit::MaxMessageSize, std::uint64_t{64} * 1024);
     Player player(settings);
     std::string lines;
     for (int line = 0; line < 1100; ++line)
         lines += "> 012345678901234567890123456789012345678901234567890123456789\n";
     CHECK(player.play(kGreeted +
                       "> MAIL FROM:<a@b.test>\n> RCPT TO:<bob@local.test>\n> DATA\n< 250\n< 250\n< 354\n" +
-                      lines + "> .\n< 552 5.3.4\n" + kMessage + "2") == "");
+                      lines + "> .\n< 552 5.3.4\n" + kMessage + "2") == kAsExpected);
     CHECK(player.queue.messages.at("ID1").aborted);
 }
 
@@ -228,24 +232,27 @@ TEST_CASE("what the queue-manager cannot do is temporary") {
         Player player;
         player.queue.open_error = Error(Severity::Temporary, "connection lost");
         CHECK(player.play(kGreeted + transaction +
-                          "< 451 4.3.0\n> RCPT TO:<bob@local.test>\n< 503\n> QUIT\n< 221") == "");
+                          "< 451 4.3.0\n> RCPT TO:<bob@local.test>\n< 503\n> QUIT\n< 221") == kAsExpected);
     }
     SECTION("the disk is full") {
         Player player;
         player.queue.full_disk = true;
-        CHECK(player.play(kGreeted + transaction + "< 354\n> text\n> .\n< 452 4.3.1\n> NOOP\n< 250") == "");
+        CHECK(player.play(kGreeted + transaction + "< 354\n> text\n> .\n< 452 4.3.1\n> NOOP\n< 250") ==
+              kAsExpected);
         CHECK(player.queue.messages.at("ID1").aborted);
     }
     SECTION("the commit fails") {
         Player player;
         player.queue.commit_error = Error(Severity::Temporary, "connection lost");
-        CHECK(player.play(kGreeted + transaction + "< 354\n> text\n> .\n< 451 4.3.0\n> NOOP\n< 250") == "");
+        CHECK(player.play(kGreeted + transaction + "< 354\n> text\n> .\n< 451 4.3.0\n> NOOP\n< 250") ==
+              kAsExpected);
         CHECK(player.queue.committed() == 0);
     }
     SECTION("the commit is refused for good") {
         Player player;
         player.queue.commit_error = Error(Severity::Permanent, "never");
-        CHECK(player.play(kGreeted + transaction + "< 354\n> text\n> .\n< 554 5.3.0\n> NOOP\n< 250") == "");
+        CHECK(player.play(kGreeted + transaction + "< 354\n> text\n> .\n< 554 5.3.0\n> NOOP\n< 250") ==
+              kAsExpected);
     }
 }
 
@@ -253,10 +260,10 @@ TEST_CASE("without the router nothing is accepted and nothing refused for good")
     Player player;
     player.router.reachable = false;
     CHECK(player.play("< 220\n> EHLO a.test\n< 250\n> MAIL FROM:<a@b.test>\n< 451 4.3.0\n> RCPT "
-                      "TO:<bob@local.test>\n< 503") == "");
+                      "TO:<bob@local.test>\n< 503") == kAsExpected);
     player.router.reachable = true;
     player.router.connect_questions = 0;
-    CHECK(player.play(kGreeted + kMessage + "\n" + kMessage) == "");
+    CHECK(player.play(kGreeted + kMessage + "\n" + kMessage) == kAsExpected);
     // Asked once a session.
     CHECK(player.router.connect_questions == 1);
 }
@@ -267,12 +274,12 @@ TEST_CASE("verdicts at connect") {
         player.router.client.verdict = test::refusal(550, {5, 7, 1}, "We reject you", "policy:3");
         CHECK(player.play("< 554 5.7.1 We reject you\n> EHLO a.test\n< 503\n> MAIL FROM:<a@b.test>\n< 503\n> "
                           "VRFY x\n< 503\n"
-                          "> HELP\n< 214\n> QUIT\n< 221\n< closed") == "");
+                          "> HELP\n< 214\n> QUIT\n< 221\n< closed") == kAsExpected);
     }
     SECTION("deferred: closed") {
         Player player;
         player.router.client.verdict = test::refusal(450, {4, 7, 1}, "Later", "policy:3");
-        CHECK(player.play("< 421 4.7.1 Later\n< closed") == "");
+        CHECK(player.play("< 421 4.7.1 Later\n< closed") == kAsExpected);
     }
 }
 
@@ -280,9 +287,10 @@ TEST_CASE("submission needs a login, or a client that may relay") {
     config::Settings settings = test::test_settings();
     settings.listeners.front().kind = config::ListenerKind::Submission;
     Player player(settings);
-    CHECK(player.play(kGreeted + "> MAIL FROM:<a@b.test>\n< 530 5.7.0\n> NOOP\n< 250\n> QUIT\n< 221") == "");
+    CHECK(player.play(kGreeted + "> MAIL FROM:<a@b.test>\n< 530 5.7.0\n> NOOP\n< 250\n> QUIT\n< 221") ==
+          kAsExpected);
     player.router.client.may_relay = true;
-    CHECK(player.play(kGreeted + kMessage) == "");
+    CHECK(player.play(kGreeted + kMessage) == kAsExpected);
 }
 
 TEST_CASE("limits of a transaction") {
@@ -296,7 +304,7 @@ TEST_CASE("limits of a transaction") {
                       "< 250\n< 250\n< 250\n< 250\n< 250\n< 452 4.5.3\n"
                       "> RSET\n< 250\n> MAIL FROM:<>\n> RCPT TO:<a@local.test>\n> RCPT TO:<b@local.test>\n> "
                       "RCPT TO:<c@local.test>\n"
-                      "< 250\n< 250\n< 250\n< 452 4.5.3\n> DATA\n< 354\n> .\n< 250") == "");
+                      "< 250\n< 250\n< 250\n< 452 4.5.3\n> DATA\n< 354\n> .\n< 250") == kAsExpected);
 }
 
 TEST_CASE("limits of a session") {
@@ -306,14 +314,14 @@ TEST_CASE("limits of a session") {
             player.play(
                 kGreeted +
                 "> X1\n< 500\n> X2\n< 500\n> X3\n< 500\n> X4\n< 500\n> X5\n< 500\n> X6\n< 500\n> X7\n< 500\n"
-                "> X8\n< 421 4.7.0\n< closed") == "");
+                "> X8\n< 421 4.7.0\n< closed") == kAsExpected);
     }
     SECTION("errors") {
         Player player;
         std::string script = kGreeted;
         for (int error = 0; error < 14; ++error)
             script += "> RCPT TO:<a@local.test>\n< 503\n";
-        CHECK(player.play(script + "> DATA\n< 421 4.7.0\n< closed") == "");
+        CHECK(player.play(script + "> DATA\n< 421 4.7.0\n< closed") == kAsExpected);
     }
     SECTION("pipelined errors end the group") {
         Player player;
@@ -323,32 +331,33 @@ TEST_CASE("limits of a session") {
             commands += "> RCPT TO:<nobody@local.test>\n";
         for (int error = 0; error < 14; ++error)
             answers += "< 550\n";
-        CHECK(player.play(kGreeted + commands + answers + "< 421 4.7.0\n< closed") == "");
+        CHECK(player.play(kGreeted + commands + answers + "< 421 4.7.0\n< closed") == kAsExpected);
     }
     SECTION("commands without mail") {
         config::Settings settings = test::test_settings();
         settings.limits.set(config::Limit::NonMailCommands, 3);
         Player player(settings);
-        CHECK(player.play(kGreeted + "> NOOP\n< 250\n> NOOP\n< 250\n> NOOP\n< 421 4.7.0\n< closed") == "");
+        CHECK(player.play(kGreeted + "> NOOP\n< 250\n> NOOP\n< 250\n> NOOP\n< 421 4.7.0\n< closed") ==
+              kAsExpected);
         CHECK(player.play(kGreeted + "> NOOP\n< 250\n> RSET\n< 250\n" + kMessage +
-                          "\n> NOOP\n< 250\n> RSET\n< 250") == "");
+                          "\n> NOOP\n< 250\n> RSET\n< 250") == kAsExpected);
     }
     SECTION("messages") {
         config::Settings settings = test::test_settings();
         settings.limits.set(config::Limit::SessionMessages, 2);
         Player player(settings);
         CHECK(player.play(kGreeted + kMessage + "\n" + kMessage +
-                          "\n> MAIL FROM:<a@b.test>\n< 421 4.7.0\n< closed") == "");
+                          "\n> MAIL FROM:<a@b.test>\n< 421 4.7.0\n< closed") == kAsExpected);
     }
     SECTION("a line that is too long") {
         Player player;
         CHECK(player.play(kGreeted + "> NOOP " + std::string(5000, 'x') + "\n< 500 5.5.2\n> NOOP " +
-                          std::string(100'000, 'x') + "\n< 500 5.5.2\n> NOOP\n< 250") == "");
+                          std::string(100'000, 'x') + "\n< 500 5.5.2\n> NOOP\n< 250") == kAsExpected);
     }
     SECTION("lines that do not end as they must") {
         Player player;
         CHECK(player.play(kGreeted + ">> NOOP\\nRSET\\r\\n\n< 500 5.5.2\n< 250\n>> NO\\0OP\\r\\n\n< 500\n>> "
-                                     "NO\\rOP\\r\\n\n< 500") == "");
+                                     "NO\\rOP\\r\\n\n< 500") == kAsExpected);
     }
     SECTION("errors are delayed") {
         config::Settings settings = test::test_settings();
@@ -357,7 +366,7 @@ TEST_CASE("limits of a session") {
         settings.limits.set(config::Limit::ErrorDelayMax, 200);
         Player player(settings);
         const SteadyTime began = player.loop.now();
-        CHECK(player.play(kGreeted + "> DATA\n< 503\n> DATA\n< 503") == "");
+        CHECK(player.play(kGreeted + "> DATA\n< 503\n> DATA\n< 503") == kAsExpected);
         CHECK(player.loop.now() - began > Milliseconds(150));
     }
 }
@@ -368,13 +377,13 @@ TEST_CASE("time-outs") {
     settings.limits.set(config::Limit::ReceiveIdleTimeout, 1000);
     Player player(settings);
     SECTION("before the next command") {
-        CHECK(player.play(kGreeted + "< 421 4.4.2\n< closed") == "");
+        CHECK(player.play(kGreeted + "< 421 4.4.2\n< closed") == kAsExpected);
     }
     SECTION("within a message") {
         CHECK(player.play(
                   kGreeted +
                   "> MAIL FROM:<a@b.test>\n> RCPT TO:<bob@local.test>\n> DATA\n< 250\n< 250\n< 354\n> text\n"
-                  "< 421 4.4.2\n< closed") == "");
+                  "< 421 4.4.2\n< closed") == kAsExpected);
         CHECK(player.queue.messages.at("ID1").aborted);
     }
 }
@@ -391,19 +400,20 @@ TEST_CASE("a client that goes away leaves nothing behind") {
 TEST_CASE("content that was sent without waiting is not taken for commands") {
     Player player;
     CHECK(player.play(kGreeted + "> MAIL FROM:<a@b.test>\n> DATA\n> RCPT TO:<bob@local.test>\n> .\n"
-                                 "< 250\n< 554 5.5.1\n< 421 4.7.0\n< closed") == "");
+                                 "< 250\n< 554 5.5.1\n< 421 4.7.0\n< closed") == kAsExpected);
     // Where DATA is accepted it is what it looks like: the content.
     CHECK(player.play(kGreeted + "> MAIL FROM:<a@b.test>\n> RCPT TO:<bob@local.test>\n> DATA\n> QUIT\n> .\n"
-                                 "< 250\n< 250\n< 354\n< 250 2.0.0\n> NOOP\n< 250") == "");
+                                 "< 250\n< 250\n< 354\n< 250 2.0.0\n> NOOP\n< 250") == kAsExpected);
 }
 
 TEST_CASE("browsers are not talked to") {
     for (const std::string line : {"GET / HTTP/1.1", "POST /x HTTP/1.0", "CONNECT a:25 HTTP/1.1"}) {
         Player player;
-        CHECK(player.play("< 220\n> " + line + "\n> MAIL FROM:<a@b.test>\n< 554 5.5.1\n< closed") == "");
+        CHECK(player.play("< 220\n> " + line + "\n> MAIL FROM:<a@b.test>\n< 554 5.5.1\n< closed") ==
+              kAsExpected);
     }
     Player player;
-    CHECK(player.play(kGreeted + "> GET / HTTP/1.1\n< 500") == "");
+    CHECK(player.play(kGreeted + "> GET / HTTP/1.1\n< 500") == kAsExpected);
 }
 
 TEST_CASE("shutting down lets a message be completed") {
@@ -411,7 +421,7 @@ TEST_CASE("shutting down lets a message be completed") {
         "> MAIL FROM:<a@b.test>\n> RCPT TO:<bob@local.test>\n> DATA\n< 250\n< 250\n< 354\n";
     Player player;
     SECTION("idle") {
-        CHECK(player.play(kGreeted + "! finish\n< 421 4.3.2\n< closed") == "");
+        CHECK(player.play(kGreeted + "! finish\n< 421 4.3.2\n< closed") == kAsExpected);
     }
     SECTION("in DATA") {
         CHECK(player.play(kGreeted + opened + "! finish\n> text\n> .\n< 250 2.0.0\n< 421 4.3.2\n< closed") ==

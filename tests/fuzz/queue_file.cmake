@@ -1,0 +1,1 @@
+postrider_fuzzer(queue_file_fuzz common_queue_file)
