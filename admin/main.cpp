@@ -100,7 +100,7 @@ int queue_cat(const config::Settings& settings, const Arguments& arguments) {
     if (!file) return report(file.error());
     auto message = queue_file::read_queue_file(*file, std::nullopt);
     if (!message) return report(message.error());
-    constexpr std::size_t kPiece = 64 * 1024;
+    constexpr std::size_t kPiece = std::size_t{64} * 1024;
     const std::size_t end = message->header.journal_offset();
     for (std::size_t at = message->header.content_offset(); at < end;) {
         auto piece = read_at(*file, std::min(kPiece, end - at), at);

@@ -12,7 +12,7 @@ namespace postrider::admin {
 
 namespace {
 
-constexpr std::size_t kFileMost = 64 * 1024;
+constexpr std::size_t kFileMost = std::size_t{64} * 1024;
 
 /// The text behind "KEY:" up to the end of its line, without leading blanks.
 std::string_view field(std::string_view text, std::string_view key) {

@@ -13,9 +13,9 @@ namespace postrider::local_delivery {
 
 namespace {
 
-constexpr std::size_t kPiece = 64 * 1024;
+constexpr std::size_t kPiece = std::size_t{64} * 1024;
 // The part of a message that is looked at for Delivered-To; smtpd refuses larger headers.
-constexpr std::size_t kHeaderMost = 1024 * 1024;
+constexpr std::size_t kHeaderMost = std::size_t{1024} * 1024;
 
 Result<std::size_t> read_piece(const MessageText& message, std::array<char, kPiece>& block,
                                std::size_t done) {

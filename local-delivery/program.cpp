@@ -55,6 +55,7 @@ bool make_pipe(Fd& read_end, Fd& write_end) {
     if (program.home.empty() || ::chdir(program.home.c_str()) != 0) static_cast<void>(!::chdir("/"));
     auto environment = program_environment(program, message);
     std::vector<char*> pointers;
+    pointers.reserve(environment.size() + 1);
     for (auto& entry : environment)
         pointers.push_back(entry.data());
     pointers.push_back(nullptr);

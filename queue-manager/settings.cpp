@@ -13,14 +13,23 @@ bool FreeFloor::undercut(std::uint64_t free, std::uint64_t total) const {
     return free < amount || free < total / 100 * percent;
 }
 
+std::string complete_address(const config::Settings& config, const std::string& address) {
+    if (address.empty() || address.find('@') != std::string::npos) return address;
+    std::string domain;
+    for (const config::Directive* line : config.table("local_domain")) {
+        for (const config::Word& word : line->words) {
+            if (word.text == config.hostname) return address + "@" + config.hostname;
+            if (domain.empty()) domain = word.text;
+        }
+    }
+    return address + "@" + (domain.empty() ? config.hostname : domain);
+}
+
 Settings settings_from(const config::Settings& config) {
     const config::Limits& limits = config.limits;
     Settings settings;
     settings.hostname = config.hostname;
-    settings.double_bounce_to = config.double_bounce_to;
-    bool only_local_part =
-        !settings.double_bounce_to.empty() && settings.double_bounce_to.find('@') == std::string::npos;
-    if (only_local_part) settings.double_bounce_to += "@" + config.hostname;
+    settings.double_bounce_to = complete_address(config, config.double_bounce_to);
     if (!config.retry.empty()) settings.retry = config.retry;
     settings.retry_jitter_percent = static_cast<unsigned>(limits.get(Limit::RetryJitter));
     settings.lifetime = limits.time(Limit::Lifetime);

@@ -46,6 +46,10 @@ struct Settings {
     Milliseconds shutdown_grace{30'000};
 };
 
+/// `address`, or a local part with the domain it belongs to here: the host's name if that is a local domain,
+/// or else the first one there is. Empty stays empty.
+[[nodiscard]] std::string complete_address(const config::Settings& config, const std::string& address);
+
 /// The settings that the configuration gives.
 [[nodiscard]] Settings settings_from(const config::Settings& config);
 

@@ -32,11 +32,12 @@ void set_discard(wire::Delivery& delivery) {
     delivery.set_next_hop("discard");
 }
 
-/// Mail for an address literal goes to that address, as remote-delivery writes it.
+/// Mail for an address literal goes to that address, as remote-delivery writes it. Without a port: one would
+/// say that an administrator chose the address, which may then be our own.
 std::string direct_next_hop(const std::string& domain) {
     if (!domain.starts_with('[')) return domain;
     const Result<mail::Domain> literal = mail::parse_domain(domain);
-    return literal ? fmt::format("[{}]:25", literal->address()) : domain;
+    return literal ? fmt::format("[{}]", literal->address()) : domain;
 }
 
 void set_remote(wire::Delivery& delivery, const Leaf& leaf) {

@@ -74,6 +74,7 @@ Result<pid_t> start_process(const std::string& path, const std::vector<std::stri
     words.push_back(path);
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<char*> argv;
+    argv.reserve(words.size() + 1);
     for (auto& word : words)
         argv.push_back(word.data());
     argv.push_back(nullptr);

@@ -9,7 +9,7 @@
 
 set -euo pipefail
 build=$1 jobs=$2 mode=${3-fast}
-checks=-clang-analyzer-*
+checks='-clang-analyzer-*'
 [ "$mode" = full ] && checks=
 export checks
 stamps=$build/tidy

@@ -10,7 +10,7 @@ namespace postrider::async {
 
 namespace {
 // Large enough that the commands of a pipelined transaction, or a small message, arrive with one call.
-constexpr std::size_t kReadBlock = 64 * 1024;
+constexpr std::size_t kReadBlock = std::size_t{64} * 1024;
 }  // namespace
 
 Result<void> set_non_blocking(const Fd& descriptor) {
@@ -43,7 +43,8 @@ Result<Stream::Attempt> Stream::read_some(std::size_t limit) {
     // One block for the whole process: a loop runs on one thread, and nothing is awaited while it is in use.
     thread_local std::array<char, kReadBlock> block;
     std::size_t room = limit > buffered().size() ? limit - buffered().size() : 1;
-    ssize_t got = ::recv(socket_.get(), block.data(), std::min(room, block.size()), 0);
+    const std::size_t wanted = std::min(room, block.size());
+    ssize_t got = ::recv(socket_.get(), block.data(), wanted, 0);
     if (got < 0) {
         if (errno == EAGAIN || errno == EINTR) return Attempt::Again;
         return system_failure("connection lost", errno);
@@ -54,17 +55,21 @@ Result<Stream::Attempt> Stream::read_some(std::size_t limit) {
         consumed_ = 0;
     }
     input_.append(block.data(), static_cast<std::size_t>(got));
+    drained_ = static_cast<std::size_t>(got) < wanted;
     return Attempt::Done;
 }
 
 Task<Result<bool>> Stream::fill(std::size_t limit, Deadline deadline) {
     while (true) {
-        auto attempt = read_some(limit);
-        if (!attempt) co_return failure(attempt.error());
-        if (*attempt == Attempt::Done) co_return true;
-        if (*attempt == Attempt::Closed) co_return false;
+        if (!drained_) {
+            auto attempt = read_some(limit);
+            if (!attempt) co_return failure(attempt.error());
+            if (*attempt == Attempt::Done) co_return true;
+            if (*attempt == Attempt::Closed) co_return false;
+        }
         auto ready = co_await watch_.readable(deadline);
         if (ready == Ready::TimedOut) co_return temporary("timed out waiting for the peer");
+        drained_ = false;
     }
 }
 

@@ -61,6 +61,7 @@ class Stream {
     Watch watch_;  // after socket_: destroyed before it is closed
     std::string input_;
     std::size_t consumed_ = 0;
+    bool drained_ = false;  // the last read took all there was: waiting comes before the next attempt
     std::string output_;
     std::size_t sent_ = 0;
 };

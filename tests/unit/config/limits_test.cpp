@@ -44,7 +44,6 @@ TEST_CASE("defaults are those of the specification", "[limits]") {
         {Limit::DsnMaxBody, 51200, 51200},
         {Limit::Lifetime, 432000000, 432000000},
         {Limit::PipeTimeout, 600000, 600000},
-        {Limit::IpcFrame, 65536, 65536},
     };
     for (const auto& c : cases) {
         INFO(limit_row(c.limit).name);
