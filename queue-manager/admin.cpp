@@ -13,7 +13,7 @@ namespace postrider::queue_manager {
 namespace {
 
 constexpr std::size_t kBatch = 64;
-constexpr std::size_t kMaxRecipientBytes = 16 * 1024;
+constexpr std::size_t kMaxRecipientBytes = std::size_t{16} << 10;
 constexpr std::size_t kMaxQueued = 16;  // frames that may wait for a peer that reads slowly
 constexpr Milliseconds kPeerPatience{60'000};
 

@@ -11,8 +11,8 @@ namespace postrider::queue_manager {
 namespace {
 
 // More would neither fit into a job's frame nor come from an honest router.
-constexpr std::size_t kMaxDeliveryBytes = 40 * 1024;
-constexpr std::size_t kRecordTarget = 128 * 1024;
+constexpr std::size_t kMaxDeliveryBytes = std::size_t{40} << 10;
+constexpr std::size_t kRecordTarget = std::size_t{128} << 10;
 // A reply is kept in memory, journal, log and report; RFC 5321 lets it be 512 octets a line.
 constexpr std::size_t kMaxResultText = 2048;
 constexpr std::size_t kMaxResultHost = 512;
@@ -152,6 +152,7 @@ std::vector<wire::JournalRecord> attempt_records(const std::vector<Judgement>& j
         *attempt.add_results() = judgement.result;
     }
     std::vector<wire::JournalRecord> records;
+    records.reserve(by_time.size());
     for (auto& [time, record] : by_time)
         records.push_back(std::move(record));
     return records;

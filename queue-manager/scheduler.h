@@ -63,7 +63,7 @@ struct SchedulerSettings {
     HealthSettings health;
     unsigned local_window = 2;  ///< deliveries at once to one local user
     std::size_t recipients_per_job = 50;
-    std::size_t frame_bytes_per_job = 48 * 1024;
+    std::size_t frame_bytes_per_job = std::size_t{48} << 10;
 };
 
 /// Who is served next. Pure: no I/O, and the time is an argument.

@@ -32,7 +32,7 @@ Result<UserIds> resolve_user(const std::string& name) {
     if (name.empty()) return permanent("a user without a name");
     if (name.front() >= '0' && name.front() <= '9') return numeric_user(name);
     constexpr std::size_t kFirstTry = 1024;
-    constexpr std::size_t kLargest = 1024 * 1024;
+    constexpr std::size_t kLargest = std::size_t{1024} * 1024;
     for (std::vector<char> buffer(kFirstTry); buffer.size() <= kLargest; buffer.resize(buffer.size() * 2)) {
         passwd entry{};
         passwd* found = nullptr;
