@@ -44,6 +44,9 @@ Agent::Agent(async::Loop& loop, const config::Settings& settings)
       queue_(loop, wire::ROLE_LOCAL_DELIVERY,
              {wire::TRANSPORT_MAILDIR, wire::TRANSPORT_PROGRAM, wire::TRANSPORT_FILE},
              settings.limits.size(Limit::LocalDeliveries)) {
+    queue_.on_state([this](bool connected) {
+        if (!connected) ++connection_;
+    });
     queue_.on_job(
         [this](wire::DeliverJob&& job, Fd file) { jobs_.spawn(work(std::move(job), std::move(file))); });
 }
@@ -53,16 +56,19 @@ void Agent::start() {
 }
 
 async::Task<void> Agent::work(wire::DeliverJob job, Fd file) {
+    const std::uint64_t connection = connection_;
     std::vector<wire::DeliveryResult> results;
     for (int index = 0; index < job.deliveries_size(); ++index) {
         Fd copy(::fcntl(file.get(), F_DUPFD_CLOEXEC, 0));
-        auto result = co_await deliver(job, index, std::move(copy));
-        results.push_back(std::move(result));
+        auto result = co_await deliver(job, index, std::move(copy), connection);
+        if (result) results.push_back(std::move(*result));
     }
-    queue_.report(job, std::move(results));
+    // What was not begun before the queue-manager went away is given out again.
+    if (!results.empty()) queue_.report(job, std::move(results));
 }
 
-async::Task<wire::DeliveryResult> Agent::deliver(const wire::DeliverJob& job, int index, Fd file) {
+async::Task<std::optional<wire::DeliveryResult>> Agent::deliver(const wire::DeliverJob& job, int index,
+                                                                Fd file, std::uint64_t connection) {
     const wire::Delivery& delivery = job.deliveries(index);
     if (const std::string reason = refusal(delivery.local()); !reason.empty()) {
         co_return refused(delivery, reason);
@@ -76,7 +82,9 @@ async::Task<wire::DeliveryResult> Agent::deliver(const wire::DeliverJob& job, in
     child_job.set_content_length(job.content_length());
     child_job.set_arrival_ms(job.arrival_ms());
     ChildUser user = user_of(delivery.local());
-    co_return co_await children_.perform(std::move(user), std::move(child_job), std::move(file));
+    std::function<bool()> still_wanted = [this, connection] { return connection == connection_; };
+    co_return co_await children_.perform(std::move(user), std::move(child_job), std::move(file),
+                                         std::move(still_wanted));
 }
 
 async::Task<bool> Agent::drain(async::Deadline deadline) {

@@ -25,9 +25,11 @@ class Agent {
 
   private:
     async::Task<void> work(wire::DeliverJob job, Fd file);
-    async::Task<wire::DeliveryResult> deliver(const wire::DeliverJob& job, int index, Fd file);
+    async::Task<std::optional<wire::DeliveryResult>> deliver(const wire::DeliverJob& job, int index, Fd file,
+                                                             std::uint64_t connection);
 
     ChildPool children_;
+    std::uint64_t connection_ = 0;  // counts the losses of the connection to the queue-manager
     async::Scope jobs_;
     ipc::AgentLink queue_;  // last: its jobs use the others
 };

@@ -125,11 +125,17 @@ async::Task<Result<wire::DeliveryResult>> ChildPool::converse(Child& child, wire
     co_return std::move(*answer.mutable_result());
 }
 
-async::Task<wire::DeliveryResult> ChildPool::perform(ChildUser user, wire::ChildJob job, Fd file) {
+async::Task<std::optional<wire::DeliveryResult>> ChildPool::perform(ChildUser user, wire::ChildJob job,
+                                                                    Fd file,
+                                                                    std::function<bool()> still_wanted) {
     auto child = co_await acquire(user);
     if (!child) co_return deferred_result(job, child.error().text);
     auto give_back = [this, borrowed = *child](bool usable) { release(borrowed, usable); };
     Borrowed<decltype(give_back)> guard(std::move(give_back));
+    if (!still_wanted()) {
+        guard.usable = true;
+        co_return std::nullopt;
+    }
     auto result = co_await converse(**child, job, std::move(file));
     guard.usable = result.has_value();
     if (!result) {

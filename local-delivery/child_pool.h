@@ -3,8 +3,9 @@
 #include <sys/types.h>
 
 #include <cstdint>
-#include <map>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,8 +27,10 @@ class ChildPool {
     ChildPool& operator=(const ChildPool&) = delete;
 
     /// Performs `job` in a child of `user`; waits for a free one if need be. `file` travels to the child. A
-    /// child that dies, or takes longer than any delivery may, gives a deferred result.
-    async::Task<wire::DeliveryResult> perform(ChildUser user, wire::ChildJob job, Fd file);
+    /// child that dies, or takes longer than any delivery may, gives a deferred result. `still_wanted` is
+    /// asked when a child is free: a job that is somebody else's by then is not begun (nullopt).
+    async::Task<std::optional<wire::DeliveryResult>> perform(ChildUser user, wire::ChildJob job, Fd file,
+                                                             std::function<bool()> still_wanted);
 
     /// Children ended (SIGCHLD): forgets those that were idle.
     void reap();
