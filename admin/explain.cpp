@@ -2,27 +2,14 @@
 
 #include <fmt/format.h>
 
-#include "admin/run.h"
-#include "libcommon/ipc/client.h"
+#include "admin/ask.h"
 #include "libcommon/ipc/router.pb.h"
 
 namespace postrider::admin {
 
 namespace {
 
-using RouterClient = ipc::Client<wire::RouterRequest, wire::RouterReply>;
-using Answers = std::vector<RouterClient::Answer>;
-
-constexpr Milliseconds kConnectTimeout{2000};
 constexpr std::uint32_t kSmtpPort = 25;
-
-async::Task<Result<Answers>> ask(async::Loop& loop, RouterClient& client, wire::RouterRequest request,
-                                 Milliseconds timeout) {
-    client.start();
-    bool connected = co_await client.wait_connected(loop.after(kConnectTimeout));
-    if (!connected) co_return temporary("cannot connect to the router: is the suite running?");
-    co_return co_await client.call_all(std::move(request), loop.after(timeout));
-}
 
 /// "[192.0.2.1]" is how SMTP writes an address; either form is taken.
 std::string without_brackets(const std::string& address) {
@@ -73,10 +60,8 @@ Result<std::vector<std::string>> explain(const config::Settings& settings, const
     client->set_port(kSmtpPort);
     client->set_kind(what.client.empty() ? "local" : "smtp");
 
-    async::Loop loop;
-    RouterClient router(loop, "router.sock", wire::ROLE_ADMIN);
-    auto answers =
-        run_to_end(loop, ask(loop, router, request, settings.limits.time(config::Limit::IpcTimeout)));
+    auto answers = ask<wire::RouterReply>({"router.sock", "router"}, std::move(request),
+                                          settings.limits.time(config::Limit::IpcTimeout));
     if (!answers) return failure(answers.error());
     std::vector<std::string> lines;
     for (const auto& answer : *answers) {

@@ -1,31 +1,15 @@
 #include "admin/queue_commands.h"
 
-#include <fmt/format.h>
-
-#include "admin/run.h"
-#include "libcommon/ipc/client.h"
+#include "admin/ask.h"
 
 namespace postrider::admin {
 
 namespace {
 
-using QueueClient = ipc::Client<wire::QueueRequest, wire::QueueReply>;
-using Answers = std::vector<QueueClient::Answer>;
-
-constexpr Milliseconds kConnectTimeout{2000};
-
-async::Task<Result<Answers>> ask_task(async::Loop& loop, QueueClient& client, wire::QueueRequest request,
-                                      Milliseconds timeout) {
-    client.start();
-    bool connected = co_await client.wait_connected(loop.after(kConnectTimeout));
-    if (!connected) co_return temporary("cannot connect to the queue-manager: is the suite running?");
-    co_return co_await client.call_all(std::move(request), loop.after(timeout));
-}
-
-Result<Answers> ask(const config::Settings& settings, const wire::QueueRequest& request) {
-    async::Loop loop;
-    QueueClient client(loop, "queue.sock", wire::ROLE_ADMIN);
-    return run_to_end(loop, ask_task(loop, client, request, settings.limits.time(config::Limit::IpcTimeout)));
+Result<Answers<wire::QueueRequest, wire::QueueReply>> ask_queue(const config::Settings& settings,
+                                                                wire::QueueRequest request) {
+    return ask<wire::QueueReply>({"queue.sock", "queue-manager"}, std::move(request),
+                                 settings.limits.time(config::Limit::IpcTimeout));
 }
 
 }  // namespace
@@ -34,7 +18,7 @@ Result<std::vector<wire::QueueEntry>> list_queue(const config::Settings& setting
                                                  const wire::Selector& selector) {
     wire::QueueRequest request;
     *request.mutable_list()->mutable_selector() = selector;
-    auto answers = ask(settings, request);
+    auto answers = ask_queue(settings, std::move(request));
     if (!answers) return failure(answers.error());
     std::vector<wire::QueueEntry> entries;
     for (auto& answer : *answers) {
@@ -53,7 +37,7 @@ Result<std::vector<wire::QueueEntry>> list_queue(const config::Settings& setting
 Result<Fd> open_queue_file(const config::Settings& settings, const std::string& queue_id) {
     wire::QueueRequest request;
     request.mutable_open_file()->set_queue_id(queue_id);
-    auto answers = ask(settings, request);
+    auto answers = ask_queue(settings, std::move(request));
     if (!answers) return failure(answers.error());
     auto& descriptors = answers->front().descriptors;
     if (descriptors.size() != 1) return temporary("the queue-manager answered without a file");
@@ -63,7 +47,7 @@ Result<Fd> open_queue_file(const config::Settings& settings, const std::string& 
 Result<std::uint64_t> flush_queue(const config::Settings& settings, const wire::Selector& selector) {
     wire::QueueRequest request;
     *request.mutable_flush()->mutable_selector() = selector;
-    auto answers = ask(settings, request);
+    auto answers = ask_queue(settings, std::move(request));
     if (!answers) return failure(answers.error());
     return answers->front().reply.flushed().messages();
 }
@@ -71,7 +55,7 @@ Result<std::uint64_t> flush_queue(const config::Settings& settings, const wire::
 Result<Counters> queue_counters(const config::Settings& settings) {
     wire::QueueRequest request;
     request.mutable_status();
-    auto answers = ask(settings, request);
+    auto answers = ask_queue(settings, std::move(request));
     if (!answers) return failure(answers.error());
     Counters counters;
     for (const auto& counter : answers->front().reply.state().counters()) {

@@ -13,6 +13,8 @@ function(postrider_library name)
   add_library(${name} STATIC ${sources})
   target_include_directories(${name} PUBLIC "${CMAKE_SOURCE_DIR}")
   target_link_libraries(${name} PRIVATE postrider_warnings PUBLIC fmt::fmt tl::expected ${ARGN})
+  set_target_properties(${name} PROPERTIES UNITY_BUILD ${POSTRIDER_UNITY} UNITY_BUILD_BATCH_SIZE 10
+    UNITY_BUILD_CODE_BEFORE_INCLUDE "// NOLINTNEXTLINE(bugprone-suspicious-include)")
 endfunction()
 
 # postrider_daemon(NAME LIBS...): an executable from this folder's main.cpp.
@@ -29,6 +31,8 @@ function(postrider_unit_test name)
   add_executable(${name} ${sources})
   target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}")
   target_link_libraries(${name} PRIVATE postrider_warnings unit_main ${ARGN})
+  # Not the tests themselves but what they test is worth optimising; a third of the time to compile.
+  target_compile_options(${name} PRIVATE -O0)
   add_test(NAME ${name} COMMAND ${name})
 endfunction()
 

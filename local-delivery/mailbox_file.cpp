@@ -16,7 +16,6 @@ namespace postrider::local_delivery {
 namespace {
 
 constexpr std::string_view kFrom = "From ";
-constexpr mode_t kFileMode = 0600;
 constexpr Milliseconds kLockPoll{100};
 
 /// Another program's lock file beside the mailbox. Removed when the delivery ends.
@@ -31,7 +30,7 @@ class DotLock {
 
     enum class Attempt { Held, Busy, Impossible };
     Attempt try_once() {
-        Fd file(::open(name_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, kFileMode));
+        Fd file(::open(name_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, kMailFileMode));
         held_ = static_cast<bool>(file);
         if (held_) return Attempt::Held;
         // Without the right to create files beside the mailbox nobody else with these rights has it either.
@@ -122,8 +121,8 @@ std::string_view FromQuoter::finish() {
 Outcome append_to_mailbox_file(const std::string& path, const MessageText& message, UnixMillis arrival,
                                Milliseconds lock_timeout) {
     if (path == "/dev/null") return delivered("discarded");
-    Fd file(
-        ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, kFileMode));
+    Fd file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+                   kMailFileMode));
     if (!file && (errno == EISDIR || errno == ELOOP)) {
         return failed("5.2.0", fmt::format("{} is not a regular file", path));
     }

@@ -17,7 +17,6 @@ namespace postrider::local_delivery {
 namespace {
 
 constexpr mode_t kFolderMode = 0700;
-constexpr mode_t kFileMode = 0600;
 
 /// mkdir, and its parents where asked. True if the folder exists afterwards.
 bool make_folder(const std::string& path, bool with_parents) {
@@ -68,12 +67,12 @@ Outcome Maildir::deliver(const MessageText& message, const std::function<bool()>
     const std::string name = unique_name();
     const std::string temporary_name = path_ + "/tmp/" + name;
     constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
-    Fd file(::open(temporary_name.c_str(), kFlags, kFileMode));
+    Fd file(::open(temporary_name.c_str(), kFlags, kMailFileMode));
     if (!file && errno == ENOENT) {
         // The first message of this mailbox.
         Outcome prepared = prepare();
         if (prepared.ending != Ending::Delivered) return prepared;
-        file = Fd(::open(temporary_name.c_str(), kFlags, kFileMode));
+        file = Fd(::open(temporary_name.c_str(), kFlags, kMailFileMode));
     }
     if (!file) return system_trouble(temporary_name, errno);
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <functional>
 #include <string>
@@ -9,6 +11,9 @@
 #include "libcommon/base/result.h"
 
 namespace postrider::local_delivery {
+
+/// Mail is for its owner's eyes.
+constexpr mode_t kMailFileMode = 0600;
 
 /// A message as local programs and mailboxes want it: trace fields on top, lines that end with LF.
 struct MessageText {

@@ -15,7 +15,6 @@ constexpr std::size_t kMaxOpenFiles = 4000;
 constexpr std::size_t kMaxLoading = 64;
 constexpr std::size_t kReadThreads = 4;
 constexpr std::size_t kPoolQueue = 100'000;
-constexpr UnixMillis kRetryFault = 60'000;  // after the disk refused something
 constexpr Milliseconds kPruneInterval{60'000};
 constexpr UnixMillis kKeepDestination = 7'200'000;  // longer than any dead time
 // A timer that is far away is armed for this long and then looked at again.

@@ -12,7 +12,6 @@ namespace postrider::queue_manager {
 namespace {
 
 constexpr UnixMillis kRouterPause = 5'000;  // before a router that failed to answer is asked again
-constexpr UnixMillis kRetryFault = 60'000;  // after the disk refused something
 
 /// What a delivery adds to its job's frame: itself and the field around it.
 std::uint32_t frame_bytes(const wire::Delivery& delivery) {

@@ -11,7 +11,6 @@ namespace postrider::queue_manager {
 
 namespace {
 
-constexpr UnixMillis kRetryFault = 60'000;
 // Read of the original besides the body that may be returned; a longer header is cut.
 constexpr std::size_t kMaxHeaderRead = std::size_t{64} << 10;
 

@@ -35,7 +35,8 @@ void Server::on_connect(QueuePeer& peer) {
     if (peer.role() == wire::ROLE_SMTPD) intake_.connected(peer);
 }
 
-Result<void> Server::on_request(QueuePeer& peer, wire::QueueRequest&& request, std::vector<Fd> descriptors) {
+Result<void> Server::on_request(QueuePeer& peer, wire::QueueRequest&& request,
+                                const std::vector<Fd>& descriptors) {
     if (!may_send(peer.role(), request.body_case()))
         return permanent("sent a frame that its role may not send");
     // No frame to the queue-manager carries descriptors.

@@ -21,7 +21,7 @@ class Server {
     /// What ipc::Server asks of its handler.
     void on_connect(QueuePeer& peer);
     [[nodiscard]] Result<void> on_request(QueuePeer& peer, wire::QueueRequest&& request,
-                                          std::vector<Fd> descriptors);
+                                          const std::vector<Fd>& descriptors);
     void on_disconnect(QueuePeer& peer);
 
   private:

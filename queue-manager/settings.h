@@ -23,6 +23,9 @@ struct FreeFloor {
     [[nodiscard]] bool undercut(std::uint64_t free, std::uint64_t total) const;
 };
 
+/// How long a message waits before a change that the disk refused is tried again.
+constexpr UnixMillis kRetryFault = 60'000;
+
 /// What the queue-manager takes from the configuration.
 struct Settings {
     std::string hostname;

@@ -34,7 +34,7 @@ Task<Route> RouteFinder::find(Destination destination) {
         Hop hop;
         hop.endpoint.address = address;
         hop.endpoint.port = destination.port;
-        co_return std::vector<Hop>(1, std::move(hop));
+        co_return std::vector<Hop>(1, hop);
     }
     if (destination.kind == Destination::Kind::Host) co_return co_await find_host(std::move(destination));
     Result<dns::Answer> answer = co_await resolver_.lookup(destination.name, dns::Type::Mx);

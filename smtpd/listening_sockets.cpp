@@ -23,7 +23,6 @@ namespace postrider::smtpd {
 namespace {
 
 using config::Limit;
-using config::Listener;
 using config::ListenerKind;
 
 constexpr int kFirstInherited = 3;         // SD_LISTEN_FDS_START of sd_listen_fds(3)
@@ -38,20 +37,20 @@ int number_from_environment(const char* name) {
     return error == std::errc() && rest == end ? value : 0;
 }
 
-[[noreturn]] void fail(const Listener& listener, std::string_view step) {
+[[noreturn]] void fail(const config::Listener& listener, std::string_view step) {
     throw std::runtime_error(
         fmt::format("listen {}: {}: {}", listener.endpoint_text(), step, std::strerror(errno)));
 }
 
 // The name under which a local socket is bound: bare inside run_dir, where we are, so that neither the rights
 // of the folders above nor the 108 octets of sun_path matter.
-std::string bind_name(const Listener& listener, const config::Settings& settings) {
+std::string bind_name(const config::Listener& listener, const config::Settings& settings) {
     const std::string prefix = settings.run_dir + "/";
     if (listener.path.starts_with(prefix)) return listener.path.substr(prefix.size());
     return listener.path;
 }
 
-sockaddr_un local_address(const std::string& name, const Listener& listener) {
+sockaddr_un local_address(const std::string& name, const config::Listener& listener) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (name.size() >= sizeof(address.sun_path)) {
@@ -62,7 +61,7 @@ sockaddr_un local_address(const std::string& name, const Listener& listener) {
     return address;
 }
 
-Fd bind_local(const Listener& listener, const config::Settings& settings) {
+Fd bind_local(const config::Listener& listener, const config::Settings& settings) {
     const std::string name = bind_name(listener, settings);
     const sockaddr_un address = local_address(name, listener);
     Fd bound(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -76,7 +75,7 @@ Fd bind_local(const Listener& listener, const config::Settings& settings) {
     return bound;
 }
 
-Fd bind_internet(const Listener& listener) {
+Fd bind_internet(const config::Listener& listener) {
     sockaddr_storage address{};
     const config::Endpoint endpoint{listener.address, listener.port};
     const socklen_t length = endpoint.to_socket(address);
@@ -95,7 +94,7 @@ Fd bind_internet(const Listener& listener) {
     return bound;
 }
 
-Fd open_socket(const Listener& listener, const config::Settings& settings) {
+Fd open_socket(const config::Listener& listener, const config::Settings& settings) {
     Fd bound =
         listener.kind == ListenerKind::Local ? bind_local(listener, settings) : bind_internet(listener);
     const int backlog = static_cast<int>(settings.limits.size(Limit::ListenBacklog));
@@ -103,7 +102,7 @@ Fd open_socket(const Listener& listener, const config::Settings& settings) {
     return bound;
 }
 
-bool is_for(const Fd& socket, const Listener& listener) {
+bool is_for(const Fd& socket, const config::Listener& listener) {
     sockaddr_storage address{};
     socklen_t length = sizeof(address);
     if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &length) < 0) return false;
@@ -121,7 +120,7 @@ bool is_for(const Fd& socket, const Listener& listener) {
 
 // Replies leave when they are ready: a dialogue is all small segments, and the algorithm that saves some of
 // them waits for the other side to acknowledge the last one. Accepted connections inherit it.
-void send_at_once(const ListeningSocket& opened, const Listener& listener) {
+void send_at_once(const ListeningSocket& opened, const config::Listener& listener) {
     const int on = 1;
     if (listener.kind == ListenerKind::Local) return;
     if (::setsockopt(opened.socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
@@ -129,7 +128,7 @@ void send_at_once(const ListeningSocket& opened, const Listener& listener) {
 }
 
 // The inherited socket for `listener`, taken out of `inherited`; empty if there is none.
-Fd take_inherited(const Listener& listener, std::vector<Fd>& inherited) {
+Fd take_inherited(const config::Listener& listener, std::vector<Fd>& inherited) {
     for (Fd& socket : inherited) {
         if (!socket || !is_for(socket, listener)) continue;
         const int flags = ::fcntl(socket.get(), F_GETFL);
@@ -159,7 +158,7 @@ std::vector<ListeningSocket> open_listening_sockets(const config::Settings& sett
                                                     std::vector<Fd> inherited) {
     std::vector<ListeningSocket> sockets;
     for (std::size_t index = 0; index < settings.listeners.size(); ++index) {
-        const Listener& listener = settings.listeners[index];
+        const config::Listener& listener = settings.listeners[index];
         if (listener.kind == ListenerKind::Lmtp) {
             throw std::runtime_error(
                 fmt::format("listen {}: this version does not speak lmtp", listener.endpoint_text()));

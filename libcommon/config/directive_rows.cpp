@@ -5,8 +5,6 @@
 
 namespace postrider::config {
 
-std::vector<DirectiveRow> general_rows();
-
 namespace {
 
 constexpr auto kPlanned = Status::Planned;

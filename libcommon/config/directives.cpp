@@ -7,9 +7,6 @@
 
 namespace postrider::config {
 
-// The rows that are not limits; in directive_rows.cpp.
-std::vector<DirectiveRow> general_rows();
-
 namespace {
 
 /// Words quoted in messages are cut to this length, so that a message stays a line.

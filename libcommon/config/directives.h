@@ -50,6 +50,9 @@ struct DirectiveRow {
     std::optional<Limit> limit;  ///< set when the directive is a row of the limits table
 };
 
+/// The rows that are not limits (directive_rows.cpp).
+[[nodiscard]] std::vector<DirectiveRow> general_rows();
+
 /// Every directive, general ones first, then one for each settable row of the limits table.
 [[nodiscard]] const std::vector<DirectiveRow>& directive_table();
 
