@@ -35,6 +35,11 @@ bool is_open(const wire::QueueRecipient& recipient) {
     return recipient.state() != "delivered" && recipient.state() != "failed";
 }
 
+bool is_about(std::string_view domain, const wire::Selector& selector) {
+    if (domain == selector.domain()) return true;
+    return selector.subdomains() && domain.ends_with("." + selector.domain());
+}
+
 std::string last_reply(const wire::DeliveryResult& result) {
     if (result.status().empty()) return result.text();
     return result.status() + " " + result.text();
@@ -99,8 +104,8 @@ bool matches(const wire::QueueEntry& entry, const wire::Selector& selector) {
     if (!selector.sender().empty() && entry.sender() != selector.sender()) return false;
     if (selector.domain().empty()) return true;
     return std::any_of(entry.recipients().begin(), entry.recipients().end(), [&](const auto& recipient) {
-        return is_open(recipient) && (domain_of(recipient.address()) == selector.domain() ||
-                                      recipient.next_hop() == selector.domain());
+        return is_open(recipient) && (is_about(domain_of(recipient.address()), selector) ||
+                                      is_about(recipient.next_hop(), selector));
     });
 }
 
@@ -130,7 +135,8 @@ std::vector<wire::QueueEntry> split_entry(wire::QueueEntry entry) {
 
 std::vector<QueueId> Admin::candidates(const wire::Selector& selector) const {
     if (selector.queue_ids().empty()) {
-        return selector.domain().empty() ? queue_.all() : queue_.perhaps_about(selector.domain());
+        return selector.domain().empty() ? queue_.all()
+                                         : queue_.perhaps_about(selector.domain(), selector.subdomains());
     }
     std::vector<QueueId> ids;
     for (const auto& text : selector.queue_ids()) {

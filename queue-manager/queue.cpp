@@ -382,8 +382,8 @@ std::vector<QueueId> Queue::all() const {
     return ids;
 }
 
-std::vector<QueueId> Queue::perhaps_about(const std::string& domain) const {
-    std::vector<QueueId> ids = waiting_.about(domain);
+std::vector<QueueId> Queue::perhaps_about(const std::string& domain, bool subdomains) const {
+    std::vector<QueueId> ids = waiting_.about(domain, subdomains);
     ids.insert(ids.end(), waiting_.unknown().begin(), waiting_.unknown().end());
     for (const auto& [id, message] : active_)
         ids.push_back(id);

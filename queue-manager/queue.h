@@ -99,7 +99,7 @@ class Queue {
     /// All messages, in the order of their ids.
     [[nodiscard]] std::vector<QueueId> all() const;
     /// Messages of which is known that they have to do with a domain, or of which nothing is known yet.
-    [[nodiscard]] std::vector<QueueId> perhaps_about(const std::string& domain) const;
+    [[nodiscard]] std::vector<QueueId> perhaps_about(const std::string& domain, bool subdomains) const;
     /// Tries what is left of a message now. False if there is no such message.
     bool flush(QueueId id);
 

@@ -2,11 +2,15 @@
 
 #include <utility>
 
+#include "libcommon/log/log.h"
+
 namespace postrider::queue_manager {
 
 namespace {
 // An administrator's listings at once; each holds the ids of what it lists.
 constexpr std::size_t kMaxListings = 8;
+// What a worker's clients may have started at once with ETRN.
+constexpr std::size_t kMaxFlushes = 64;
 }  // namespace
 
 bool may_send(wire::Role role, wire::QueueRequest::BodyCase frame) {
@@ -15,6 +19,7 @@ bool may_send(wire::Role role, wire::QueueRequest::BodyCase frame) {
         case wire::QueueRequest::kMoreRecipients:
         case wire::QueueRequest::kCommit:
         case wire::QueueRequest::kAbort:
+        case wire::QueueRequest::kEtrn:
             return role == wire::ROLE_SMTPD;
         case wire::QueueRequest::kAgentReady:
         case wire::QueueRequest::kReport:
@@ -64,6 +69,8 @@ Result<void> Server::on_request(QueuePeer& peer, wire::QueueRequest&& request,
                 peer.scope().spawn(admin_.flush(peer, request.id(), request.flush().selector()));
             }
             return {};
+        case wire::QueueRequest::kEtrn:
+            return etrn(peer, request.id(), request.etrn());
         case wire::QueueRequest::kOpenFile:
             admin_.open_file(peer, request.id(), request.open_file());
             return {};
@@ -75,6 +82,24 @@ Result<void> Server::on_request(QueuePeer& peer, wire::QueueRequest&& request,
             break;
     }
     return permanent("sent a frame that nobody may send");
+}
+
+Result<void> Server::etrn(QueuePeer& peer, std::uint64_t id, const wire::Etrn& frame) {
+    // smtpd is the less trusted side: a lookup of no domain would be one of everything.
+    if (frame.domain().empty()) return permanent("ETRN without a domain");
+    if (peer.scope().size() >= kMaxFlushes) {
+        peer.fail(id, Error(Severity::Temporary, "too many queues are being started"));
+        return {};
+    }
+    log::info("etrn")
+        .add("client", frame.client())
+        .add("domain", frame.domain())
+        .add("subdomains", frame.subdomains());
+    wire::Selector selector;
+    selector.set_domain(frame.domain());
+    selector.set_subdomains(frame.subdomains());
+    peer.scope().spawn(admin_.flush(peer, id, std::move(selector)));
+    return {};
 }
 
 void Server::on_disconnect(QueuePeer& peer) {

@@ -25,6 +25,8 @@ class Server {
     void on_disconnect(QueuePeer& peer);
 
   private:
+    Result<void> etrn(QueuePeer& peer, std::uint64_t id, const wire::Etrn& frame);
+
     Intake& intake_;
     Dispatcher& dispatcher_;
     Admin& admin_;

@@ -94,12 +94,22 @@ std::optional<QueueId> WaitingIndex::first_due(UnixMillis now) const {
     return timers_.begin()->second;
 }
 
-std::vector<QueueId> WaitingIndex::about(const std::string& name) const {
-    auto number = topic_numbers_.find(name);
-    if (number == topic_numbers_.end()) return {};
-    const auto& messages = topics_.at(number->second).messages;
-    std::vector<QueueId> ids(messages.begin(), messages.end());
+std::vector<QueueId> WaitingIndex::about(const std::string& name, bool subdomains) const {
+    std::vector<QueueId> ids;
+    const auto add = [&](TopicNumber number) {
+        const auto& messages = topics_.at(number).messages;
+        ids.insert(ids.end(), messages.begin(), messages.end());
+    };
+    const auto found = topic_numbers_.find(name);
+    if (found != topic_numbers_.end()) add(found->second);
+    if (subdomains) {
+        const std::string below = "." + name;
+        for (const auto& [topic, number] : topic_numbers_) {
+            if (topic.ends_with(below)) add(number);
+        }
+    }
     std::sort(ids.begin(), ids.end());
+    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
     return ids;
 }
 

@@ -64,8 +64,8 @@ class WaitingIndex {
     /// The message that is due first, older messages first, if its time is not after `now`.
     [[nodiscard]] std::optional<QueueId> first_due(UnixMillis now) const;
 
-    /// The messages about a topic.
-    [[nodiscard]] std::vector<QueueId> about(const std::string& name) const;
+    /// The messages about a topic, and with `subdomains` about all domains below it.
+    [[nodiscard]] std::vector<QueueId> about(const std::string& name, bool subdomains = false) const;
     /// All messages, in the order of their ids.
     [[nodiscard]] std::vector<QueueId> all() const;
     /// Messages whose topics are not known yet.

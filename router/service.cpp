@@ -88,6 +88,7 @@ bool may_ask(wire::Role role, wire::RouterRequest::BodyCase question) {
         case wire::RouterRequest::kConnect:
         case wire::RouterRequest::kSender:
         case wire::RouterRequest::kRecipient:
+        case wire::RouterRequest::kVerify:
             return role == wire::ROLE_SMTPD;
         case wire::RouterRequest::kResolve:
             return role == wire::ROLE_QUEUE_MANAGER;
@@ -148,6 +149,9 @@ Service::Pending Service::dispatch(Peer& peer, const wire::RouterRequest& reques
             return answer_explain(peer, request.id(), request.explain());
         case wire::RouterRequest::kStatus:
             return answer_status(peer, request.id());
+        case wire::RouterRequest::kVerify:
+            peer.fail(request.id(), Error(Severity::Permanent, "addresses are not verified here"));
+            return {};
         case wire::RouterRequest::kHello:  // may_ask() has refused these
         case wire::RouterRequest::BODY_NOT_SET:
             break;
@@ -173,7 +177,7 @@ Service::Pending Service::answer_connect(Peer& peer, std::uint64_t id,
     if (const std::optional<Client> client = client_of(question.client())) {
         const ConnectDecision decision = decide_connect(*client, *tables_);
         fill(*reply.mutable_connect()->mutable_verdict(), decision.verdict);
-        reply.mutable_connect()->set_relay(decision.relay);
+        reply.mutable_connect()->mutable_policy()->set_relay(decision.relay);
     } else {
         fill(*reply.mutable_connect()->mutable_verdict(), unclear_client());
     }

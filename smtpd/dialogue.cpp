@@ -73,7 +73,7 @@ Answer Dialogue::greeting(const ClientVerdict& client) {
 }
 
 void Dialogue::client_decided(const ClientVerdict& client) {
-    may_relay_ = client.may_relay;
+    may_relay_ = client.policy.relay();
 }
 
 Answer Dialogue::client_refused(const Verdict& verdict) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -29,6 +30,10 @@ constexpr Milliseconds kAcceptPause{100};
 // Session numbers begin with the time in milliseconds, so that they do not repeat after a restart, and leave
 // room for this many bits of sessions in one of them.
 constexpr unsigned kSessionBits = 16;
+
+// The sockets of the other daemons, by wire::PeerChannel::Peer.
+constexpr std::array<const char*, wire::PeerChannel::Peer_ARRAYSIZE> kPeerSockets = {
+    "queue.sock", "router.sock", "auth.sock", "key.sock"};
 
 std::uint16_t port_of(const sockaddr_storage& address) {
     if (address.ss_family == AF_INET) return ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port);
@@ -249,10 +254,9 @@ Result<void> Listener::obey(WorkerPeer& worker, const wire::WorkerFrame& frame) 
 }
 
 Result<void> Listener::connect_for(WorkerPeer& worker, wire::PeerChannel::Peer peer) {
-    if (peer != wire::PeerChannel::ROUTER && peer != wire::PeerChannel::QUEUE_MANAGER) {
-        return permanent("asked for an unknown peer");
-    }
-    auto socket = ipc::connect_seqpacket(peer == wire::PeerChannel::ROUTER ? "router.sock" : "queue.sock");
+    const auto index = static_cast<std::size_t>(peer);
+    if (index >= kPeerSockets.size()) return permanent("asked for an unknown peer");
+    auto socket = ipc::connect_seqpacket(kPeerSockets.at(index));
     wire::ListenerFrame frame;
     frame.mutable_channel()->set_peer(peer);
     frame.mutable_channel()->set_connected(socket.has_value());

@@ -2,10 +2,14 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
+#include "libcommon/async/stream.h"
 #include "libcommon/async/task.h"
 #include "libcommon/base/fd.h"
 #include "libcommon/base/result.h"
+#include "libcommon/config/settings.h"
+#include "libcommon/ipc/auth.pb.h"
 #include "libcommon/ipc/envelope.pb.h"
 #include "libcommon/ipc/router.pb.h"
 #include "smtpd/verdict.h"
@@ -63,6 +67,56 @@ class Queue {
     /// Forgets a message that was opened. Whether this arrives does not matter: without a commit there is
     /// none.
     virtual void abort(const std::string& queue_id) = 0;
+};
+
+/// What a TLS handshake has settled.
+struct TlsSession {
+    std::string version;             ///< "TLSv1.3"
+    std::string cipher;              ///< "TLS_AES_256_GCM_SHA384"
+    std::string server_name;         ///< the name that the client asked for (SNI), empty if none
+    std::string client_certificate;  ///< subject of a certificate that was verified, empty if none
+    std::string channel_binding;     ///< tls-exporter (RFC 9266); empty before TLS 1.3
+    bool resumed = false;
+};
+
+/// The server's side of TLS.
+class Tls {
+  public:
+    Tls() = default;
+    Tls(const Tls&) = delete;
+    Tls& operator=(const Tls&) = delete;
+    virtual ~Tls() = default;
+
+    /// Whether there is a certificate to offer.
+    [[nodiscard]] virtual bool ready() const = 0;
+    /// Makes the handshake; `stream` is encrypted from then on. What was buffered in clear text before must
+    /// have been consumed. Error: Temporary, the connection is of no further use.
+    virtual async::Task<Result<TlsSession>> accept(async::Stream& stream, const config::Listener& listener,
+                                                   async::Deadline deadline) = 0;
+};
+
+/// Where an authentication exchange stands.
+struct AuthStep {
+    bool done = false;      ///< false: `challenge` is to be sent, and its answer given to respond()
+    std::string challenge;  ///< not yet in base64
+    wire::AuthOutcome outcome;
+};
+
+/// authd, which knows the passwords. When it cannot be asked the outcome is UNAVAILABLE.
+class Logins {
+  public:
+    Logins() = default;
+    Logins(const Logins&) = delete;
+    Logins& operator=(const Logins&) = delete;
+    virtual ~Logins() = default;
+
+    /// What may be offered (IANA SASL names); empty if nothing.
+    [[nodiscard]] virtual const std::vector<std::string>& mechanisms() const = 0;
+    /// Begins an exchange; `begin.exchange` is set here and returned in `exchange`, for the calls that
+    /// follow.
+    virtual async::Task<AuthStep> begin(wire::AuthBegin begin, std::uint64_t& exchange) = 0;
+    virtual async::Task<AuthStep> respond(std::uint64_t exchange, std::string data) = 0;
+    virtual void cancel(std::uint64_t exchange) = 0;
 };
 
 }  // namespace postrider::smtpd

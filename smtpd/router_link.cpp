@@ -60,8 +60,9 @@ async::Task<ClientVerdict> RouterLink::may_connect(wire::Client client) {
     const wire::ConnectVerdict& decided = answer->reply.connect();
     verdict.answered = true;
     verdict.verdict = verdict_from_wire(decided.verdict());
-    verdict.may_relay = decided.relay();
+    verdict.policy = decided.policy();
     verdict.client_name = decided.client_name();
+    verdict.ask_again_with_helo = decided.ask_again_with_helo();
     co_return verdict;
 }
 

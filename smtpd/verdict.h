@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "libcommon/ipc/router.pb.h"
 #include "libcommon/mail/reply.h"
 
 namespace postrider::smtpd {
@@ -18,9 +19,10 @@ struct Verdict {
 /// What was decided about a client when it connected.
 struct ClientVerdict {
     Verdict verdict;
-    bool answered = false;    ///< false: the router could not be asked, `verdict` is a temporary refusal
-    bool may_relay = false;   ///< the client may send to any domain
-    std::string client_name;  ///< forward-confirmed reverse name, empty if there is none
+    bool answered = false;  ///< false: the router could not be asked, `verdict` is a temporary refusal
+    wire::SessionPolicy policy;
+    std::string client_name;           ///< forward-confirmed reverse name, empty if there is none
+    bool ask_again_with_helo = false;  ///< the greeting may change it
 };
 
 }  // namespace postrider::smtpd

@@ -50,7 +50,7 @@ class Worker {
     const config::Settings& settings_;
     std::uint32_t number_;
     ipc::Channel listener_;
-    std::array<WantedChannel, 2> wanted_;  // by wire::PeerChannel::Peer
+    std::array<WantedChannel, wire::PeerChannel::Peer_ARRAYSIZE> wanted_;  // by wire::PeerChannel::Peer
     async::Condition channel_came_;
     RouterLink router_;
     QueueLink queue_;

@@ -24,13 +24,30 @@ namespace postrider::config {
 /// What is spoken on a listener.
 enum class ListenerKind { Smtp, Submission, Lmtp, Local };
 
+/// Whether a listener encrypts. Without a certificate nothing is offered, and Require refuses all mail.
+enum class ListenerTls {
+    Offer,     ///< STARTTLS
+    Require,   ///< STARTTLS, and no mail without it
+    Implicit,  ///< from the first octet
+    Off
+};
+
+/// Where a listener lets clients log in.
+enum class ListenerAuth {
+    Encrypted,  ///< only under TLS
+    Always,     ///< also in clear text: for a network that one trusts with passwords
+    Off
+};
+
 /// One `listen` line.
 struct Listener {
     IpAddress address;       ///< of every kind but Local
     std::uint16_t port = 0;  ///< of every kind but Local
     ListenerKind kind = ListenerKind::Smtp;
     bool strict = false;  ///< refuse what RFC 5321 forbids even where being liberal would do no harm
-    std::string path;     ///< of Local: the socket's absolute path
+    ListenerTls tls = ListenerTls::Offer;
+    ListenerAuth auth = ListenerAuth::Encrypted;  ///< of Smtp: Off unless the line says otherwise
+    std::string path;                             ///< of Local: the socket's absolute path
     Position position;
 
     /// "192.0.2.1:25" or the path.
@@ -79,8 +96,10 @@ struct Settings {
     FreeFloor min_free_inodes;
     DirectorySync queue_directory_sync = DirectorySync::Auto;
     DsnReturn dsn_return = DsnReturn::Headers;
-    std::string double_bounce_to;     ///< an address, or a local part at `hostname`
-    std::vector<Milliseconds> retry;  ///< the last one repeats
+    std::vector<std::string> help_text;  ///< lines of the reply to HELP
+    std::string reject_footer;           ///< the last line of every permanent refusal; empty: none
+    std::string double_bounce_to;        ///< an address, or a local part at `hostname`
+    std::vector<Milliseconds> retry;     ///< the last one repeats
     LogFormat log_format = LogFormat::Text;
     LogLevel log_level = LogLevel::Info;
     Limits limits;  ///< all sizes, counts and time-outs, lifetime included

@@ -72,8 +72,8 @@ def play(program: Program, kind: str) -> None:
     disk = folder / "disk"
     mount_small(kind, disk)
     nsd = Nsd(folder / "nsd", program.stage())
-    suite = Suite(program.binaries, folder / "suite", program.stage(), "error_delay 0\nerrors_before_drop 1000\nnon_mail_commands 1000\n",
-                  spool=disk / "spool")
+    patience = "error_delay 0\nerrors_before_drop 1000\nnon_mail_commands 1000\n"
+    suite = Suite(program.binaries, folder / "suite", program.stage(), patience, spool=disk / "spool")
     line = b"0123456789" * 7 + b"\r\n"
     nsd.start()
     try:

@@ -61,7 +61,7 @@ TEST_CASE("questions of all roles are answered") {
     connect.mutable_connect()->mutable_client()->set_address("10.0.0.5");
     const auto connected = smtpd.ask(connect);
     REQUIRE(connected.has_value());
-    CHECK(connected->connect().relay());
+    CHECK(connected->connect().policy().relay());
     CHECK(connected->connect().verdict().rule() == router.path("etc/postrider.conf") + ":13");
     wire::RouterRequest sender;
     sender.mutable_sender()->mutable_client()->set_address("10.0.0.5");

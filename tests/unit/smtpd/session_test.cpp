@@ -289,7 +289,7 @@ TEST_CASE("submission needs a login, or a client that may relay") {
     Player player(settings);
     CHECK(player.play(kGreeted + "> MAIL FROM:<a@b.test>\n< 530 5.7.0\n> NOOP\n< 250\n> QUIT\n< 221") ==
           kAsExpected);
-    player.router.client.may_relay = true;
+    player.router.client.policy.set_relay(true);
     CHECK(player.play(kGreeted + kMessage) == kAsExpected);
 }
 
