@@ -18,6 +18,7 @@ struct ClientInfo {
     std::uint16_t port = 0;                    ///< of the client
     std::string local_user;                    ///< of a local client
     std::size_t listener = 0;                  ///< index in Settings::listeners
+    std::uint32_t sessions_of_client = 0;      ///< at present, with this one
     config::Load load = config::Load::Normal;  ///< of the suite when it connected
 
     /// The session's number as it stands in every log line of the session.

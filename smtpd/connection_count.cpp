@@ -7,8 +7,6 @@ using config::Limit;
 
 ConnectionCount::ConnectionCount(const config::Limits& limits)
     : limit_(limits.size(Limit::MaxConnections)),
-      limit_per_client_(limits.size(Limit::MaxConnectionsPerClient)),
-      limit_per_client_overload_(limits.size(Limit::MaxConnectionsPerClient, config::Load::Overload)),
       prefix_v4_(static_cast<unsigned>(limits.size(Limit::ClientPrefixV4))),
       prefix_v6_(static_cast<unsigned>(limits.size(Limit::ClientPrefixV6))) {}
 
@@ -16,32 +14,21 @@ IpAddress ConnectionCount::client_of(const IpAddress& address) const {
     return address.masked(address.is_v4() ? prefix_v4_ : prefix_v6_);
 }
 
-Admission ConnectionCount::admit(const IpAddress& address) {
-    if (total_ >= limit_) return Admission::TooManyConnections;
-    const std::size_t limit =
-        load() == config::Load::Overload ? limit_per_client_overload_ : limit_per_client_;
-    const IpAddress client = client_of(address);
-    // Looked up before it is inserted, so that refused clients leave nothing behind.
-    const auto found = clients_.find(client);
-    if (found == clients_.end()) {
-        if (limit == 0) return Admission::TooManyFromClient;
-        clients_.emplace(client, 1);
-    } else {
-        if (found->second >= limit) return Admission::TooManyFromClient;
-        ++found->second;
-    }
+bool ConnectionCount::admit(const IpAddress& address) {
+    if (total_ >= limit_) return false;
+    ++clients_[client_of(address)];
     ++total_;
-    return Admission::Admitted;
+    return true;
 }
 
 config::Load ConnectionCount::load() const {
     return total_ * 10 >= limit_ * 9 ? config::Load::Overload : config::Load::Normal;
 }
 
-Admission ConnectionCount::admit_local() {
-    if (total_ >= limit_) return Admission::TooManyConnections;
+bool ConnectionCount::admit_local() {
+    if (total_ >= limit_) return false;
     ++total_;
-    return Admission::Admitted;
+    return true;
 }
 
 void ConnectionCount::release(const IpAddress& address) {

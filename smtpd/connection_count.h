@@ -8,21 +8,19 @@
 
 namespace postrider::smtpd {
 
-/// Whether a new connection may be served.
-enum class Admission { Admitted, TooManyConnections, TooManyFromClient };
-
 /// How many connections there are, in all and from each client. A client is a network: all of an IPv6 /64
 /// usually belongs to one host, which could otherwise come from as many addresses as it likes.
 class ConnectionCount {
   public:
-    /// Takes max_connections, max_connections_per_client, client_prefix_v4 and client_prefix_v6.
+    /// Takes max_connections, client_prefix_v4 and client_prefix_v6.
     explicit ConnectionCount(const config::Limits& limits);
 
-    /// Counts a connection from `address` if there is room for it. Whoever was admitted is released once.
-    [[nodiscard]] Admission admit(const config::IpAddress& address);
+    /// Counts a connection from `address` if there is room for it. Whoever was admitted is released once. How
+    /// many one client may have is for the session to decide, which asks the router about the client.
+    [[nodiscard]] bool admit(const config::IpAddress& address);
 
     /// The same for a local socket, whose users share the room of one suite but have no address.
-    [[nodiscard]] Admission admit_local();
+    [[nodiscard]] bool admit_local();
 
     /// Gives the place of an admitted connection back.
     void release(const config::IpAddress& address);
@@ -38,8 +36,6 @@ class ConnectionCount {
     [[nodiscard]] config::IpAddress client_of(const config::IpAddress& address) const;
 
     std::size_t limit_;
-    std::size_t limit_per_client_;
-    std::size_t limit_per_client_overload_;
     unsigned prefix_v4_;
     unsigned prefix_v6_;
     std::size_t total_ = 0;

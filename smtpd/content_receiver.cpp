@@ -28,31 +28,77 @@ Verdict refuse(ReplyCode code, EnhancedCode enhanced, std::string text, std::str
 
 }  // namespace
 
-ContentReceiver::ContentReceiver(Fd file, std::string trace, const config::Settings& settings)
+ContentReceiver::ContentReceiver(Fd file, std::string trace, const config::Settings& settings,
+                                 ContentOptions options)
     : file_(std::move(file)),
       settings_(settings),
+      options_(std::move(options)),
+      chunk_checker_(options_.binary),
+      trace_length_(trace.size()),
       header_(settings.hostname),
       hash_state_(XXH3_createState()),
       buffer_(std::move(trace)) {
     if (!hash_state_ || XXH3_64bits_reset(hash_state_.get()) != XXH_OK) throw std::bad_alloc();
 }
 
-bool ContentReceiver::worthless() const {
-    return decoder_.fault() != DataFault::None || write_error_.has_value() ||
-           decoder_.octets() > settings_.limits.get(Limit::MaxMessageSize);
+mail::DataFault ContentReceiver::fault() const {
+    return options_.in_chunks ? chunk_checker_.fault() : decoder_.fault();
+}
+
+std::uint64_t ContentReceiver::octets() const {
+    return options_.in_chunks ? chunk_octets_ : decoder_.octets();
+}
+
+bool ContentReceiver::is_worthless() const {
+    return fault() != DataFault::None || write_error_.has_value() || octets() > options_.max_size;
 }
 
 std::size_t ContentReceiver::feed(std::string_view octets) {
     const std::size_t before = buffer_.size();
     const std::size_t used = decoder_.feed(octets, buffer_);
-    if (worthless()) {
+    take_decoded(before);
+    return used;
+}
+
+void ContentReceiver::feed_chunk(std::string_view octets) {
+    chunk_octets_ += octets.size();
+    chunk_checker_.feed(octets);
+    const std::size_t before = buffer_.size();
+    if (!is_worthless()) buffer_ += octets;
+    take_decoded(before);
+}
+
+// Looks at what was appended to the buffer behind `before`.
+void ContentReceiver::take_decoded(std::size_t before) {
+    if (is_worthless()) {
         // The rest is only read to find its end.
         std::string().swap(buffer_);
-        return used;
+        return;
     }
     if (!header_.complete()) header_.feed(std::string_view(buffer_).substr(before));
+    // The header, which is bounded, is written as a whole: fields may be added to it.
+    if (!header_.complete()) return;
+    if (!header_done_) add_missing_fields();
     if (buffer_.size() >= kWriteBlock) write_buffer();
-    return used;
+}
+
+void ContentReceiver::add_missing_fields() {
+    header_done_ = true;
+    if (header_.fault() != mail::HeaderFault::None) return;
+    std::string fields;
+    if (!header_.has_date()) fields += options_.date_field;
+    if (!header_.has_message_id()) fields += options_.message_id_field;
+    if (fields.empty()) return;
+    std::size_t end = trace_length_ + header_.octets();
+    if (header_.ended_by_empty_line()) {
+        end -= 2;  // in front of the empty line
+    } else {
+        // A message of nothing but a header, or nothing but a body, which must not become part of a header.
+        const bool has_body = end < buffer_.size();
+        if (!has_body && !buffer_.ends_with("\r\n")) fields.insert(0, "\r\n");
+        if (has_body) fields += "\r\n";
+    }
+    buffer_.insert(end, fields);
 }
 
 void ContentReceiver::write_buffer() {
@@ -68,19 +114,21 @@ void ContentReceiver::write_buffer() {
 
 Verdict ContentReceiver::finish() {
     header_.finish();
-    if (!worthless() && !buffer_.empty()) write_buffer();
+    chunk_checker_.finish();
+    if (!is_worthless() && !header_done_) add_missing_fields();
+    if (!is_worthless() && !buffer_.empty()) write_buffer();
     std::string().swap(buffer_);
-    switch (decoder_.fault()) {
+    switch (fault()) {
         case DataFault::None:
             break;
         case DataFault::LineTooLong:
-            return refuse(554, {5, 6, 0}, std::string(describe(decoder_.fault())), "text_line");
+            return refuse(554, {5, 6, 0}, std::string(describe(fault())), "text_line");
         default:
             // RFC 5321, 2.3.8: these must not be sent, and relaying them lets messages be smuggled (the code
             // is the one that other servers use for it).
-            return refuse(550, {5, 6, 11}, std::string(describe(decoder_.fault())), "content-octets");
+            return refuse(550, {5, 6, 11}, std::string(describe(fault())), "content-octets");
     }
-    if (decoder_.octets() > settings_.limits.get(Limit::MaxMessageSize)) {
+    if (octets() > options_.max_size) {
         return refuse(552, {5, 3, 4}, "The message is too large", "max_message_size");
     }
     if (header_.fault() != mail::HeaderFault::None) {

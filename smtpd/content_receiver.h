@@ -17,23 +17,41 @@
 
 namespace postrider::smtpd {
 
-/// Takes what follows a 354: removes the dot-stuffing, writes the content into the message's descriptor, and
-/// finds out whether the message can be accepted. It reads to the end of the content whatever is wrong with
-/// it, because nothing of it may be taken for a command. Memory is bounded, whatever the size of the message.
+/// How content comes, and what is to become of it.
+struct ContentOptions {
+    bool in_chunks = false;  ///< by BDAT, not by DATA
+    bool binary = false;     ///< BINARYMIME: any octets
+    std::uint64_t max_size = 0;
+    /// Fields, with CRLF, that are added at the end of the header if it has none of that name (RFC 6409, 8);
+    /// empty: nothing is added.
+    std::string date_field;
+    std::string message_id_field;
+};
+
+/// Takes what follows a 354 or a BDAT: removes the dot-stuffing, writes the content into the message's
+/// descriptor, and finds out whether the message can be accepted. It reads to the end of the content whatever
+/// is wrong with it, because nothing of it may be taken for a command. Memory is bounded, whatever the size
+/// of the message.
 class ContentReceiver {
   public:
     /// Writes to `file`, at its position, first `trace` (our own `Received:` field), then the content.
-    ContentReceiver(Fd file, std::string trace, const config::Settings& settings);
+    ContentReceiver(Fd file, std::string trace, const config::Settings& settings, ContentOptions options);
 
-    /// Takes the next octets from the client, which may be any number. Returns how many were used: all of
-    /// them, unless the content ended before, when the rest are commands.
+    /// Takes the next octets of DATA from the client, which may be any number. Returns how many were used:
+    /// all of them, unless the content ended before, when the rest are commands.
     [[nodiscard]] std::size_t feed(std::string_view octets);
 
-    /// Whether the end of the content was seen.
+    /// Takes the next octets of a chunk.
+    void feed_chunk(std::string_view octets);
+
+    /// Whether the end of the content was seen. Of chunks, the sender of BDAT LAST knows it.
     [[nodiscard]] bool done() const { return decoder_.done(); }
 
-    /// To be called once, when done(): writes what is still in memory. Returns why the message is refused;
-    /// accepted if it is complete in the descriptor.
+    /// Whether the message will be refused, whatever still comes.
+    [[nodiscard]] bool is_worthless() const;
+
+    /// To be called once, at the end of the content: writes what is still in memory. Returns why the message
+    /// is refused; accepted if it is complete in the descriptor.
     [[nodiscard]] Verdict finish();
 
     /// What was written, the trace included. Valid after finish().
@@ -48,12 +66,20 @@ class ContentReceiver {
         void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
     };
 
+    void take_decoded(std::size_t before);
+    void add_missing_fields();
     void write_buffer();
-    [[nodiscard]] bool worthless() const;
+    [[nodiscard]] mail::DataFault fault() const;
+    [[nodiscard]] std::uint64_t octets() const;
 
     Fd file_;
     const config::Settings& settings_;
+    ContentOptions options_;
     mail::DataDecoder decoder_;
+    mail::ChunkChecker chunk_checker_;
+    std::uint64_t chunk_octets_ = 0;
+    std::size_t trace_length_;
+    bool header_done_ = false;
     mail::HeaderScanner header_;
     std::unique_ptr<XXH3_state_t, FreeHashState> hash_state_;
     std::string buffer_;  // received and not yet written

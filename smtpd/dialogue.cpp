@@ -4,33 +4,21 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 #include "libcommon/mail/ascii.h"
 #include "libcommon/mail/domain.h"
-#include "libcommon/mail/parameters.h"
-#include "libcommon/mail/path.h"
+#include "smtpd/replies.h"
 
 namespace postrider::smtpd {
 
 namespace {
 
 using config::Limit;
-using config::ListenerKind;
-using mail::EnhancedCode;
 using mail::Reply;
-using mail::ReplyCode;
 using mail::Verb;
 
 // A verb that no mail program knows is junk, and junk comes in quantities: it weighs as two errors.
 constexpr std::size_t kUnknownVerbWeight = 2;
-
-// RFC 1870: a size has at most 20 digits.
-constexpr std::size_t kSizeDigits = 20;
-
-Reply make_reply(ReplyCode code, EnhancedCode enhanced, std::string text) {
-    return Reply{code, enhanced, {std::move(text)}};
-}
 
 // The first word of a command line that belongs to HTTP. A browser that a web page sends here, or a proxy,
 // must not get as far as a line of its body that looks like SMTP.
@@ -41,20 +29,21 @@ bool is_http(std::string_view line) {
     return std::find(kMethods.begin(), kMethods.end(), word) != kMethods.end();
 }
 
-// The value of SIZE=, or nothing. What has 20 digits and does not fit is as large as can be.
-std::optional<std::uint64_t> parse_declared_size(std::string_view text) {
-    if (text.empty() || text.size() > kSizeDigits) return std::nullopt;
-    if (!std::all_of(text.begin(), text.end(), mail::is_digit)) return std::nullopt;
-    std::uint64_t size = 0;
-    const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), size);
-    if (error == std::errc::result_out_of_range) return UINT64_MAX;
-    return size;
+// Whether `domain` is `base` or, with a dot in front of `base`, below it; both in lower case.
+bool is_within(std::string_view domain, std::string_view base) {
+    if (domain == base) return true;
+    return base.starts_with('.') && domain.ends_with(base);
 }
 
 }  // namespace
 
-Dialogue::Dialogue(const config::Settings& settings, const config::Listener& listener, config::Load load)
-    : settings_(settings), listener_(listener), patience_(settings.limits, load) {}
+Dialogue::Dialogue(const config::Settings& settings, const config::Listener& listener, config::Load load,
+                   const Tls& tls, const Logins& logins)
+    : settings_(settings),
+      listener_(listener),
+      tls_(tls),
+      logins_(logins),
+      patience_(settings.limits, load) {}
 
 Answer Dialogue::greeting(const ClientVerdict& client) {
     client_decided(client);
@@ -73,7 +62,9 @@ Answer Dialogue::greeting(const ClientVerdict& client) {
 }
 
 void Dialogue::client_decided(const ClientVerdict& client) {
-    may_relay_ = client.policy.relay();
+    policy_ = client.policy;
+    ask_again_with_helo_ = client.ask_again_with_helo;
+    patience_.set_tarpit(policy_.tarpit());
 }
 
 Answer Dialogue::client_refused(const Verdict& verdict) {
@@ -84,6 +75,23 @@ void Dialogue::note_early_talker() {
     patience_.count_errors(1);
 }
 
+std::size_t Dialogue::limit_or(std::uint32_t of_policy, Limit general) const {
+    return of_policy > 0 ? of_policy : settings_.limits.size(general);
+}
+
+std::uint64_t Dialogue::max_message_size() const {
+    return policy_.max_message_size() > 0 ? policy_.max_message_size()
+                                          : settings_.limits.get(Limit::MaxMessageSize);
+}
+
+std::string Dialogue::protocol() const {
+    std::string name = transaction_.parameters.smtputf8 ? "UTF8SMTP" : esmtp_ ? "ESMTP" : "SMTP";
+    if (!esmtp_ && !transaction_.parameters.smtputf8) return name;
+    if (encrypted_) name += 'S';
+    if (!login_.empty()) name += 'A';
+    return name;
+}
+
 Action Dialogue::command(const mail::Command& command) {
     const bool first = !any_command_;
     any_command_ = true;
@@ -91,10 +99,9 @@ Action Dialogue::command(const mail::Command& command) {
         return end_with(make_reply(554, {5, 5, 1}, "This is a mail server"), "http");
     }
     if (command.verb == Verb::Quit) return quit(command);
-    if (command.verb == Verb::Help) {
-        return non_mail(
-            make_reply(214, {2, 0, 0}, "Commands: EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP"));
-    }
+    if (command.verb == Verb::Help) return help();
+    // The octets behind BDAT follow whatever the answer is.
+    if (command.verb == Verb::Bdat) return bdat(command);
     if (phase_ == Phase::Refused)
         return refuse(make_reply(503, {5, 5, 1}, "Access denied; please QUIT"), "refused-client");
     switch (command.verb) {
@@ -112,11 +119,18 @@ Action Dialogue::command(const mail::Command& command) {
         case Verb::Noop:
             return non_mail(make_reply(250, {2, 0, 0}, "OK"));
         case Verb::Vrfy:
+        case Verb::Expn:
             return vrfy(command);
+        case Verb::Etrn:
+            return etrn(command);
+        case Verb::StartTls:
+            return start_tls(command);
+        case Verb::Auth:
+            return auth(command);
         case Verb::Unknown:
             return unknown(command);
         default:
-            return refuse(make_reply(502, {5, 5, 1}, "Command not implemented"), "not-implemented");
+            return not_implemented();
     }
 }
 
@@ -134,179 +148,118 @@ Answer Dialogue::unreadable_command(const Error& error) {
 }
 
 Action Dialogue::hello(const mail::Command& command) {
+    const bool extended = command.verb == Verb::Ehlo;
+    if (extended && hidden(wire::SessionPolicy::EHLO)) return not_implemented();
     // Old clients say more than their name; the name comes first.
     const std::string name = command.argument.substr(0, command.argument.find_first_of(" \t"));
     if (name.empty()) return refuse(make_reply(501, {5, 5, 4}, "A host name is missing"), "syntax");
     const bool malformed =
-        listener_.strict && (name.size() != command.argument.size() || !mail::parse_domain(name));
+        is_strict() && (name.size() != command.argument.size() || !mail::parse_domain(name));
     if (malformed || name.size() > settings_.limits.size(Limit::DomainLength)) {
         return refuse(make_reply(501, {5, 5, 2}, "That is not a host name"), "syntax");
     }
     // RFC 5321, 4.1.4: EHLO and HELO in the middle of a session reset it.
     reset_transaction();
-    phase_ = Phase::AwaitingMail;
     helo_ = name;
-    esmtp_ = command.verb == Verb::Ehlo;
+    esmtp_ = extended;
+    if (ask_again_with_helo_) return AskAgain{};
+    return greet_back();
+}
+
+Answer Dialogue::greeted(const ClientVerdict& client) {
+    if (client.answered && !client.verdict.accepted()) {
+        phase_ = Phase::AwaitingHello;
+        return refuse(*client.verdict.refusal, client.verdict.rule);
+    }
+    // As with the banner: nothing is accepted before MAIL has asked again.
+    if (client.answered) client_decided(client);
+    return greet_back();
+}
+
+Answer Dialogue::greet_back() {
+    phase_ = Phase::AwaitingMail;
     Reply greeting{250, std::nullopt, {settings_.hostname}};
     if (esmtp_) {
-        const std::uint64_t size = settings_.limits.get(Limit::MaxMessageSize);
-        greeting.lines.insert(greeting.lines.end(), {"PIPELINING", fmt::format("SIZE {}", size), "8BITMIME",
-                                                     "ENHANCEDSTATUSCODES", "HELP"});
+        const std::vector<std::string> extensions = extension_lines();
+        greeting.lines.insert(greeting.lines.end(), extensions.begin(), extensions.end());
     }
     return non_mail(std::move(greeting));
 }
 
-std::optional<Answer> Dialogue::refuse_mail() {
-    if (phase_ == Phase::AwaitingHello)
-        return refuse(make_reply(503, {5, 5, 1}, "Say EHLO or HELO first"), "sequence");
-    if (phase_ == Phase::InTransaction) {
-        return refuse(make_reply(503, {5, 5, 1}, "There is a sender already"), "sequence");
-    }
-    if (listener_.kind == ListenerKind::Submission && !may_relay_) {
-        return refuse(make_reply(530, {5, 7, 0}, "Authentication required"), "authentication-required");
-    }
-    const Limit limit = may_relay_ ? Limit::TrustedSessionMessages : Limit::SessionMessages;
-    if (messages_ >= settings_.limits.size(limit)) {
-        return end_with(make_reply(421, {4, 7, 0}, "Enough messages for one session; please connect again"),
-                        "session-messages");
-    }
-    return std::nullopt;
-}
-
-Action Dialogue::mail(const mail::Command& command) {
-    if (auto refusal = refuse_mail()) return std::move(*refusal);
-    const auto argument = mail::path_argument(command, listener_.strict);
-    if (!argument) return refuse(make_reply(501, {5, 5, 2}, argument.error().text), "syntax");
-    mail::PathOptions options;
-    options.strict = listener_.strict;
-    options.is_reverse = true;
-    const auto parsed = mail::parse_path(*argument, options);
-    if (!parsed && listener_.strict) return refuse(make_reply(501, {5, 5, 2}, parsed.error().text), "syntax");
-    if (!parsed) return refuse(make_reply(553, {5, 1, 7}, parsed.error().text), "syntax");
-    if (parsed->path.was_utf8()) {
-        return refuse(make_reply(553, {5, 6, 7}, "Addresses beyond ASCII are not supported"), "smtputf8");
-    }
-    transaction_ = Transaction();
-    if (auto refusal = read_mail_parameters(parsed->rest)) return std::move(*refusal);
-    transaction_.sender = parsed->path.to_string();
-    phase_ = Phase::InTransaction;
-    return AskSender{transaction_.sender};
-}
-
-std::optional<Answer> Dialogue::read_mail_parameters(const std::string& text) {
-    const auto parameters = mail::parse_parameters(text);
-    if (!parameters) return refuse(make_reply(501, {5, 5, 4}, parameters.error().text), "syntax");
-    for (const mail::Parameter& parameter : *parameters) {
-        const std::string value = parameter.value.value_or("");
-        if (parameter.keyword == "SIZE") {
-            const auto size = parse_declared_size(value);
-            if (!size) return refuse(make_reply(501, {5, 5, 4}, "SIZE= takes a number"), "syntax");
-            if (*size > settings_.limits.get(Limit::MaxMessageSize)) {
-                return refuse(make_reply(552, {5, 3, 4}, "The message is too large"), "max_message_size");
-            }
-            transaction_.declared_size = *size;
-        } else if (parameter.keyword == "BODY") {
-            if (mail::equal_ignoring_case(value, "8BITMIME")) {
-                transaction_.body = wire::Envelope::EIGHTBITMIME;
-            } else if (!mail::equal_ignoring_case(value, "7BIT")) {
-                return refuse(make_reply(501, {5, 5, 4}, "BODY= takes 7BIT or 8BITMIME"), "syntax");
-            }
-        } else {
-            return refuse(make_reply(555, {5, 5, 4}, "Unknown parameter of MAIL"), "syntax");
-        }
-    }
-    return std::nullopt;
-}
-
-Answer Dialogue::sender_decided(const Verdict& verdict) {
-    if (verdict.accepted()) return accept(make_reply(250, {2, 1, 0}, "Sender OK"));
-    reset_transaction();
-    return refuse(*verdict.refusal, verdict.rule);
-}
-
-Action Dialogue::rcpt(const mail::Command& command) {
-    if (phase_ != Phase::InTransaction)
-        return refuse(make_reply(503, {5, 5, 1}, "MAIL comes first"), "sequence");
-    const auto argument = mail::path_argument(command, listener_.strict);
-    if (!argument) return refuse(make_reply(501, {5, 5, 2}, argument.error().text), "syntax");
-    mail::PathOptions options;
-    options.strict = listener_.strict;
-    const auto parsed = mail::parse_path(*argument, options);
-    if (!parsed && listener_.strict) return refuse(make_reply(501, {5, 5, 2}, parsed.error().text), "syntax");
-    if (!parsed) return refuse(make_reply(553, {5, 1, 3}, parsed.error().text), "syntax");
-    if (parsed->path.was_utf8()) {
-        return refuse(make_reply(553, {5, 6, 7}, "Addresses beyond ASCII are not supported"), "smtputf8");
-    }
-    if (!parsed->rest.empty())
-        return refuse(make_reply(555, {5, 5, 4}, "Unknown parameter of RCPT"), "syntax");
-    const std::size_t recipients = transaction_.recipients.size() + recipients_asked_;
-    if (recipients >= settings_.limits.size(Limit::MaxRecipients)) {
-        return refuse(make_reply(452, {4, 5, 3}, "Too many recipients"), "max_recipients");
-    }
-    // The null sender is for notifications, which go to one address or a few.
-    if (transaction_.sender.empty() && recipients >= settings_.limits.size(Limit::MaxNullRecipients)) {
-        return refuse(make_reply(452, {4, 5, 3}, "Too many recipients for a notification"),
-                      "max_null_recipients");
-    }
-    ++recipients_asked_;
-    return AskRecipient{parsed->path.to_string()};
-}
-
-Answer Dialogue::recipient_decided(const std::string& recipient, const Verdict& verdict) {
-    // The sender before it was refused, in a pipelined group: there is no transaction this could belong to.
-    if (phase_ != Phase::InTransaction)
-        return refuse(make_reply(503, {5, 5, 1}, "MAIL comes first"), "sequence");
-    --recipients_asked_;
-    if (!verdict.accepted()) return refuse(*verdict.refusal, verdict.rule);
-    auto& recipients = transaction_.recipients;
-    // Naming a recipient twice is allowed and means nothing.
-    if (std::find(recipients.begin(), recipients.end(), recipient) == recipients.end()) {
-        recipients.push_back(recipient);
-    }
-    return accept(make_reply(250, {2, 1, 5}, "Recipient OK"));
-}
-
-Action Dialogue::data(const mail::Command& command) {
-    if (!command.argument.empty()) return refuse_argument();
-    if (phase_ != Phase::InTransaction)
-        return refuse(make_reply(503, {5, 5, 1}, "MAIL comes first"), "sequence");
-    if (!has_recipients())
-        return refuse(make_reply(554, {5, 5, 1}, "There are no valid recipients"), "sequence");
-    return OpenMessage{};
-}
-
-Answer Dialogue::go_ahead() const {
-    return accept(Reply{354, std::nullopt, {"End data with <CR><LF>.<CR><LF>"}});
-}
-
-Answer Dialogue::message_accepted(const std::string& queue_id) {
-    ++messages_;
-    patience_.reset();
-    reset_transaction();
-    return accept(make_reply(250, {2, 0, 0}, "queued as " + queue_id));
-}
-
-Answer Dialogue::message_refused(const Verdict& verdict) {
-    reset_transaction();
-    return refuse(*verdict.refusal, verdict.rule);
+Action Dialogue::help() {
+    Reply reply{214, mail::EnhancedCode{2, 0, 0}, settings_.help_text};
+    reply.lines.emplace_back("Commands: EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP");
+    return non_mail(std::move(reply));
 }
 
 Action Dialogue::rset(const mail::Command& command) {
-    if (listener_.strict && !command.argument.empty()) return refuse_argument();
+    if (is_strict() && !command.argument.empty()) return refuse_argument();
     // RSET without HELO leaves the session where it was.
     reset_transaction();
     return non_mail(make_reply(250, {2, 0, 0}, "OK"));
 }
 
 Action Dialogue::vrfy(const mail::Command& command) {
+    const bool expand = command.verb == Verb::Expn;
+    if (expand && !policy_.expn()) return not_implemented();
     if (command.argument.empty())
         return refuse(make_reply(501, {5, 5, 4}, "An address is missing"), "syntax");
     // The same for all addresses, so that nobody learns which exist (RFC 5321, 7.3).
-    return non_mail(make_reply(252, {2, 5, 2}, "Cannot verify, but will try to deliver"));
+    if (!expand && !policy_.vrfy())
+        return non_mail(make_reply(252, {2, 5, 2}, "Cannot verify, but will try to deliver"));
+    return AskAddress{command.argument, expand};
+}
+
+Answer Dialogue::verified(const AskAddress& asked, const VerifiedAddress& found) {
+    if (!found.verdict.accepted()) return refuse(*found.verdict.refusal, found.verdict.rule);
+    if (found.addresses.empty())
+        return non_mail(make_reply(252, {2, 5, 2}, "Cannot verify, but will try to deliver"));
+    Reply reply{250, mail::EnhancedCode{2, 1, 5}, {}};
+    for (const std::string& address : found.addresses) {
+        reply.lines.push_back("<" + address + ">");
+        if (!asked.expand) break;
+    }
+    return non_mail(std::move(reply));
+}
+
+Action Dialogue::etrn(const mail::Command& command) {
+    if (!offers_etrn()) return not_implemented();
+    if (phase_ == Phase::AwaitingHello)
+        return refuse(make_reply(503, {5, 5, 1}, "Say EHLO first"), "sequence");
+    if (phase_ == Phase::InTransaction)
+        return refuse(make_reply(503, {5, 5, 1}, "Not in the middle of a transaction"), "sequence");
+    StartQueue asked;
+    asked.domain = command.argument;
+    if (asked.domain.empty()) return refuse(make_reply(501, {5, 5, 4}, "A domain is missing"), "syntax");
+    if (asked.domain.starts_with('#'))
+        return refuse(make_reply(458, {4, 7, 1}, "There are no named queues here"), "etrn");
+    asked.subdomains = asked.domain.starts_with('@');
+    if (asked.subdomains) asked.domain.erase(0, 1);
+    const auto domain = mail::parse_domain(asked.domain);
+    if (!domain || domain->is_literal())
+        return refuse(make_reply(501, {5, 5, 4}, "That is not a domain"), "syntax");
+    asked.domain = domain->name();
+    if (!may_have_etrn(asked.domain))
+        return refuse(make_reply(459, {4, 7, 1}, "Not for that domain"), "etrn");
+    return asked;
+}
+
+bool Dialogue::may_have_etrn(const std::string& domain) const {
+    const auto& allowed = policy_.etrn_domains();
+    return allowed.empty() || std::any_of(allowed.begin(), allowed.end(),
+                                          [&](const std::string& base) { return is_within(domain, base); });
+}
+
+Answer Dialogue::queue_started(const StartQueue& asked, const Result<std::uint64_t>& messages) {
+    if (!messages)
+        return refuse(make_reply(458, {4, 3, 0}, "Cannot start the queue now"), messages.error().text);
+    if (*messages == 0) return non_mail(make_reply(251, {2, 0, 0}, "No messages wait for " + asked.domain));
+    return non_mail(make_reply(253, {2, 0, 0},
+                               fmt::format("{} pending messages for {} started", *messages, asked.domain)));
 }
 
 Action Dialogue::quit(const mail::Command& command) {
-    if (listener_.strict && !command.argument.empty()) return refuse_argument();
+    if (is_strict() && !command.argument.empty()) return refuse_argument();
     reset_transaction();
     Answer answer = accept(make_reply(221, {2, 0, 0}, settings_.hostname + " closing connection"));
     answer.ends_session = true;
@@ -328,11 +281,17 @@ Answer Dialogue::refuse(mail::Reply reply, std::string rule, std::size_t weight)
     if (error) patience_.count_errors(weight);
     if (patience_.exhausted())
         return end_with(make_reply(421, {4, 7, 0}, "Too many errors"), "errors_before_drop");
-    return Answer{std::move(reply), std::move(rule), error ? patience_.delay() : Milliseconds(0), false};
+    const Milliseconds delay = patience_.delay_of_refusal(error);
+    if (error && !settings_.reject_footer.empty()) reply.lines.push_back(settings_.reject_footer);
+    return Answer{std::move(reply), std::move(rule), delay, false};
 }
 
 Answer Dialogue::refuse_argument() {
     return refuse(make_reply(501, {5, 5, 4}, "This command takes no argument"), "syntax");
+}
+
+Answer Dialogue::not_implemented() {
+    return refuse(make_reply(502, {5, 5, 1}, "Command not implemented"), "not-implemented");
 }
 
 Answer Dialogue::non_mail(mail::Reply reply) {

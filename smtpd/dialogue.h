@@ -8,9 +8,12 @@
 #include "libcommon/config/settings.h"
 #include "libcommon/ipc/envelope.pb.h"
 #include "libcommon/mail/command.h"
+#include "libcommon/mail/path.h"
 #include "libcommon/mail/reply.h"
 #include "smtpd/command_line.h"
+#include "smtpd/parameters.h"
 #include "smtpd/patience.h"
+#include "smtpd/peers.h"
 #include "smtpd/verdict.h"
 
 namespace postrider::smtpd {
@@ -30,7 +33,43 @@ struct AskSender {
 
 /// The same for a recipient; the answer goes to Dialogue::recipient_decided().
 struct AskRecipient {
-    std::string recipient;
+    wire::Recipient recipient;
+};
+
+/// The client's greeting may change what holds for it: the router is asked again with Dialogue::helo(), and
+/// Dialogue::greeted() gives the answer.
+struct AskAgain {};
+
+/// VRFY or EXPN of a client that may; the answer goes to Dialogue::verified().
+struct AskAddress {
+    std::string address;  ///< as the client wrote it
+    bool expand = false;
+};
+
+/// ETRN of a client that may; the result goes to Dialogue::queue_started().
+struct StartQueue {
+    std::string domain;
+    bool subdomains = false;
+};
+
+/// STARTTLS: `answer` is sent, all input that was buffered is forgotten, and the handshake follows; then
+/// Dialogue::encrypted().
+struct StartTls {
+    Answer answer;
+};
+
+/// AUTH: the exchange begins; its outcome goes to Dialogue::authenticated(), or the client's mistake to
+/// Dialogue::authentication_failed().
+struct Authenticate {
+    std::string mechanism;               ///< in upper case
+    std::optional<std::string> initial;  ///< decoded
+};
+
+/// BDAT: this many octets follow, whatever was wrong with the command.
+struct TakeChunk {
+    std::uint64_t size = 0;
+    bool last = false;
+    std::optional<Answer> refusal;  ///< the octets are only read to be forgotten
 };
 
 /// DATA: a message with Dialogue::transaction() is to be opened. Then either Dialogue::go_ahead() is the
@@ -39,14 +78,15 @@ struct AskRecipient {
 struct OpenMessage {};
 
 /// What a command leads to.
-using Action = std::variant<Answer, AskSender, AskRecipient, OpenMessage>;
+using Action = std::variant<Answer, AskSender, AskRecipient, OpenMessage, AskAgain, AskAddress, StartQueue,
+                            StartTls, Authenticate, TakeChunk>;
 
 /// What MAIL and RCPT have said so far.
 struct Transaction {
     std::string sender;  ///< canonical; empty for <>
-    std::vector<std::string> recipients;
-    wire::Envelope::Body body = wire::Envelope::SEVENBIT;
-    std::uint64_t declared_size = 0;  ///< SIZE=, 0 if it was not given
+    MailParameters parameters;
+    std::vector<wire::Recipient> recipients;
+    std::size_t chunks = 0;  ///< BDAT commands so far
 };
 
 /// The server's side of an SMTP session (RFC 5321) as a state machine: commands in, actions out. It does no
@@ -57,8 +97,9 @@ struct Transaction {
 /// pipelined recipients are asked for at once. Every other command comes only when no verdict is outstanding.
 class Dialogue {
   public:
-    /// The references outlive the dialogue.
-    Dialogue(const config::Settings& settings, const config::Listener& listener, config::Load load);
+    /// The references outlive the dialogue. Of `tls` and `logins` it only asks what may be offered.
+    Dialogue(const config::Settings& settings, const config::Listener& listener, config::Load load,
+             const Tls& tls, const Logins& logins);
 
     /// The banner, or its refusal (RFC 5321, 3.1), by what is known about the client.
     [[nodiscard]] Answer greeting(const ClientVerdict& client);
@@ -81,7 +122,27 @@ class Dialogue {
 
     /// The answers to MAIL and RCPT once their verdict is known.
     [[nodiscard]] Answer sender_decided(const Verdict& verdict);
-    [[nodiscard]] Answer recipient_decided(const std::string& recipient, const Verdict& verdict);
+    [[nodiscard]] Answer recipient_decided(const wire::Recipient& recipient, const Verdict& verdict);
+
+    /// The answer to EHLO or HELO once the router has heard the name.
+    [[nodiscard]] Answer greeted(const ClientVerdict& client);
+
+    /// The answers to VRFY and EXPN, and to ETRN; `messages` are those that are attempted now.
+    [[nodiscard]] Answer verified(const AskAddress& asked, const VerifiedAddress& found);
+    [[nodiscard]] Answer queue_started(const StartQueue& asked, const Result<std::uint64_t>& messages);
+
+    /// The session is encrypted now, and begins anew (RFC 3207, 4.2).
+    void encrypted();
+
+    /// The answer at the end of an AUTH exchange. After ACCEPTED login() has a value, and the router is to be
+    /// asked again about the client.
+    [[nodiscard]] Answer authenticated(const wire::AuthOutcome& outcome);
+    /// The client gave up, or sent what is not base64.
+    [[nodiscard]] Answer authentication_cancelled();
+    [[nodiscard]] Answer authentication_unreadable();
+
+    /// The answer to a chunk that is not the last one.
+    [[nodiscard]] Answer chunk_taken(std::uint64_t size) const;
 
     /// 354.
     [[nodiscard]] Answer go_ahead() const;
@@ -95,6 +156,20 @@ class Dialogue {
 
     [[nodiscard]] const Transaction& transaction() const { return transaction_; }
     [[nodiscard]] const std::string& helo() const { return helo_; }
+    /// Whom the client has logged in as; empty if it has not.
+    [[nodiscard]] const std::string& login() const { return login_; }
+    [[nodiscard]] bool is_encrypted() const { return encrypted_; }
+    /// Whether the client said AUTH: what it sends next may be a password, whatever it looks like.
+    [[nodiscard]] bool secrets_may_follow() const { return auth_attempts_ > 0; }
+    [[nodiscard]] bool single_line_replies() const { return policy_.single_line_replies(); }
+    /// The message so far came in chunks, and more are awaited.
+    [[nodiscard]] bool in_chunks() const { return transaction_.chunks > 0; }
+    /// Connections that the client may have at the same time; 0: as the general configuration says.
+    [[nodiscard]] std::uint32_t max_connections() const { return policy_.max_connections(); }
+    /// Octets that a message of this client may have.
+    [[nodiscard]] std::uint64_t max_message_size() const;
+    /// What stands behind `with` in Received (RFC 3848, RFC 6531).
+    [[nodiscard]] std::string protocol() const;
     [[nodiscard]] bool esmtp() const { return esmtp_; }
     [[nodiscard]] bool has_recipients() const { return !transaction_.recipients.empty(); }
     [[nodiscard]] std::size_t messages() const { return messages_; }
@@ -107,36 +182,67 @@ class Dialogue {
         InTransaction   // MAIL was syntactically right; its verdict may be outstanding.
     };
 
-    Action hello(const mail::Command& command);
+    // What is offered: dialogue_extensions.cpp.
+    [[nodiscard]] bool hidden(wire::SessionPolicy::Extension extension) const;
+    [[nodiscard]] bool offers_tls() const;
+    [[nodiscard]] bool offers_auth() const;
+    [[nodiscard]] bool offers_etrn() const;
+    [[nodiscard]] bool offers_chunking() const;
+    [[nodiscard]] KnownExtensions known_extensions() const;
+    [[nodiscard]] std::vector<std::string> extension_lines() const;
+    [[nodiscard]] std::string auth_line() const;
+    Action start_tls(const mail::Command& command);
+    Action auth(const mail::Command& command);
+    Answer answer_to(wire::AuthOutcome::Result result);
+
+    // The mail transaction: dialogue_transaction.cpp.
     Action mail(const mail::Command& command);
     Action rcpt(const mail::Command& command);
     Action data(const mail::Command& command);
+    Action bdat(const mail::Command& command);
+    std::optional<Answer> refuse_mail();
+    std::optional<Answer> refuse_encryption_and_login();
+    std::optional<Answer> refuse_recipient();
+    std::optional<Answer> refuse_path(const mail::Path& path, bool smtputf8);
+    std::optional<Answer> refuse_chunk(const TakeChunk& chunk);
+
+    // Everything else: dialogue.cpp.
+    Action hello(const mail::Command& command);
+    Answer greet_back();
     Action rset(const mail::Command& command);
+    Action help();
     Action vrfy(const mail::Command& command);
+    Action etrn(const mail::Command& command);
     Action quit(const mail::Command& command);
     Action unknown(const mail::Command& command);
 
-    /// The refusal of MAIL for what the session is, whatever the command says.
-    std::optional<Answer> refuse_mail();
-    std::optional<Answer> read_mail_parameters(const std::string& text);
-
+    [[nodiscard]] bool is_strict() const { return listener_.strict || policy_.strict(); }
+    [[nodiscard]] std::size_t limit_or(std::uint32_t of_policy, config::Limit general) const;
+    [[nodiscard]] bool may_have_etrn(const std::string& domain) const;
     Answer accept(mail::Reply reply) const;
     Answer refuse(mail::Reply reply, std::string rule, std::size_t weight = 1);
     Answer refuse_argument();
+    Answer not_implemented();
     Answer non_mail(mail::Reply reply);
     Answer end_with(mail::Reply reply, std::string rule) const;
     void reset_transaction();
 
     const config::Settings& settings_;
     const config::Listener& listener_;
+    const Tls& tls_;
+    const Logins& logins_;
     Patience patience_;
     Phase phase_ = Phase::AwaitingHello;
+    wire::SessionPolicy policy_;
+    bool ask_again_with_helo_ = false;
     bool esmtp_ = false;
+    bool encrypted_ = false;
     bool any_command_ = false;
-    bool may_relay_ = false;
     std::size_t messages_ = 0;
     std::size_t recipients_asked_ = 0;
+    std::size_t auth_attempts_ = 0;
     std::string helo_;
+    std::string login_;
     Transaction transaction_;
 };
 

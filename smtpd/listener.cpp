@@ -119,32 +119,31 @@ void Listener::admit(Fd socket, const sockaddr_storage& address, std::size_t lis
     start.set_endpoint(settings_.listeners[listener].endpoint_text());
     start.set_overload(connections_.load() == config::Load::Overload);
     std::optional<IpAddress> client;
-    Admission admission = Admission::Admitted;
+    bool admitted = false;
     if (settings_.listeners[listener].kind == config::ListenerKind::Local) {
         const auto credentials = ipc::peer_credentials(socket);
         if (!credentials) return;
         // The user database is out of reach of a process without a file system; the number is certain.
         start.set_local_user(fmt::format("uid:{}", credentials->uid));
-        admission = connections_.admit_local();
+        admitted = connections_.admit_local();
     } else {
         const auto ip = IpAddress::from_socket(address);
         if (!ip) return;
         client = *ip;
         start.set_client_address(std::string(ip->bytes()));
         start.set_client_port(port_of(address));
-        admission = connections_.admit(*ip);
+        admitted = connections_.admit(*ip);
+        start.set_client_sessions(static_cast<std::uint32_t>(connections_.from(*ip)));
     }
-    if (admission == Admission::Admitted) {
+    if (admitted) {
         hand_over(std::move(socket), std::move(start), client);
     } else {
-        turn_away(socket, start, admission);
+        turn_away(socket, start);
     }
 }
 
-void Listener::turn_away(const Fd& socket, const wire::NewSession& start, Admission admission) {
-    const bool per_client = admission == Admission::TooManyFromClient;
-    const std::string_view reply = per_client ? "421 4.7.0 Too many connections from your address\r\n"
-                                              : "421 4.3.2 Too many connections, please try again later\r\n";
+void Listener::turn_away(const Fd& socket, const wire::NewSession& start) {
+    const std::string_view reply = "421 4.3.2 Too many connections, please try again later\r\n";
     // The buffer of a new connection is empty, so this is sent or the connection is gone.
     static_cast<void>(::send(socket.get(), reply.data(), reply.size(), MSG_NOSIGNAL | MSG_DONTWAIT));
     const auto address = IpAddress::from_bytes(start.client_address());
@@ -153,7 +152,7 @@ void Listener::turn_away(const Fd& socket, const wire::NewSession& start, Admiss
         .add("client", address ? address->text() : start.local_user())
         .add("command", "connect")
         .add("reply", reply.substr(0, reply.size() - 2))
-        .add("rule", per_client ? "max_connections_per_client" : "max_connections");
+        .add("rule", "max_connections");
 }
 
 void Listener::hand_over(Fd socket, wire::NewSession start, const std::optional<IpAddress>& address) {

@@ -45,7 +45,7 @@ class Listener {
 
     async::Task<void> accept_clients(ListeningSocket listening);
     void admit(Fd socket, const sockaddr_storage& address, std::size_t listener);
-    void turn_away(const Fd& socket, const wire::NewSession& start, Admission admission);
+    void turn_away(const Fd& socket, const wire::NewSession& start);
     void hand_over(Fd socket, wire::NewSession start, const std::optional<config::IpAddress>& address);
     void release(const std::optional<config::IpAddress>& address);
 

@@ -4,6 +4,7 @@
 
 #include "libcommon/base/clock.h"
 #include "libcommon/config/limits.h"
+#include "libcommon/ipc/router.pb.h"
 
 namespace postrider::smtpd {
 
@@ -26,17 +27,25 @@ class Patience {
     /// Whether the session is to be ended.
     [[nodiscard]] bool exhausted() const;
 
-    /// How long to wait before an error is answered: nothing at first, then error_delay, doubling.
-    [[nodiscard]] Milliseconds delay() const;
+    /// Makes every refusal take longer than the one before; all zero: only errors do, in their own way.
+    void set_tarpit(const wire::Tarpit& tarpit) { tarpit_ = tarpit; }
+
+    /// How long to wait before a refusal is answered, counting it. With a tarpit, what that says. Without, an
+    /// `error` waits: nothing at first, then error_delay, doubling.
+    [[nodiscard]] Milliseconds delay_of_refusal(bool error);
 
     [[nodiscard]] std::size_t errors() const { return errors_; }
 
   private:
+    [[nodiscard]] Milliseconds error_delay() const;
+
     std::size_t errors_before_delay_;
     std::size_t errors_before_drop_;
     std::size_t non_mail_limit_;
     Milliseconds first_delay_;
     Milliseconds longest_delay_;
+    wire::Tarpit tarpit_;
+    double tarpit_delay_ms_ = 0;  // of the last refusal
     std::size_t errors_ = 0;
     std::size_t non_mail_ = 0;
 };

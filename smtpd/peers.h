@@ -30,6 +30,7 @@ class Router {
     virtual async::Task<Verdict> may_send(wire::Client client, std::string sender) = 0;
     virtual async::Task<Verdict> may_receive(wire::Client client, std::string sender,
                                              std::string recipient) = 0;
+    virtual async::Task<VerifiedAddress> verify(wire::Client client, std::string address, bool expand) = 0;
 };
 
 /// A message that the queue-manager has opened for us.
@@ -67,6 +68,9 @@ class Queue {
     /// Forgets a message that was opened. Whether this arrives does not matter: without a commit there is
     /// none.
     virtual void abort(const std::string& queue_id) = 0;
+    /// Attempts what waits for a domain now; the number of messages. `client` is for the log.
+    virtual async::Task<Result<std::uint64_t>> start_queue(std::string domain, bool subdomains,
+                                                           std::string client) = 0;
 };
 
 /// What a TLS handshake has settled.

@@ -95,6 +95,18 @@ async::Task<Result<void>> QueueLink::commit(CompleteMessage message) {
     co_return Result<void>();
 }
 
+async::Task<Result<std::uint64_t>> QueueLink::start_queue(std::string domain, bool subdomains,
+                                                          std::string client) {
+    wire::QueueRequest request;
+    request.mutable_etrn()->set_domain(std::move(domain));
+    request.mutable_etrn()->set_subdomains(subdomains);
+    request.mutable_etrn()->set_client(std::move(client));
+    const async::Deadline deadline = loop_.after(open_timeout_);
+    auto answer = co_await client_.call(std::move(request), deadline);
+    if (!answer) co_return failure(answer.error());
+    co_return answer->reply.flushed().messages();
+}
+
 void QueueLink::abort(const std::string& queue_id) {
     wire::QueueRequest request;
     request.mutable_abort()->set_queue_id(queue_id);

@@ -18,21 +18,24 @@ std::string harmless(std::string_view text) {
     return result.empty() ? "unknown" : result;
 }
 
-std::string client_comment(const Trace& trace) {
-    if (trace.client_literal.empty()) return fmt::format("local user {}", harmless(trace.local_user));
-    if (trace.client_name.empty()) return trace.client_literal;
-    return fmt::format("{} {}", harmless(trace.client_name), trace.client_literal);
+std::string client_text(const Trace& trace) {
+    if (trace.hidden) return "authenticated-user (logged in)";
+    if (trace.client_literal.empty())
+        return fmt::format("{} (local user {})", harmless(trace.helo), harmless(trace.local_user));
+    if (trace.client_name.empty()) return fmt::format("{} ({})", harmless(trace.helo), trace.client_literal);
+    return fmt::format("{} ({} {})", harmless(trace.helo), harmless(trace.client_name), trace.client_literal);
 }
 
 }  // namespace
 
 std::string received_header(const Trace& trace) {
     // The date is in UTC, because the time zone's file is out of reach of a process without a file system.
-    const std::string recipient =
-        trace.recipient.empty() ? std::string() : fmt::format("\r\n\tfor <{}>", trace.recipient);
-    return fmt::format("Received: from {} ({})\r\n\tby {} (Postrider) with {} id {}{};\r\n\t{}\r\n",
-                       harmless(trace.helo), client_comment(trace), trace.hostname, trace.protocol,
-                       trace.queue_id, recipient, mail::format_date(trace.time, std::chrono::minutes(0)));
+    std::string field = fmt::format("Received: from {}\r\n\tby {} (Postrider) with {} id {}",
+                                    client_text(trace), trace.hostname, trace.protocol, trace.queue_id);
+    if (!trace.tls.empty()) field += fmt::format("\r\n\t({})", trace.tls);
+    if (!trace.recipient.empty()) field += fmt::format("\r\n\tfor <{}>", trace.recipient);
+    field += fmt::format(";\r\n\t{}\r\n", mail::format_date(trace.time, std::chrono::minutes(0)));
+    return field;
 }
 
 }  // namespace postrider::smtpd

@@ -13,6 +13,8 @@ struct Trace {
     std::string client_name;     ///< forward-confirmed, or empty
     std::string client_literal;  ///< "[192.0.2.1]"; empty for a local client
     std::string local_user;      ///< of a local client
+    bool hidden = false;         ///< nothing is told about the client but that it has logged in
+    std::string tls;             ///< "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty if not encrypted
     std::string hostname;        ///< ours
     std::string protocol;        ///< "SMTP", "ESMTP" (RFC 3848)
     std::string queue_id;

@@ -81,10 +81,34 @@ async::Task<Verdict> RouterLink::may_receive(wire::Client client, std::string se
     co_return co_await ask(std::move(request));
 }
 
+async::Task<VerifiedAddress> RouterLink::verify(wire::Client client, std::string address, bool expand) {
+    wire::RouterRequest request;
+    *request.mutable_verify()->mutable_client() = std::move(client);
+    request.mutable_verify()->set_address(std::move(address));
+    request.mutable_verify()->set_expand(expand);
+    VerifiedAddress found;
+    found.verdict = unavailable("router-unavailable");
+    bool connected = co_await connection();
+    if (!connected) co_return found;
+    const async::Deadline deadline = loop_.after(timeout_);
+    auto answers = co_await client_.call_all(std::move(request), deadline);
+    if (!answers || !answers->front().reply.has_verified()) co_return found;
+    found.verdict = verdict_from_wire(answers->front().reply.verified().verdict());
+    for (const Client::Answer& answer : *answers) {
+        const auto& addresses = answer.reply.verified().addresses();
+        found.addresses.insert(found.addresses.end(), addresses.begin(), addresses.end());
+    }
+    co_return found;
+}
+
+async::Task<bool> RouterLink::connection() {
+    const async::Deadline restarted = loop_.after(restart_time_);
+    co_return co_await client_.wait_connected(restarted);
+}
+
 async::Task<Result<RouterLink::Client::Answer>> RouterLink::call(wire::RouterRequest request) {
     if (!client_.connected()) {
-        const async::Deadline restarted = loop_.after(restart_time_);
-        bool connected = co_await client_.wait_connected(restarted);
+        bool connected = co_await connection();
         if (!connected) co_return temporary("the router is not there");
     }
     const async::Deadline deadline = loop_.after(timeout_);

@@ -22,9 +22,11 @@ class RouterLink : public Router {
     async::Task<ClientVerdict> may_connect(wire::Client client) override;
     async::Task<Verdict> may_send(wire::Client client, std::string sender) override;
     async::Task<Verdict> may_receive(wire::Client client, std::string sender, std::string recipient) override;
+    async::Task<VerifiedAddress> verify(wire::Client client, std::string address, bool expand) override;
 
   private:
     async::Task<Verdict> ask(wire::RouterRequest request);
+    async::Task<bool> connection();
     async::Task<Result<Client::Answer>> call(wire::RouterRequest request);
 
     async::Loop& loop_;

@@ -19,6 +19,9 @@ constexpr std::size_t kQuestionsAtOnce = 32;
 // What is read and forgotten at the end, so that the client sees our last reply; see linger().
 constexpr std::size_t kLingerOctets = std::size_t{1024} * 1024;
 
+// What is read while a refusal is held back; to see that the client hangs up, one has to read.
+constexpr std::size_t kHeldInput = std::size_t{16} * 1024;
+
 Answer ending(Reply reply, std::string rule) {
     return Answer{std::move(reply), std::move(rule), Milliseconds(0), true};
 }
@@ -31,16 +34,22 @@ Session::Session(Services services, ClientInfo client, Fd socket)
       client_(std::move(client)),
       stream_(services.loop, std::move(socket)),
       reader_(services.settings.limits.size(Limit::CommandLine)),
-      dialogue_(services.settings, listener_, client_.load),
+      dialogue_(services.settings, listener_, client_.load, services.tls, services.logins),
       started_(services.loop.now()),
       answered_(services.loop),
       asking_(services.loop) {}
 
 async::Task<void> Session::run() {
     log_connect();
-    co_await greet();
-    co_await converse();
-    co_await linger();
+    const bool implicit_tls = listener_.tls == config::ListenerTls::Implicit;
+    bool ready = true;
+    if (implicit_tls) ready = co_await encrypt();
+    if (ready) {
+        co_await greet();
+        co_await converse();
+        co_await linger();
+    }
+    drop_message();
     log_disconnect();
 }
 
@@ -51,14 +60,31 @@ void Session::finish() {
 }
 
 async::Task<void> Session::greet() {
-    wire::Client asked = wire_client();
-    ClientVerdict client = co_await services_.router.may_connect(std::move(asked));
-    client_known_ = client.answered;
-    client_name_ = client.client_name;
+    ClientVerdict client = co_await ask_about_client();
     // RFC 5321, 3.1: the client waits for the banner. One that does not is likely to be no mail program.
     if (stream_.stale()) dialogue_.note_early_talker();
     Answer banner = dialogue_.greeting(client);
+    if (has_too_many_connections())
+        banner = ending(Reply{421, EnhancedCode{4, 7, 0}, {"Too many connections from your address"}},
+                        "max_connections_per_client");
     co_await say(std::move(banner), "connect");
+}
+
+bool Session::has_too_many_connections() const {
+    if (!client_.address) return false;
+    const std::uint32_t of_policy = dialogue_.max_connections();
+    const std::size_t most =
+        of_policy > 0 ? of_policy
+                      : services_.settings.limits.size(Limit::MaxConnectionsPerClient, client_.load);
+    return client_.sessions_of_client > most;
+}
+
+async::Task<ClientVerdict> Session::ask_about_client() {
+    wire::Client asked = wire_client();
+    ClientVerdict client = co_await services_.router.may_connect(std::move(asked));
+    client_known_ = client.answered;
+    if (client.answered) client_name_ = client.client_name;
+    co_return client;
 }
 
 // What is alive while a session waits for its client is all that an idle session costs; so nothing large is
@@ -118,9 +144,14 @@ async::Task<void> Session::obey(LineState state, std::string line) {
     if (!command) {
         co_await settle();
         Answer answer = dialogue_.unreadable_command(command.error());
+        // A line that is no command may be a password that was sent too soon.
+        if (dialogue_.secrets_may_follow()) line = "(hidden)";
         co_await say(std::move(answer), std::move(line));
         co_return;
     }
+    const bool secret =
+        command->verb == Verb::Auth || (command->verb == Verb::Unknown && dialogue_.secrets_may_follow());
+    if (secret) line = command->verb == Verb::Auth ? "AUTH" : "(hidden)";
     co_await obey_command(std::move(*command), std::move(line));
 }
 
@@ -133,25 +164,48 @@ async::Task<void> Session::obey_command(mail::Command command, std::string line)
         if (!welcome) co_return;
     }
     Action action = dialogue_.command(command);
+    // What it was may have ended the transaction, and with it a message that came in chunks.
+    if (incoming_ && !dialogue_.in_chunks()) drop_message();
+    co_await act(std::move(action), command.verb, std::move(line));
+}
+
+async::Task<void> Session::act(Action action, Verb verb, std::string line) {
     if (auto* sender = std::get_if<AskSender>(&action)) {
-        ask(true, std::move(sender->sender));
+        wire::Recipient address;
+        address.set_address(sender->sender);
+        ask(true, std::move(address));
     } else if (auto* recipient = std::get_if<AskRecipient>(&action)) {
         ask(false, std::move(recipient->recipient));
     } else if (auto* answer = std::get_if<Answer>(&action)) {
         Answer ready = std::move(*answer);
         co_await settle();
         co_await say(std::move(ready), std::move(line));
-        if (command.verb == Verb::Data) co_await refuse_early_content();
+        if (verb == Verb::Data) co_await refuse_early_content();
+    } else if (auto* chunk = std::get_if<TakeChunk>(&action)) {
+        TakeChunk taken = std::move(*chunk);
+        co_await take_chunk(std::move(taken));
+    } else if (std::holds_alternative<AskAgain>(action)) {
+        co_await greet_again();
+    } else if (auto* address = std::get_if<AskAddress>(&action)) {
+        AskAddress asked = std::move(*address);
+        co_await verify(std::move(asked));
+    } else if (auto* queue = std::get_if<StartQueue>(&action)) {
+        StartQueue asked = std::move(*queue);
+        co_await start_queue(std::move(asked));
+    } else if (auto* tls = std::get_if<StartTls>(&action)) {
+        StartTls start = std::move(*tls);
+        co_await start_tls(std::move(start));
+    } else if (auto* login = std::get_if<Authenticate>(&action)) {
+        Authenticate asked = std::move(*login);
+        co_await authenticate(std::move(asked));
     } else {
         co_await take_message();
     }
 }
 
 async::Task<bool> Session::client_is_welcome() {
-    wire::Client asked = wire_client();
-    ClientVerdict client = co_await services_.router.may_connect(std::move(asked));
+    ClientVerdict client = co_await ask_about_client();
     client_known_ = client.answered && client.verdict.accepted();
-    client_name_ = client.client_name;
     dialogue_.client_decided(client);
     if (client_known_) co_return true;
     Answer answer = dialogue_.client_refused(client.verdict);
@@ -159,10 +213,34 @@ async::Task<bool> Session::client_is_welcome() {
     co_return false;
 }
 
-void Session::ask(bool is_sender, std::string address) {
+async::Task<void> Session::greet_again() {
+    ClientVerdict client = co_await ask_about_client();
+    Answer answer = dialogue_.greeted(client);
+    co_await say(std::move(answer), "EHLO " + dialogue_.helo());
+}
+
+async::Task<void> Session::verify(AskAddress asked) {
+    wire::Client client = wire_client();
+    std::string address = asked.address;
+    VerifiedAddress found =
+        co_await services_.router.verify(std::move(client), std::move(address), asked.expand);
+    Answer answer = dialogue_.verified(asked, found);
+    co_await say(std::move(answer), (asked.expand ? "EXPN " : "VRFY ") + asked.address);
+}
+
+async::Task<void> Session::start_queue(StartQueue asked) {
+    std::string domain = asked.domain;
+    std::string client = client_.text();
+    Result<std::uint64_t> messages =
+        co_await services_.queue.start_queue(std::move(domain), asked.subdomains, std::move(client));
+    Answer answer = dialogue_.queue_started(asked, messages);
+    co_await say(std::move(answer), "ETRN " + asked.domain);
+}
+
+void Session::ask(bool is_sender, wire::Recipient recipient) {
     auto question = std::make_shared<Question>();
     question->is_sender = is_sender;
-    question->address = std::move(address);
+    question->recipient = std::move(recipient);
     questions_.push_back(question);
     asking_.spawn(answer_question(std::move(question)));
 }
@@ -180,7 +258,7 @@ async::Task<void> Session::answer_question(std::shared_ptr<Question> question) {
         Verdict verdict = co_await services_.router.may_send(std::move(asked), std::move(sender));
         question->verdict = std::move(verdict);
     } else {
-        std::string recipient = question->address;
+        std::string recipient = question->recipient.address();
         Verdict verdict =
             co_await services_.router.may_receive(std::move(asked), std::move(sender), std::move(recipient));
         question->verdict = std::move(verdict);
@@ -196,8 +274,9 @@ async::Task<void> Session::settle() {
         questions_.pop_front();
         Answer answer = question->is_sender
                             ? dialogue_.sender_decided(*question->verdict)
-                            : dialogue_.recipient_decided(question->address, *question->verdict);
-        std::string command = (question->is_sender ? "MAIL <" : "RCPT <") + question->address + ">";
+                            : dialogue_.recipient_decided(question->recipient, *question->verdict);
+        std::string command =
+            (question->is_sender ? "MAIL <" : "RCPT <") + question->recipient.address() + ">";
         co_await say(std::move(answer), std::move(command));
     }
 }
@@ -207,10 +286,29 @@ async::Task<void> Session::say(Answer answer, std::string command) {
     if (answer.delay > Milliseconds(0)) {
         // What was answered before must not wait with it.
         co_await flush();
-        co_await async::Sleep(services_.loop, answer.delay);
+        co_await hold_back(answer.delay);
         if (ended_) co_return;
     }
     put(answer, command);
+}
+
+// Waits before a refusal, but not for a client that hangs up meanwhile.
+async::Task<void> Session::hold_back(Milliseconds delay) {
+    const SteadyTime end = services_.loop.now() + delay;
+    while (services_.loop.now() < end) {
+        if (stream_.buffered().size() >= kHeldInput) {
+            const auto rest = std::chrono::duration_cast<Milliseconds>(end - services_.loop.now());
+            co_await async::Sleep(services_.loop, rest);
+            co_return;
+        }
+        auto filled = co_await stream_.fill(kHeldInput, end);
+        if (filled && *filled) continue;
+        // A connection that is quiet, but not broken, has waited to the end.
+        if (!filled && services_.loop.now() >= end) co_return;
+        if (filled && !stream_.buffered().empty()) co_return;  // has said all, and waits for the answers
+        lose(filled ? "closed by the client" : filled.error().text);
+        co_return;
+    }
 }
 
 void Session::put(const Answer& answer, const std::string& command) {
@@ -218,7 +316,14 @@ void Session::put(const Answer& answer, const std::string& command) {
         ++refusals_;
         log_refusal(answer, command);
     }
-    stream_.put(mail::format(answer.reply));
+    const bool in_one_line = dialogue_.single_line_replies() && command.substr(0, 4) != "EHLO";
+    if (in_one_line && answer.reply.lines.size() > 1) {
+        mail::Reply reply = answer.reply;
+        reply.lines.resize(1);
+        stream_.put(mail::format(reply));
+    } else {
+        stream_.put(mail::format(answer.reply));
+    }
     if (answer.ends_session) {
         ended_ = true;
         end_reason_ = answer.rule.empty() ? "quit" : answer.rule;
@@ -263,7 +368,10 @@ async::Deadline Session::command_deadline() const {
 }
 
 wire::Client Session::wire_client() const {
-    return client_.to_wire(listener_, client_name_, dialogue_.helo());
+    wire::Client client = client_.to_wire(listener_, client_name_, dialogue_.helo());
+    if (!dialogue_.login().empty()) client.set_login(dialogue_.login());
+    client.set_tls(dialogue_.is_encrypted());
+    return client;
 }
 
 void Session::log_connect() const {

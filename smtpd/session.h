@@ -23,6 +23,8 @@ struct Services {
     const config::Settings& settings;
     Router& router;
     Queue& queue;
+    Tls& tls;
+    Logins& logins;
 };
 
 /// One SMTP connection from banner to end: reads the client, obeys Dialogue, asks the router and the
@@ -44,10 +46,18 @@ class Session {
     /// MAIL or RCPT whose verdict is outstanding, or not yet told to the client.
     struct Question {
         bool is_sender = false;
-        std::string address;
+        wire::Recipient recipient;  ///< of MAIL only its address, which is the sender
         std::optional<Verdict> verdict;
     };
     enum class Transfer { Complete, Broken };
+
+    /// A message that is being received.
+    struct Incoming {
+        std::string queue_id;
+        std::unique_ptr<ContentReceiver> receiver;
+        SteadyTime began;
+        std::uint64_t octets = 0;  ///< received so far
+    };
 
     // What is read at a time. What stays in memory is only the line, or the octets, that are not dealt with
     // yet.
@@ -63,11 +73,18 @@ class Session {
     void end_waiting(const std::optional<std::string>& error);
     async::Task<void> obey(LineState state, std::string line);
     async::Task<void> obey_command(mail::Command command, std::string line);
+    async::Task<void> act(Action action, mail::Verb verb, std::string line);
     async::Task<bool> client_is_welcome();
-    void ask(bool is_sender, std::string address);
+    [[nodiscard]] bool has_too_many_connections() const;
+    async::Task<ClientVerdict> ask_about_client();
+    async::Task<void> greet_again();
+    async::Task<void> verify(AskAddress asked);
+    async::Task<void> start_queue(StartQueue asked);
+    void ask(bool is_sender, wire::Recipient recipient);
     async::Task<void> answer_question(std::shared_ptr<Question> question);
     async::Task<void> settle();
     async::Task<void> say(Answer answer, std::string command);
+    async::Task<void> hold_back(Milliseconds delay);
     void put(const Answer& answer, const std::string& command);
     async::Task<void> flush();
     void lose(std::string reason);
@@ -77,15 +94,30 @@ class Session {
     void log_disconnect() const;
     void log_refusal(const Answer& answer, const std::string& command) const;
 
-    // DATA: session_data.cpp.
+    // STARTTLS and AUTH: session_security.cpp.
+    async::Task<bool> encrypt();
+    async::Task<void> start_tls(StartTls start);
+    async::Task<void> authenticate(Authenticate asked);
+    async::Task<void> finish_authentication(wire::AuthOutcome outcome, std::string mechanism);
+    async::Task<std::optional<std::string>> read_secret_line();
+    void log_login(const wire::AuthOutcome& outcome, const std::string& mechanism) const;
+
+    // DATA and BDAT: session_data.cpp.
+    async::Task<bool> open_message();
     async::Task<void> take_message();
-    async::Task<void> receive_content(OpenedMessage message);
-    async::Task<Transfer> transfer(ContentReceiver& receiver);
+    async::Task<void> take_chunk(TakeChunk chunk);
+    async::Task<void> forget_chunk(std::uint64_t size);
+    async::Task<Transfer> transfer_data();
+    async::Task<Transfer> transfer_chunk(std::uint64_t size);
+    async::Task<Transfer> await_content(SteadyTime began, std::uint64_t received);
+    async::Task<void> complete_message();
+    void drop_message();
     async::Task<void> commit(CompleteMessage message);
     async::Task<void> refuse_message(Verdict verdict);
     async::Task<void> refuse_early_content();
     [[nodiscard]] wire::Envelope envelope() const;
     [[nodiscard]] std::string trace(const std::string& queue_id) const;
+    [[nodiscard]] ContentOptions content_options(const std::string& queue_id) const;
 
     Services services_;
     const config::Listener& listener_;
@@ -101,6 +133,8 @@ class Session {
     bool lost_ = false;  // the connection is broken, nothing can be sent
     std::string end_reason_;
     std::string client_name_;
+    std::unique_ptr<TlsSession> tls_session_;  // while encrypted
+    std::unique_ptr<Incoming> incoming_;       // while a message is being received
     std::size_t refusals_ = 0;
     std::list<std::shared_ptr<Question>> questions_;  // in the order of the commands
     async::Condition answered_;

@@ -1,10 +1,12 @@
+#include <algorithm>
 #include <chrono>
 
 #include "libcommon/log/log.h"
+#include "libcommon/mail/date.h"
 #include "smtpd/received.h"
 #include "smtpd/session.h"
 
-/// The part of a session between DATA and its final reply.
+/// The part of a session between DATA or BDAT and the final reply.
 namespace postrider::smtpd {
 
 namespace {
@@ -34,100 +36,168 @@ Verdict queue_refusal(const Error& error, const Intake& intake) {
     return verdict;
 }
 
-/// Tells the queue-manager to forget a message, unless it was told that it is complete.
-class OpenedGuard {
-  public:
-    OpenedGuard(Queue& queue, std::string queue_id) : queue_(queue), queue_id_(std::move(queue_id)) {}
-    ~OpenedGuard() {
-        if (!completed_) queue_.abort(queue_id_);
-    }
-    OpenedGuard(const OpenedGuard&) = delete;
-    OpenedGuard& operator=(const OpenedGuard&) = delete;
-
-    void completed() { completed_ = true; }
-
-  private:
-    Queue& queue_;
-    std::string queue_id_;
-    bool completed_ = false;
-};
-
 }  // namespace
 
-async::Task<void> Session::take_message() {
+/// Opens a message with the transaction's envelope. False: it was refused, and the client was told.
+async::Task<bool> Session::open_message() {
     wire::Envelope opening = envelope();
-    const std::uint64_t size = dialogue_.transaction().declared_size;
+    const std::uint64_t size = dialogue_.transaction().parameters.size.value_or(0);
     auto opened = co_await services_.queue.open(std::move(opening), size);
     if (!opened) {
         Verdict verdict = queue_refusal(opened.error(), services_.queue.intake());
         co_await refuse_message(std::move(verdict));
+        co_return false;
+    }
+    incoming_ = std::make_unique<Incoming>();
+    incoming_->queue_id = opened->queue_id;
+    incoming_->began = services_.loop.now();
+    incoming_->receiver =
+        std::make_unique<ContentReceiver>(std::move(opened->content), trace(opened->queue_id),
+                                          services_.settings, content_options(opened->queue_id));
+    co_return true;
+}
+
+// The queue-manager forgets what was opened and never committed.
+void Session::drop_message() {
+    if (!incoming_) return;
+    services_.queue.abort(incoming_->queue_id);
+    incoming_.reset();
+}
+
+async::Task<void> Session::take_message() {
+    bool opened = co_await open_message();
+    if (!opened) {
         co_await refuse_early_content();
         co_return;
     }
-    co_await receive_content(std::move(*opened));
-}
-
-async::Task<void> Session::receive_content(OpenedMessage message) {
-    OpenedGuard guard(services_.queue, message.queue_id);
     Answer go_ahead = dialogue_.go_ahead();
     co_await say(std::move(go_ahead), "DATA");
     co_await flush();
-    if (ended_) co_return;
-    std::string field = trace(message.queue_id);
-    auto receiver =
-        std::make_unique<ContentReceiver>(std::move(message.content), std::move(field), services_.settings);
-    Transfer transferred = co_await transfer(*receiver);
-    if (transferred == Transfer::Broken) co_return;
-    Verdict verdict = receiver->finish();
-    if (receiver->write_error()) {
+    Transfer transferred = Transfer::Broken;
+    if (!ended_) transferred = co_await transfer_data();
+    if (transferred == Transfer::Broken) {
+        drop_message();
+        co_return;
+    }
+    co_await complete_message();
+}
+
+async::Task<void> Session::take_chunk(TakeChunk chunk) {
+    if (!chunk.refusal && !incoming_) {
+        bool opened = co_await open_message();
+        if (!opened) {
+            // The refusal is on its way; what the client has sent behind it is no command.
+            co_await forget_chunk(chunk.size);
+            co_return;
+        }
+    }
+    if (chunk.refusal) {
+        co_await forget_chunk(chunk.size);
+        Answer refusal = std::move(*chunk.refusal);
+        co_await say(std::move(refusal), "BDAT");
+        co_return;
+    }
+    Transfer transferred = co_await transfer_chunk(chunk.size);
+    if (transferred == Transfer::Broken) {
+        drop_message();
+    } else if (chunk.last || incoming_->receiver->is_worthless()) {
+        co_await complete_message();
+    } else {
+        Answer answer = dialogue_.chunk_taken(chunk.size);
+        co_await say(std::move(answer), "BDAT");
+    }
+}
+
+async::Task<void> Session::forget_chunk(std::uint64_t size) {
+    std::uint64_t left = size;
+    const SteadyTime began = services_.loop.now();
+    while (left > 0 && !ended_) {
+        const std::size_t used = std::min<std::uint64_t>(left, stream_.buffered().size());
+        stream_.consume(used);
+        left -= used;
+        if (left == 0) break;
+        const Transfer awaited = co_await await_content(began, size - left);
+        if (awaited == Transfer::Broken) break;
+    }
+}
+
+async::Task<void> Session::complete_message() {
+    std::unique_ptr<Incoming> incoming = std::move(incoming_);
+    ContentReceiver& receiver = *incoming->receiver;
+    Verdict verdict = receiver.finish();
+    if (receiver.write_error()) {
         log::error("cannot write a message")
             .add("session", client_.session_text())
-            .add("id", message.queue_id)
-            .add("reason", receiver->write_error()->text);
+            .add("id", incoming->queue_id)
+            .add("reason", receiver.write_error()->text);
     }
     if (!verdict.accepted()) {
+        services_.queue.abort(incoming->queue_id);
         co_await refuse_message(std::move(verdict));
         co_return;
     }
-    guard.completed();
-    CompleteMessage complete{message.queue_id, receiver->length(), receiver->hash()};
-    receiver.reset();
+    CompleteMessage complete{incoming->queue_id, receiver.length(), receiver.hash()};
+    incoming.reset();
     co_await commit(std::move(complete));
 }
 
-async::Task<Session::Transfer> Session::transfer(ContentReceiver& receiver) {
-    const config::Limits& limits = services_.settings.limits;
-    const Milliseconds idle = limits.time(Limit::ReceiveIdleTimeout);
-    const SteadyTime began = services_.loop.now();
-    std::uint64_t received = 0;
+async::Task<Session::Transfer> Session::transfer_data() {
     std::size_t since_turn = 0;
     while (true) {
-        const std::size_t used = receiver.feed(stream_.buffered());
+        const std::size_t used = incoming_->receiver->feed(stream_.buffered());
         stream_.consume(used);
-        if (receiver.done()) co_return Transfer::Complete;
-        received += used;
+        if (incoming_->receiver->done()) co_return Transfer::Complete;
+        incoming_->octets += used;
         since_turn += used;
         if (since_turn >= kFairShare) {
             since_turn = 0;
             co_await async::Sleep(services_.loop, Milliseconds(0));
         }
-        async::Deadline deadline = services_.loop.after(idle);
-        auto filled = co_await stream_.fill(kInputBlock, deadline);
-        if (filled && !*filled) lose("closed by the client in the middle of a message");
-        // A connection that is quiet, but not broken, has timed out.
-        if (!filled && stream_.stale()) lose(filled.error().text);
-        if (ended_) co_return Transfer::Broken;
-        // The average is of interest only after a while, in which a single pause would distort it.
-        const auto elapsed = std::chrono::duration_cast<Seconds>(services_.loop.now() - began - idle).count();
-        const bool slow =
-            elapsed > 0 && received < limits.get(Limit::ReceiveMinRate) * static_cast<std::uint64_t>(elapsed);
-        if (!filled || slow) {
-            Answer answer{Reply{421, EnhancedCode{4, 4, 2}, {"The message arrives too slowly"}},
-                          slow ? "receive_min_rate" : "receive_idle_timeout", Milliseconds(0), true};
-            co_await say(std::move(answer), "DATA");
-            co_return Transfer::Broken;
-        }
+        const Transfer awaited = co_await await_content(incoming_->began, incoming_->octets);
+        if (awaited == Transfer::Broken) co_return Transfer::Broken;
     }
+}
+
+async::Task<Session::Transfer> Session::transfer_chunk(std::uint64_t size) {
+    std::uint64_t left = size;
+    std::size_t since_turn = 0;
+    while (true) {
+        const std::string_view octets = stream_.buffered().substr(0, left);
+        incoming_->receiver->feed_chunk(octets);
+        const std::size_t used = octets.size();
+        left -= used;
+        stream_.consume(used);
+        incoming_->octets += used;
+        if (left == 0) co_return Transfer::Complete;
+        since_turn += used;
+        if (since_turn >= kFairShare) {
+            since_turn = 0;
+            co_await async::Sleep(services_.loop, Milliseconds(0));
+        }
+        const Transfer awaited = co_await await_content(incoming_->began, incoming_->octets);
+        if (awaited == Transfer::Broken) co_return Transfer::Broken;
+    }
+}
+
+/// Waits for the next octets of a transfer that began at `began` and has brought `received` octets so far.
+async::Task<Session::Transfer> Session::await_content(SteadyTime began, std::uint64_t received) {
+    const config::Limits& limits = services_.settings.limits;
+    const Milliseconds idle = limits.time(Limit::ReceiveIdleTimeout);
+    async::Deadline deadline = services_.loop.after(idle);
+    auto filled = co_await stream_.fill(kInputBlock, deadline);
+    if (filled && !*filled) lose("closed by the client in the middle of a message");
+    // A connection that is quiet, but not broken, has timed out.
+    if (!filled && stream_.stale()) lose(filled.error().text);
+    if (ended_) co_return Transfer::Broken;
+    // The average is of interest only after a while, in which a single pause would distort it.
+    const auto elapsed = std::chrono::duration_cast<Seconds>(services_.loop.now() - began - idle).count();
+    const bool slow =
+        elapsed > 0 && received < limits.get(Limit::ReceiveMinRate) * static_cast<std::uint64_t>(elapsed);
+    if (filled && !slow) co_return Transfer::Complete;
+    Answer answer{Reply{421, EnhancedCode{4, 4, 2}, {"The message arrives too slowly"}},
+                  slow ? "receive_min_rate" : "receive_idle_timeout", Milliseconds(0), true};
+    co_await say(std::move(answer), "DATA");
+    co_return Transfer::Broken;
 }
 
 async::Task<void> Session::commit(CompleteMessage message) {
@@ -144,6 +214,7 @@ async::Task<void> Session::commit(CompleteMessage message) {
         .add("id", id)
         .add("client", client_.text())
         .add("helo", dialogue_.helo())
+        .add("login", dialogue_.login())
         .add_address("from", dialogue_.transaction().sender)
         .add("nrcpt", dialogue_.transaction().recipients.size())
         .add("size", size);
@@ -171,14 +242,17 @@ wire::Envelope Session::envelope() const {
     const Transaction& transaction = dialogue_.transaction();
     wire::Envelope envelope;
     envelope.set_sender(transaction.sender);
-    for (const std::string& recipient : transaction.recipients)
-        envelope.add_recipients()->set_address(recipient);
-    envelope.set_body(transaction.body);
+    for (const wire::Recipient& recipient : transaction.recipients)
+        *envelope.add_recipients() = recipient;
+    envelope.set_body(transaction.parameters.body);
+    envelope.set_smtputf8(transaction.parameters.smtputf8);
+    envelope.set_envid(transaction.parameters.envid);
+    envelope.set_ret(transaction.parameters.ret);
     if (client_.address) envelope.set_client_address(client_.address->text());
     envelope.set_client_name(client_name_);
     envelope.set_helo(dialogue_.helo());
-    envelope.set_login(client_.local_user);
-    envelope.set_protocol(dialogue_.esmtp() ? "ESMTP" : "SMTP");
+    envelope.set_login(dialogue_.login().empty() ? client_.local_user : dialogue_.login());
+    envelope.set_protocol(dialogue_.protocol());
     envelope.set_arrival_ms(unix_millis_now());
     return envelope;
 }
@@ -190,12 +264,30 @@ std::string Session::trace(const std::string& queue_id) const {
     trace.client_name = client_name_;
     trace.client_literal = client_.literal();
     trace.local_user = client_.local_user;
+    trace.hidden = services_.settings.received_hide_client && !dialogue_.login().empty();
     trace.hostname = services_.settings.hostname;
-    trace.protocol = dialogue_.esmtp() ? "ESMTP" : "SMTP";
+    trace.protocol = dialogue_.protocol();
+    if (tls_session_) trace.tls = tls_session_->version + " " + tls_session_->cipher;
     trace.queue_id = queue_id;
-    if (transaction.recipients.size() == 1) trace.recipient = transaction.recipients.front();
+    if (transaction.recipients.size() == 1) trace.recipient = transaction.recipients.front().address();
     trace.time = unix_millis_now();
     return received_header(trace);
+}
+
+ContentOptions Session::content_options(const std::string& queue_id) const {
+    ContentOptions options;
+    options.in_chunks = dialogue_.in_chunks();
+    options.binary = dialogue_.transaction().parameters.body == wire::Envelope::BINARYMIME;
+    options.max_size = dialogue_.max_message_size();
+    const bool submission =
+        listener_.kind == config::ListenerKind::Submission || listener_.kind == config::ListenerKind::Local;
+    if (submission) {
+        // The time zone's file is out of reach of a process without a file system.
+        options.date_field =
+            "Date: " + mail::format_date(unix_millis_now(), std::chrono::minutes(0)) + "\r\n";
+        options.message_id_field = "Message-ID: <" + queue_id + "@" + services_.settings.hostname + ">\r\n";
+    }
+    return options;
 }
 
 }  // namespace postrider::smtpd

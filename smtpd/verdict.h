@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "libcommon/ipc/router.pb.h"
 #include "libcommon/mail/reply.h"
@@ -23,6 +24,12 @@ struct ClientVerdict {
     wire::SessionPolicy policy;
     std::string client_name;           ///< forward-confirmed reverse name, empty if there is none
     bool ask_again_with_helo = false;  ///< the greeting may change it
+};
+
+/// What VRFY or EXPN has found.
+struct VerifiedAddress {
+    Verdict verdict;
+    std::vector<std::string> addresses;  ///< the address in full, or the members of a list
 };
 
 }  // namespace postrider::smtpd

@@ -107,6 +107,7 @@ Result<void> Worker::begin_session(const wire::NewSession& start, std::vector<Fd
     client.session = start.session();
     client.port = static_cast<std::uint16_t>(start.client_port());
     client.local_user = start.local_user();
+    client.sessions_of_client = start.client_sessions();
     client.load = start.overload() ? config::Load::Overload : config::Load::Normal;
     if (!start.client_address().empty()) {
         auto address = config::IpAddress::from_bytes(start.client_address());
@@ -126,7 +127,7 @@ Result<void> Worker::begin_session(const wire::NewSession& start, std::vector<Fd
 
 async::Task<void> Worker::serve_client(ClientInfo client, Fd socket) {
     const std::uint64_t number = client.session;
-    const Services services{loop_, settings_, router_, queue_};
+    const Services services{loop_, settings_, router_, queue_, tls_, logins_};
     auto session = std::make_unique<Session>(services, std::move(client), std::move(socket));
     sessions_.emplace(number, session.get());
     if (finishing_) session->finish();

@@ -54,6 +54,20 @@ class Worker {
     async::Condition channel_came_;
     RouterLink router_;
     QueueLink queue_;
+    struct NoTls : Tls {
+        bool ready() const override { return false; }
+        async::Task<Result<TlsSession>> accept(async::Stream&, const config::Listener&,
+                                               async::Deadline) override {
+            co_return temporary("none");
+        }
+    } tls_;
+    struct NoLogins : Logins {
+        std::vector<std::string> none;
+        const std::vector<std::string>& mechanisms() const override { return none; }
+        async::Task<AuthStep> begin(wire::AuthBegin, std::uint64_t&) override { co_return AuthStep(); }
+        async::Task<AuthStep> respond(std::uint64_t, std::string) override { co_return AuthStep(); }
+        void cancel(std::uint64_t) override {}
+    } logins_;
     std::unordered_map<std::uint64_t, Session*> sessions_;  // they live in their tasks
     async::Condition session_ended_;
     bool finishing_ = false;

@@ -29,6 +29,7 @@ class Stream {
     [[nodiscard]] std::string_view buffered() const { return std::string_view(input_).substr(consumed_); }
     /// Forgets the first `size` bytes of buffered().
     void consume(std::size_t size);
+    void consume_secret(std::size_t size) { consume(size); }
 
     /// Waits until there is more in buffered() than before; at most about `limit` bytes are ever buffered, so
     /// consume first. False: the peer has closed its side in good order.

@@ -83,6 +83,13 @@ DirectiveRow resolver_row() {
     return row;
 }
 
+/// A directive of one word that may stand several times.
+DirectiveRow several(std::string_view name, std::string_view arguments, Reader reader, std::string_view doc) {
+    DirectiveRow row = value(name, arguments, "", reader, doc);
+    row.occurs = Occurs::Repeatedly;
+    return row;
+}
+
 DirectiveRow self_address_row() {
     DirectiveRow row = value("self_address", "ADDRESS …", "the addresses of the interfaces", Reader::Everyone,
                              "Addresses under which other hosts reach this one.");
@@ -166,6 +173,11 @@ std::vector<DirectiveRow> setting_rows() {
                  "Free inodes of the spool below which intake stops."),
         value("queue_directory_sync", "auto|yes|no", "auto", Reader::QueueManager,
               "Whether a commit syncs the folder, too; auto decides by the file system."),
+        several("help_text", "TEXT", Reader::Smtpd, "A line of the reply to HELP."),
+        value("reject_footer", "TEXT", "", Reader::Smtpd,
+              "The last line of every permanent refusal: whom to ask, for example."),
+        value("received_hide_client", "yes|no", "no", Reader::Smtpd,
+              "Whether Received leaves out who a client is that has logged in."),
         value("dsn_return", "headers|full", "headers", Reader::QueueManager,
               "What a failure report returns when the sender did not say."),
         value("double_bounce_to", "ADDRESS", "postmaster", Reader::QueueManager,
@@ -261,10 +273,6 @@ std::vector<DirectiveRow> planned_setting_rows() {
 std::vector<DirectiveRow> planned_limit_rows() {
     constexpr auto kSmtpd = Reader::Smtpd;
     return {
-        planned(value("tls_handshake_timeout", "DURATION", "60s", kSmtpd, "A TLS handshake.")),
-        planned(value("auth_timeout", "DURATION", "120s", kSmtpd, "An AUTH dialogue.")),
-        planned(value("auth_line", "SIZE", "12k", kSmtpd, "A line of an AUTH dialogue.")),
-        planned(value("auth_attempts", "NUMBER", "3", kSmtpd, "AUTH attempts of a session.")),
         planned(value("greet_wait", "DURATION", "6s", kSmtpd, "The wait before the greeting.")),
         planned(value("dnsbl_timeout", "DURATION", "5s", kSmtpd, "A look-up in block lists.")),
         planned(value("proxy_timeout", "DURATION", "3s", kSmtpd, "A PROXY header.")),

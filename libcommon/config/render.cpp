@@ -118,6 +118,14 @@ Lines resolver_lines(const Settings& settings) {
     return lines;
 }
 
+Lines help_lines(const Settings& settings) {
+    Lines lines;
+    for (const auto& text : settings.help_text) {
+        lines.push_back({write_word({text, {}, false}), settings.origin("help_text")});
+    }
+    return lines;
+}
+
 Lines self_address_lines(const Settings& settings) {
     Lines lines;
     for (const auto& address : settings.self_addresses) {
@@ -145,6 +153,12 @@ std::string setting_text(const Settings& settings, std::string_view name) {
          [](const Settings& s) { return std::string(sync_name(s.queue_directory_sync)); }},
         {"dsn_return",
          [](const Settings& s) { return std::string(s.dsn_return == DsnReturn::Full ? "full" : "headers"); }},
+        {"reject_footer",
+         [](const Settings& s) {
+             return s.reject_footer.empty() ? std::string() : write_word({s.reject_footer, {}, false});
+         }},
+        {"received_hide_client",
+         [](const Settings& s) { return std::string(s.received_hide_client ? "yes" : "no"); }},
         {"retry", [](const Settings& s) { return format_durations(s.retry); }},
         {"log_format",
          [](const Settings& s) { return std::string(s.log_format == LogFormat::Json ? "json" : "text"); }},
@@ -166,6 +180,7 @@ Lines lines_of(const Settings& settings, const DirectiveRow& row) {
     if (row.name == "listen") return listener_lines(settings);
     if (row.name == "user") return user_lines(settings);
     if (row.name == "resolver") return resolver_lines(settings);
+    if (row.name == "help_text") return help_lines(settings);
     if (row.name == "self_address") return self_address_lines(settings);
     Lines lines;
     if (row.table) {

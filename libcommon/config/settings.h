@@ -97,6 +97,7 @@ struct Settings {
     DirectorySync queue_directory_sync = DirectorySync::Auto;
     DsnReturn dsn_return = DsnReturn::Headers;
     std::vector<std::string> help_text;  ///< lines of the reply to HELP
+    bool received_hide_client = false;   ///< of clients that have logged in
     std::string reject_footer;           ///< the last line of every permanent refusal; empty: none
     std::string double_bounce_to;        ///< an address, or a local part at `hostname`
     std::vector<Milliseconds> retry;     ///< the last one repeats

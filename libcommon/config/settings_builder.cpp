@@ -82,6 +82,9 @@ SettingsBuilder::Handler SettingsBuilder::handler(std::string_view name) {
         {"min_free_inodes", &B::free_floor},
         {"queue_directory_sync", &B::queue_directory_sync},
         {"dsn_return", &B::dsn_return},
+        {"help_text", &B::help_text},
+        {"reject_footer", &B::reject_footer},
+        {"received_hide_client", &B::received_hide_client},
         {"double_bounce_to", &B::double_bounce_to},
         {"retry", &B::retry},
         {"log_format", &B::log_format},
@@ -245,6 +248,31 @@ void SettingsBuilder::queue_directory_sync(const Directive& directive) {
 void SettingsBuilder::dsn_return(const Directive& directive) {
     choose(directive.words[0], {{"headers", DsnReturn::Headers}, {"full", DsnReturn::Full}},
            settings_.dsn_return);
+}
+
+void SettingsBuilder::help_text(const Directive& directive) {
+    reply_line(directive.words[0], settings_.help_text.emplace_back());
+}
+
+void SettingsBuilder::reject_footer(const Directive& directive) {
+    reply_line(directive.words[0], settings_.reject_footer);
+}
+
+void SettingsBuilder::reply_line(const Word& word, std::string& out) {
+    // Room for the codes in front, within the 512 octets of RFC 5321, 4.5.3.1.5.
+    constexpr std::size_t kLongest = 480;
+    const bool printable = std::all_of(word.text.begin(), word.text.end(),
+                                       [](char octet) { return octet >= ' ' && octet <= '~'; });
+    if (word.text.empty() || word.text.size() > kLongest || !printable) {
+        errors_.add(word.position, "expected 1 to 480 printable ASCII characters");
+        return;
+    }
+    out = word.text;
+}
+
+void SettingsBuilder::received_hide_client(const Directive& directive) {
+    const Word& word = directive.words[0];
+    store(parse_boolean(word.text), settings_.received_hide_client, word.position);
 }
 
 void SettingsBuilder::double_bounce_to(const Directive& directive) {

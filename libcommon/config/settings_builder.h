@@ -44,6 +44,10 @@ class SettingsBuilder {
     void free_floor(const Directive& directive);
     void queue_directory_sync(const Directive& directive);
     void dsn_return(const Directive& directive);
+    void help_text(const Directive& directive);
+    void reject_footer(const Directive& directive);
+    void received_hide_client(const Directive& directive);
+    void reply_line(const Word& word, std::string& out);
     void double_bounce_to(const Directive& directive);
     void retry(const Directive& directive);
     void log_format(const Directive& directive);

@@ -119,6 +119,41 @@ void DataDecoder::step_in_line(std::string_view input, std::size_t& position) {
     }
 }
 
+void ChunkChecker::note(DataFault fault) {
+    if (fault_ == DataFault::None) fault_ = fault;
+}
+
+void ChunkChecker::feed(std::string_view input) {
+    if (binary_ || input.empty()) return;
+    if (input.find('\0') != std::string_view::npos) note(DataFault::Nul);
+    std::size_t position = 0;
+    while (position < input.size()) {
+        const std::size_t line_feed = input.find('\n', position);
+        const std::size_t end = std::min(line_feed, input.size());
+        const std::string_view line = input.substr(position, end - position);
+        line_length_ += line.size() + 1;
+        if (line_length_ > kMaxTextLine) note(DataFault::LineTooLong);
+        // A CR is good only as the last octet before an LF.
+        const bool ends_in_cr = line.ends_with('\r');
+        if (after_cr_ && !line.empty()) note(DataFault::BareCr);
+        if (line.find('\r') < line.size() - (ends_in_cr ? 1 : 0)) note(DataFault::BareCr);
+        const bool cr_before_end = line.empty() ? after_cr_ : ends_in_cr;
+        if (line_feed == std::string_view::npos) {
+            --line_length_;
+            after_cr_ = cr_before_end;
+            return;
+        }
+        if (!cr_before_end) note(DataFault::BareLf);
+        after_cr_ = false;
+        line_length_ = 0;
+        position = line_feed + 1;
+    }
+}
+
+void ChunkChecker::finish() {
+    if (!binary_ && after_cr_) note(DataFault::BareCr);
+}
+
 void DataEncoder::encode(std::string_view input, std::string& output) {
     std::size_t position = 0;
     std::size_t run = 0;  // Start of the octets that go out as they are and are not appended yet.

@@ -7,7 +7,7 @@
 
 namespace postrider::mail {
 
-/// What was wrong with the content of a DATA command. Of several faults one is reported.
+/// What was wrong with content that was received. Of several faults one is reported.
 enum class DataFault { None, BareCr, BareLf, Nul, LineTooLong };
 
 /// One line for the reply to the client: "bare LF in content". Empty for None.
@@ -56,6 +56,29 @@ class DataDecoder {
     DataFault fault_ = DataFault::None;
     std::uint64_t octets_ = 0;
     std::size_t line_length_ = 0;
+};
+
+/// Looks at content that comes in chunks (RFC 3030), which needs no dots and has no end of its own, for the
+/// same faults.
+class ChunkChecker {
+  public:
+    /// BINARYMIME may hold any octets in any order; then nothing is a fault.
+    explicit ChunkChecker(bool binary) : binary_(binary) {}
+
+    /// Looks at the next octets, wherever chunks begin and end.
+    void feed(std::string_view input);
+    /// To be called at the end of the last chunk.
+    void finish();
+
+    [[nodiscard]] DataFault fault() const { return fault_; }
+
+  private:
+    void note(DataFault fault);
+
+    bool binary_;
+    bool after_cr_ = false;  // The last octet was a CR.
+    std::size_t line_length_ = 0;
+    DataFault fault_ = DataFault::None;
 };
 
 /// Makes the stream of a DATA command from the content of a message in pieces of any size: dots stuffed,

@@ -120,6 +120,7 @@ void HeaderScanner::end_line() {
     if (line_.ends_with('\r')) line_.pop_back();
     if (line_.empty()) {
         octets_ += line_octets_;
+        ended_by_empty_line_ = true;
         return end_header(HeaderFault::None);
     }
     if (continues_field()) {
@@ -152,6 +153,8 @@ void HeaderScanner::end_field() {
     } else if (equal_ignoring_case(name, "Delivered-To") && delivered_to_.size() < kMaxDeliveredToKept) {
         delivered_to_.emplace_back(field_value(field));
     }
+    has_date_ = has_date_ || equal_ignoring_case(name, "Date");
+    has_message_id_ = has_message_id_ || equal_ignoring_case(name, "Message-ID");
     field_.clear();
 }
 

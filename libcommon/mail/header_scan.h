@@ -38,6 +38,11 @@ class HeaderScanner {
 
     /// Octets of the header, the empty line included.
     [[nodiscard]] std::size_t octets() const { return octets_; }
+    /// Whether the header ended with an empty line, and not with the first line of a body or the message.
+    [[nodiscard]] bool ended_by_empty_line() const { return ended_by_empty_line_; }
+    /// Whether there was such a field (RFC 5322, 3.6.1 and 3.6.4).
+    [[nodiscard]] bool has_date() const { return has_date_; }
+    [[nodiscard]] bool has_message_id() const { return has_message_id_; }
     [[nodiscard]] std::size_t fields() const { return fields_; }
     /// Received fields: the hops of the message so far (RFC 5321 6.3).
     [[nodiscard]] std::size_t received() const { return received_; }
@@ -65,6 +70,9 @@ class HeaderScanner {
     std::size_t received_by_us_ = 0;
     std::vector<std::string> delivered_to_;
     bool complete_ = false;
+    bool ended_by_empty_line_ = false;
+    bool has_date_ = false;
+    bool has_message_id_ = false;
     HeaderFault fault_ = HeaderFault::None;
 };
 

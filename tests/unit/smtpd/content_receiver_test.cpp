@@ -22,7 +22,9 @@ struct Received {
 
 Received receive(const std::string& stream, std::size_t piece, const config::Settings& settings) {
     Fd file(::memfd_create("content", MFD_CLOEXEC));
-    ContentReceiver receiver(Fd(::dup(file.get())), "Received: us\r\n", settings);
+    ContentOptions options;
+    options.max_size = settings.limits.get(config::Limit::MaxMessageSize);
+    ContentReceiver receiver(Fd(::dup(file.get())), "Received: us\r\n", settings, options);
     Received result;
     std::size_t at = 0;
     while (at < stream.size() && !receiver.done())
@@ -111,13 +113,98 @@ TEST_CASE("a large message is written as it comes") {
 TEST_CASE("a full disk is a temporary refusal") {
     const config::Settings settings = test::test_settings();
     for (const std::string& stream : {std::string("a\r\n.\r\n"), repeated("line\r\n", 50'000) + ".\r\n"}) {
-        ContentReceiver receiver(Fd(::open("/dev/full", O_WRONLY | O_CLOEXEC)), "Received: us\r\n", settings);
+        ContentOptions options;
+        options.max_size = std::uint64_t{1} << 30U;
+        ContentReceiver receiver(Fd(::open("/dev/full", O_WRONLY | O_CLOEXEC)), "Received: us\r\n", settings,
+                                 options);
         CHECK(receiver.feed(stream) == stream.size());
         REQUIRE(receiver.done());
         const Verdict verdict = receiver.finish();
         REQUIRE_FALSE(verdict.accepted());
         CHECK(mail::summary(*verdict.refusal).starts_with("452 4.3.1"));
         CHECK(receiver.write_error().has_value());
+    }
+}
+
+namespace {
+
+/// What becomes of content that comes in chunks of `piece` octets.
+Received receive_chunks(const std::string& content, std::size_t piece, ContentOptions options) {
+    const config::Settings settings = test::test_settings();
+    Fd file(::memfd_create("content", MFD_CLOEXEC));
+    options.in_chunks = true;
+    options.max_size = std::uint64_t{64} * 1024;
+    ContentReceiver receiver(Fd(::dup(file.get())), "Received: us\r\n", settings, options);
+    for (std::size_t at = 0; at < content.size(); at += piece)
+        receiver.feed_chunk(std::string_view(content).substr(at, piece));
+    Received result;
+    const Verdict verdict = receiver.finish();
+    if (!verdict.accepted()) result.refusal = mail::summary(*verdict.refusal);
+    if (verdict.accepted()) result.stored = read_at(file, receiver.length() + 1, 0).value();
+    return result;
+}
+
+}  // namespace
+
+TEST_CASE("chunks are content as they are, wherever they are cut") {
+    struct Case {
+        std::string content;
+        bool binary;
+        std::string refusal;
+    };
+    using namespace std::string_literals;
+    const std::vector<Case> cases = {
+        {"A: b\r\n\r\n.\r\n..\r\nend\r\n", false, ""},
+        {"A: b\r\n\r\nno line end", false, ""},
+        {"A: b\r\n\r\nbare\nline\r\n", false, "550 5.6.11"},
+        {"A: b\r\n\r\nbare\rreturn\r\n", false, "550 5.6.11"},
+        {"A: b\r\n\r\nlast\r", false, "550 5.6.11"},
+        {"A: b\r\n\r\ntwo\r\r\n", false, "550 5.6.11"},
+        {"A: b\r\n\r\n\0\r\n"s, false, "550 5.6.11"},
+        {"\n", false, "550 5.6.11"},
+        {"A: b\r\n\r\n\n\r\0any\r"s, true, ""},
+        {repeated("line\r\n", 12'000), false, "552 5.3.4"},
+    };
+    for (const Case& test : cases) {
+        for (const std::size_t piece :
+             {std::size_t{1}, std::size_t{2}, std::size_t{7}, std::size_t{100'000}}) {
+            INFO(test.content.substr(0, 60) << " in pieces of " << piece);
+            ContentOptions options;
+            options.binary = test.binary;
+            const Received received = receive_chunks(test.content, piece, options);
+            CHECK(received.refusal.substr(0, test.refusal.size()) == test.refusal);
+            if (test.refusal.empty()) CHECK((received.stored == "Received: us\r\n" + test.content));
+        }
+    }
+}
+
+TEST_CASE("fields that a submitted message lacks are added at the end of its header") {
+    struct Case {
+        std::string content;
+        std::string stored;
+    };
+    const std::vector<Case> cases = {
+        {"A: b\r\n\r\nbody\r\n", "A: b\r\nDate: d\r\nMessage-ID: m\r\n\r\nbody\r\n"},
+        {"date: x\r\nA: b\r\n\r\nbody\r\n", "date: x\r\nA: b\r\nMessage-ID: m\r\n\r\nbody\r\n"},
+        {"Message-Id: x\r\nDate: y\r\n\r\n", "Message-Id: x\r\nDate: y\r\n\r\n"},
+        {"body only\r\n", "Date: d\r\nMessage-ID: m\r\n\r\nbody only\r\n"},
+        {"\r\nbody\r\n", "Date: d\r\nMessage-ID: m\r\n\r\nbody\r\n"},
+        {"A: b\r\n", "A: b\r\nDate: d\r\nMessage-ID: m\r\n"},
+        {"A: b", "A: b\r\nDate: d\r\nMessage-ID: m\r\n"},
+        {"", "Date: d\r\nMessage-ID: m\r\n"},
+        {"A: b\r\n folded\r\nno field\r\n",
+         "A: b\r\n folded\r\nDate: d\r\nMessage-ID: m\r\n\r\nno field\r\n"},
+    };
+    ContentOptions options;
+    options.date_field = "Date: d\r\n";
+    options.message_id_field = "Message-ID: m\r\n";
+    for (const Case& test : cases) {
+        for (const std::size_t piece : {std::size_t{1}, std::size_t{3}, std::size_t{1000}}) {
+            INFO(test.content << " in pieces of " << piece);
+            const Received received = receive_chunks(test.content, piece, options);
+            CHECK(received.refusal.empty());
+            CHECK((received.stored == "Received: us\r\n" + test.stored));
+        }
     }
 }
 

@@ -31,6 +31,7 @@ class FakeRouter : public Router {
 
     ClientVerdict client;  ///< what may_connect() says
     bool reachable = true;
+    std::string refused_helo;
     Milliseconds delay{0};  ///< before a recipient is answered
     std::size_t asked_at_once = 0;
     std::size_t connect_questions = 0;
@@ -41,6 +42,8 @@ class FakeRouter : public Router {
         last_client = std::move(asked);
         ClientVerdict verdict = client;
         verdict.answered = reachable;
+        if (!refused_helo.empty() && last_client.helo() == refused_helo)
+            verdict.verdict = refusal(550, {5, 7, 1}, "Not this name", "policy:3");
         if (!reachable) verdict.verdict = unreachable();
         co_return verdict;
     }
@@ -65,6 +68,16 @@ class FakeRouter : public Router {
             co_return refusal(550, {5, 7, 1}, "Relaying denied", "default");
         }
         co_return Verdict();
+    }
+    async::Task<VerifiedAddress> verify(wire::Client, std::string address, bool expand) override {
+        VerifiedAddress found;
+        if (address.starts_with("nobody")) {
+            found.verdict = refusal(550, {5, 1, 1}, "No such user", "unknown-user");
+        } else {
+            found.addresses = {address + "@local.test"};
+            if (expand) found.addresses.push_back("second@local.test");
+        }
+        co_return found;
     }
 
   private:
@@ -118,9 +131,79 @@ class FakeQueue : public Queue {
         co_return Result<void>();
     }
     void abort(const std::string& queue_id) override { messages.at(queue_id).aborted = true; }
+    async::Task<Result<std::uint64_t>> start_queue(std::string domain, bool subdomains,
+                                                   std::string) override {
+        started.push_back((subdomains ? "@" : "") + domain);
+        co_return waiting;
+    }
+    std::vector<std::string> started;  ///< the domains of ETRN
+    std::uint64_t waiting = 0;         ///< what start_queue() says
 
   private:
     std::map<std::string, Fd> files_;
+};
+
+/// TLS that encrypts nothing: what matters here is when it is used.
+class FakeTls : public Tls {
+  public:
+    bool available = false;
+    std::size_t handshakes = 0;
+
+    [[nodiscard]] bool ready() const override { return available; }
+    async::Task<Result<TlsSession>> accept(async::Stream&, const config::Listener&,
+                                           async::Deadline) override {
+        ++handshakes;
+        TlsSession session;
+        session.version = "TLSv1.3";
+        session.cipher = "NONE";
+        co_return session;
+    }
+};
+
+/// Logins with PLAIN, and with LOGIN, which asks twice; the password of everybody is "secret".
+class FakeLogins : public Logins {
+  public:
+    std::vector<std::string> offered;
+    wire::AuthOutcome::Result refusal = wire::AuthOutcome::REJECTED;
+    std::size_t cancelled = 0;
+
+    [[nodiscard]] const std::vector<std::string>& mechanisms() const override { return offered; }
+    async::Task<AuthStep> begin(wire::AuthBegin begin, std::uint64_t& exchange) override {
+        exchange = ++last_;
+        is_login_ = begin.mechanism() == "LOGIN";
+        user_.clear();
+        AuthStep step;
+        if (begin.has_initial()) {
+            step = take(begin.initial());
+        } else {
+            step.challenge = is_login_ ? "Username:" : "";
+        }
+        co_return step;
+    }
+    async::Task<AuthStep> respond(std::uint64_t, std::string data) override { co_return take(data); }
+    void cancel(std::uint64_t) override { ++cancelled; }
+
+  private:
+    AuthStep take(const std::string& data) {
+        AuthStep step;
+        if (is_login_ && user_.empty()) {
+            user_ = data;
+            step.challenge = "Password:";
+            return step;
+        }
+        const std::size_t user = data.find('\0');
+        const std::size_t password = data.rfind('\0');
+        if (!is_login_) user_ = data.substr(user + 1, password - user - 1);
+        const bool right = (is_login_ ? data : data.substr(password + 1)) == "secret";
+        step.done = true;
+        step.outcome.set_result(right ? wire::AuthOutcome::ACCEPTED : refusal);
+        step.outcome.set_login(user_);
+        return step;
+    }
+
+    std::uint64_t last_ = 0;
+    bool is_login_ = false;
+    std::string user_;
 };
 
 }  // namespace postrider::smtpd::test

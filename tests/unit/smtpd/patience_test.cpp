@@ -14,7 +14,7 @@ TEST_CASE("errors are answered more and more slowly, and then not at all") {
     for (const int expected : seconds) {
         patience.count_errors(1);
         INFO(patience.errors());
-        CHECK(patience.delay() == Seconds(expected));
+        CHECK(patience.delay_of_refusal(true) == Seconds(expected));
         CHECK_FALSE(patience.exhausted());
     }
     patience.count_errors(1);
@@ -27,8 +27,21 @@ TEST_CASE("a message makes up for all errors") {
     patience.count_errors(14);
     patience.reset();
     patience.count_errors(5);
-    CHECK(patience.delay() == Milliseconds(0));
+    CHECK(patience.delay_of_refusal(true) == Milliseconds(0));
     CHECK_FALSE(patience.exhausted());
+}
+
+TEST_CASE("in a tarpit every refusal takes longer than the one before") {
+    const config::Limits limits;
+    Patience patience(limits, config::Load::Normal);
+    CHECK(patience.delay_of_refusal(false) == Milliseconds(0));
+    wire::Tarpit tarpit;
+    tarpit.set_first_ms(1000);
+    tarpit.set_growth_percent(100);
+    tarpit.set_most_ms(4000);
+    patience.set_tarpit(tarpit);
+    for (const int expected : {1, 2, 4, 4})
+        CHECK(patience.delay_of_refusal(expected == 2) == Seconds(expected));
 }
 
 TEST_CASE("commands that bring no mail are limited") {

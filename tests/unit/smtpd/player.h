@@ -17,6 +17,9 @@
 
 namespace postrider::smtpd::test {
 
+/// What Player::play() returns when all went as the script says.
+inline const std::string kAsExpected;
+
 /// Settings of a small host with one listener.
 inline config::Settings test_settings() {
     config::Settings settings;
@@ -56,6 +59,9 @@ class Player {
     config::Settings settings;
     FakeRouter router;
     FakeQueue queue;
+    FakeTls tls;
+    FakeLogins logins;
+    std::uint32_t sessions_of_client = 1;
     std::vector<std::string> replies;  ///< every reply, whole, in order
 
     /// Plays `script` in a new session. Returns "" or what was not as expected.
@@ -65,7 +71,8 @@ class Player {
         client.session = 1;
         client.address = config::IpAddress::parse("192.0.2.7").value();
         client.port = 4711;
-        const Services services{loop, settings, router, queue};
+        client.sessions_of_client = sessions_of_client;
+        const Services services{loop, settings, router, queue, tls, logins};
         session_ = std::make_unique<Session>(services, client, std::move(server_end));
         client_ = std::make_unique<async::Stream>(loop, std::move(client_end));
         problem_.clear();

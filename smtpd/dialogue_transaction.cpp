@@ -1,0 +1,211 @@
+#include <algorithm>
+#include <charconv>
+
+#include "libcommon/mail/path.h"
+#include "smtpd/dialogue.h"
+#include "smtpd/replies.h"
+
+/// MAIL, RCPT, DATA and BDAT.
+namespace postrider::smtpd {
+
+namespace {
+
+using config::Limit;
+using config::ListenerKind;
+using config::ListenerTls;
+using mail::Reply;
+
+/// `BDAT SIZE [LAST]`; nothing if it is malformed. RFC 3030, 2.
+std::optional<TakeChunk> parse_chunk(const std::string& argument) {
+    TakeChunk chunk;
+    const char* end = argument.data() + argument.size();
+    const auto [rest, error] = std::from_chars(argument.data(), end, chunk.size);
+    if (error != std::errc() || rest == argument.data()) return std::nullopt;
+    const std::string_view behind(rest, static_cast<std::size_t>(end - rest));
+    chunk.last = mail::equal_ignoring_case(behind, " LAST");
+    if (!chunk.last && !behind.empty()) return std::nullopt;
+    return chunk;
+}
+
+}  // namespace
+
+std::optional<Answer> Dialogue::refuse_encryption_and_login() {
+    if ((listener_.tls == ListenerTls::Require || policy_.require_tls()) && !encrypted_)
+        return refuse(make_reply(530, {5, 7, 0}, "STARTTLS first"), "tls-required");
+    const bool needs_login =
+        policy_.require_auth() || (listener_.kind == ListenerKind::Submission && !policy_.relay());
+    if (needs_login && login_.empty())
+        return refuse(make_reply(530, {5, 7, 0}, "Authentication required"), "authentication-required");
+    return std::nullopt;
+}
+
+std::optional<Answer> Dialogue::refuse_mail() {
+    if (phase_ == Phase::AwaitingHello && !policy_.sloppy())
+        return refuse(make_reply(503, {5, 5, 1}, "Say EHLO or HELO first"), "sequence");
+    if (phase_ == Phase::InTransaction) {
+        return refuse(make_reply(503, {5, 5, 1}, "There is a sender already"), "sequence");
+    }
+    if (auto refusal = refuse_encryption_and_login()) return refusal;
+    const Limit limit = policy_.relay() ? Limit::TrustedSessionMessages : Limit::SessionMessages;
+    if (messages_ >= settings_.limits.size(limit)) {
+        return end_with(make_reply(421, {4, 7, 0}, "Enough messages for one session; please connect again"),
+                        "session-messages");
+    }
+    return std::nullopt;
+}
+
+std::optional<Answer> Dialogue::refuse_path(const mail::Path& path, bool smtputf8) {
+    if (path.was_utf8() && !smtputf8)
+        return refuse(make_reply(553, {5, 6, 7}, "Addresses beyond ASCII take SMTPUTF8"), "smtputf8");
+    const bool complete = path.has_domain() || path.is_null() || path.is_bare_postmaster();
+    if (policy_.fully_qualified() && !complete)
+        return refuse(make_reply(501, {5, 1, 7}, "The address needs a domain"), "fully-qualified");
+    return std::nullopt;
+}
+
+Action Dialogue::mail(const mail::Command& command) {
+    if (auto refusal = refuse_mail()) return std::move(*refusal);
+    const auto argument = mail::path_argument(command, is_strict());
+    if (!argument) return refuse(make_reply(501, {5, 5, 2}, argument.error().text), "syntax");
+    mail::PathOptions options;
+    options.strict = is_strict();
+    options.is_reverse = true;
+    const auto parsed = mail::parse_path(*argument, options);
+    if (!parsed && is_strict()) return refuse(make_reply(501, {5, 5, 2}, parsed.error().text), "syntax");
+    if (!parsed) return refuse(make_reply(553, {5, 1, 7}, parsed.error().text), "syntax");
+    auto parameters = read_mail_parameters(parsed->rest, known_extensions());
+    if (!parameters) return refuse(*parameters.error().refusal, parameters.error().rule);
+    if (auto refusal = refuse_path(parsed->path, parameters->smtputf8)) return std::move(*refusal);
+    if (parameters->size.value_or(0) > max_message_size())
+        return refuse(make_reply(552, {5, 3, 4}, "The message is too large"), "max_message_size");
+    transaction_ = Transaction();
+    transaction_.parameters = std::move(*parameters);
+    transaction_.sender = parsed->path.to_string();
+    phase_ = Phase::InTransaction;
+    return AskSender{transaction_.sender};
+}
+
+Answer Dialogue::sender_decided(const Verdict& verdict) {
+    if (verdict.accepted()) return accept(make_reply(250, {2, 1, 0}, "Sender OK"));
+    reset_transaction();
+    return refuse(*verdict.refusal, verdict.rule);
+}
+
+std::optional<Answer> Dialogue::refuse_recipient() {
+    const std::size_t recipients = transaction_.recipients.size() + recipients_asked_;
+    if (recipients >= limit_or(policy_.max_recipients(), Limit::MaxRecipients))
+        return refuse(make_reply(452, {4, 5, 3}, "Too many recipients"), "max_recipients");
+    // The null sender is for notifications, which go to one address or a few.
+    const std::size_t null_limit = limit_or(policy_.max_null_recipients(), Limit::MaxNullRecipients);
+    if (transaction_.sender.empty() && recipients >= null_limit) {
+        return refuse(make_reply(452, {4, 5, 3}, "Too many recipients for a notification"),
+                      "max_null_recipients");
+    }
+    return std::nullopt;
+}
+
+Action Dialogue::rcpt(const mail::Command& command) {
+    if (phase_ != Phase::InTransaction)
+        return refuse(make_reply(503, {5, 5, 1}, "MAIL comes first"), "sequence");
+    if (in_chunks()) return refuse(make_reply(503, {5, 5, 1}, "The message has begun already"), "sequence");
+    const auto argument = mail::path_argument(command, is_strict());
+    if (!argument) return refuse(make_reply(501, {5, 5, 2}, argument.error().text), "syntax");
+    mail::PathOptions options;
+    options.strict = is_strict();
+    const auto parsed = mail::parse_path(*argument, options);
+    if (!parsed && is_strict()) return refuse(make_reply(501, {5, 5, 2}, parsed.error().text), "syntax");
+    if (!parsed) return refuse(make_reply(553, {5, 1, 3}, parsed.error().text), "syntax");
+    auto parameters = read_rcpt_parameters(parsed->rest, known_extensions());
+    if (!parameters) return refuse(*parameters.error().refusal, parameters.error().rule);
+    if (auto refusal = refuse_path(parsed->path, transaction_.parameters.smtputf8))
+        return std::move(*refusal);
+    if (auto refusal = refuse_recipient()) return std::move(*refusal);
+    ++recipients_asked_;
+    AskRecipient asked;
+    asked.recipient.set_address(parsed->path.to_string());
+    asked.recipient.set_notify(parameters->notify);
+    asked.recipient.set_orcpt(parameters->orcpt);
+    return asked;
+}
+
+Answer Dialogue::recipient_decided(const wire::Recipient& recipient, const Verdict& verdict) {
+    // The sender before it was refused, in a pipelined group: there is no transaction this could belong to.
+    if (phase_ != Phase::InTransaction)
+        return refuse(make_reply(503, {5, 5, 1}, "MAIL comes first"), "sequence");
+    --recipients_asked_;
+    if (!verdict.accepted()) return refuse(*verdict.refusal, verdict.rule);
+    auto& recipients = transaction_.recipients;
+    // Naming a recipient twice is allowed and means nothing.
+    const bool known = std::any_of(recipients.begin(), recipients.end(), [&](const wire::Recipient& other) {
+        return other.address() == recipient.address();
+    });
+    if (!known) recipients.push_back(recipient);
+    return accept(make_reply(250, {2, 1, 5}, "Recipient OK"));
+}
+
+Action Dialogue::data(const mail::Command& command) {
+    if (!command.argument.empty()) return refuse_argument();
+    if (phase_ != Phase::InTransaction)
+        return refuse(make_reply(503, {5, 5, 1}, "MAIL comes first"), "sequence");
+    if (in_chunks())
+        return refuse(make_reply(503, {5, 5, 1}, "The message comes in chunks: BDAT"), "sequence");
+    // RFC 3030, 3: DATA could not carry it.
+    if (transaction_.parameters.body == wire::Envelope::BINARYMIME)
+        return refuse(make_reply(503, {5, 5, 1}, "BINARYMIME takes BDAT"), "sequence");
+    if (!has_recipients())
+        return refuse(make_reply(554, {5, 5, 1}, "There are no valid recipients"), "sequence");
+    return OpenMessage{};
+}
+
+Action Dialogue::bdat(const mail::Command& command) {
+    auto chunk = parse_chunk(command.argument);
+    if (!chunk) {
+        // How many octets follow is not known, so the transaction ends here; they will not look like one.
+        reset_transaction();
+        return refuse(make_reply(501, {5, 5, 4}, "BDAT takes a number of octets, and LAST"), "syntax");
+    }
+    chunk->refusal = refuse_chunk(*chunk);
+    if (!chunk->refusal) ++transaction_.chunks;
+    return std::move(*chunk);
+}
+
+std::optional<Answer> Dialogue::refuse_chunk(const TakeChunk& chunk) {
+    if (phase_ == Phase::Refused)
+        return refuse(make_reply(503, {5, 5, 1}, "Access denied; please QUIT"), "refused-client");
+    if (!offers_chunking()) return not_implemented();
+    if (phase_ != Phase::InTransaction)
+        return refuse(make_reply(503, {5, 5, 1}, "MAIL comes first"), "sequence");
+    if (!has_recipients())
+        return refuse(make_reply(554, {5, 5, 1}, "There are no valid recipients"), "sequence");
+    if (chunk.size > max_message_size()) {
+        reset_transaction();
+        return refuse(make_reply(552, {5, 3, 4}, "The message is too large"), "max_message_size");
+    }
+    if (transaction_.chunks >= settings_.limits.size(Limit::BdatChunks)) {
+        reset_transaction();
+        return refuse(make_reply(554, {5, 5, 1}, "Too many chunks"), "bdat_chunks");
+    }
+    return std::nullopt;
+}
+
+Answer Dialogue::chunk_taken(std::uint64_t size) const {
+    return accept(make_reply(250, {2, 0, 0}, std::to_string(size) + " octets received"));
+}
+
+Answer Dialogue::go_ahead() const {
+    return accept(Reply{354, std::nullopt, {"End data with <CR><LF>.<CR><LF>"}});
+}
+
+Answer Dialogue::message_accepted(const std::string& queue_id) {
+    ++messages_;
+    patience_.reset();
+    reset_transaction();
+    return accept(make_reply(250, {2, 0, 0}, "queued as " + queue_id));
+}
+
+Answer Dialogue::message_refused(const Verdict& verdict) {
+    reset_transaction();
+    return refuse(*verdict.refusal, verdict.rule);
+}
+
+}  // namespace postrider::smtpd
