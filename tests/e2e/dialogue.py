@@ -23,7 +23,7 @@ from smtp import Closed, Reply, Session
 from stage import SERVERS, Stage
 from suite import Suite, is_of
 
-HEADER_VERBS = ("config:", "file", "peer", "users")
+HEADER_VERBS = ("config:", "file", "peer", "users", "certificate")
 ARRIVAL_SECONDS = 30.0
 SETTLE_SECONDS = 0.3
 
@@ -79,6 +79,9 @@ class Player:
             elif verb == "users":
                 users = tuple(rest)
         self._suite = Suite(self._binaries, self._folder / "suite", self._stage, config, files, users)
+        for statement in header:
+            if statement.words()[0] == "certificate":
+                self._suite.make_certificate(*statement.words()[1:])
         self._nsd = Nsd(self._folder / "nsd", self._stage)
         self._nsd.start()
         for statement in header:
@@ -135,7 +138,8 @@ class Player:
             "kill": self._kill, "peer": self._peer, "file": self._file, "flush": self._flush,
             "arrived": self._arrived, "nothing": self._nothing, "header": self._header, "body": self._body,
             "content": self._content, "envelope": self._envelope, "queue": self._queue, "sink": self._sink,
-            "log": self._log, "until": self._until, "same": self._same,
+            "log": self._log, "until": self._until, "same": self._same, "starttls": self._start_tls,
+            "certificate": self._certificate,
         }
 
     # The conversation
@@ -150,15 +154,23 @@ class Player:
         return self._suite
 
     def _connect(self, _: Statement, text: str) -> None:
-        options = dict(re.findall(r"(from|to|as) (\S+)", text))
+        options = dict(re.findall(r"(from|to|as|over) (\S+)", text))
         self._current = options.get("as", "main")
         if self._current in self._sessions:
             self._sessions.pop(self._current).close()
         self._in_data = False
         try:
             self._sessions[self._current] = self._running().session(options.get("from", "OUT"), options.get("to", "smtp"))
+            if "over" in options:
+                self._sessions[self._current].start_tls()
         except OSError as error:
             raise TestFailure(f"no connection: {error}") from error
+
+    def _start_tls(self, _: Statement, text: str) -> None:
+        self._session().start_tls(text.removeprefix("name").strip())
+
+    def _certificate(self, _: Statement, text: str) -> None:
+        self._running().make_certificate(*text.split())
 
     def _use(self, _: Statement, text: str) -> None:
         self._current = text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import socket
+import ssl
 
 from process import TestFailure
 
@@ -104,6 +105,19 @@ class Session:
         if codes and reply.code not in codes:
             raise TestFailure(f"{text!r}: expected {codes}, got {reply}")
         return reply
+
+    def start_tls(self, name: str = "") -> None:
+        """Encrypts the connection. Whose certificate it is does not matter here, only which name is asked for."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        self._socket.settimeout(self._timeout)
+        if self._buffer:
+            raise TestFailure(f"something was sent before the handshake: {self._buffer!r}")
+        try:
+            self._socket = context.wrap_socket(self._socket, server_hostname=name or None)
+        except (OSError, ssl.SSLError) as error:
+            raise TestFailure(f"no TLS: {error}") from error
 
     def close(self) -> None:
         self._socket.close()

@@ -118,6 +118,19 @@ class Suite:
         staging.chmod(0o644)
         staging.rename(path)
 
+    def make_certificate(self, file: str, *names: str) -> None:
+        """Puts FILE.pem and FILE.key into the folder: a certificate for these names, signed by itself."""
+        staging = self.folder / f"{file}.editing"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                        "-nodes", "-days", "2", "-subj", f"/CN={names[0]}", "-addext",
+                        "subjectAltName=" + ",".join(f"DNS:{name}" for name in names),
+                        "-keyout", str(staging) + ".key", "-out", str(staging) + ".pem"],
+                       check=True, capture_output=True)
+        for suffix, mode in ((".key", 0o600), (".pem", 0o644)):
+            path = Path(str(staging) + suffix)
+            path.chmod(mode)
+            path.rename(self.folder / (file + suffix))
+
     def _make_users(self) -> None:
         passwd, group = ("", "")
         if self.as_root:

@@ -100,6 +100,23 @@ void check_content(std::string_view text, std::size_t cut) {
     if (whole.done && !whole.faulty) require(decode(encode(whole.content, 0), 0).content == whole.content);
 }
 
+bool is_faulty_chunk(std::string_view text, std::size_t cut) {
+    ChunkChecker checker(false);
+    checker.feed(text.substr(0, cut));
+    checker.feed(text.substr(cut));
+    checker.finish();
+    return checker.fault() != DataFault::None;
+}
+
+void check_chunks(std::string_view text, std::size_t cut) {
+    const bool faulty = is_faulty_chunk(text, text.size());
+    require(faulty == is_faulty_chunk(text, cut));
+    // What is good in chunks is good as DATA.
+    if (faulty || !text.ends_with("\r\n")) return;
+    const Decoded decoded = decode(encode(text, cut), text.size());
+    require(decoded.done && !decoded.faulty && decoded.content == text);
+}
+
 void check_header(std::string_view text, std::size_t cut) {
     HeaderScanner whole("mx.test");
     whole.feed(text);
@@ -123,6 +140,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check_command(text, true);
     check_replies(text);
     check_content(text, cut);
+    check_chunks(text, cut);
     check_header(text, cut);
     return 0;
 }

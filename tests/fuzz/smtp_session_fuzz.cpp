@@ -1,5 +1,6 @@
 // A whole SMTP session against arbitrary octets: the real Session on a real socket, with a router and a
-// queue-manager that are played. The first octet of the input says in pieces of what size the rest arrives.
+// queue-manager that are played. The first octet of the input says in pieces of what size the rest arrives,
+// and its lowest bits what the client may do.
 //
 // Whatever is sent, the session ends; every message that was opened is committed or aborted; what is
 // committed has no bare CR, bare LF or NUL; and every promise that the client was given is a message in the
@@ -26,6 +27,8 @@ struct Setup {
         log::init("fuzz", log::Format::Text, log::Level::Error);
         settings.limits.set(config::Limit::MaxMessageSize, std::uint64_t{64} * 1024);
         settings.limits.set(config::Limit::MaxRecipients, 5);
+        settings.limits.set(config::Limit::BdatChunks, 20);
+        settings.listeners.front().auth = config::ListenerAuth::Always;
     }
     async::Loop loop;
     config::Settings settings;
@@ -39,6 +42,17 @@ async::Task<void> run_session(async::Loop& loop, std::unique_ptr<smtpd::Session>
     co_await session->run();
     session.reset();
     loop.stop();
+}
+
+void allow(std::uint8_t bits, FakeRouter& router, smtpd::test::FakeTls& tls,
+           smtpd::test::FakeLogins& logins) {
+    auto& policy = router.client.policy;
+    policy.set_etrn((bits & 1U) != 0);
+    policy.set_vrfy((bits & 1U) != 0);
+    policy.set_expn((bits & 1U) != 0);
+    router.client.ask_again_with_helo = (bits & 1U) != 0;
+    tls.available = (bits & 2U) != 0;
+    if ((bits & 2U) != 0) logins.offered = {"PLAIN", "LOGIN"};
 }
 
 // Sends the input in pieces and then closes its side; collects the replies.
@@ -87,10 +101,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
     FakeRouter router(setup.loop);
     FakeQueue queue;
+    smtpd::test::FakeTls tls;
+    smtpd::test::FakeLogins logins;
+    allow(data[0], router, tls, logins);
     auto [server_end, client_end] = smtpd::test::socket_pair();
     smtpd::ClientInfo info;
     info.address = config::IpAddress();
-    const smtpd::Services services{setup.loop, setup.settings, router, queue};
+    const smtpd::Services services{setup.loop, setup.settings, router, queue, tls, logins};
     auto session = std::make_unique<smtpd::Session>(services, info, std::move(server_end));
     async::Stream client(setup.loop, std::move(client_end));
     std::string replies;
@@ -106,7 +123,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require(session == nullptr);
     for (const auto& [id, message] : queue.messages) {
         require(message.committed != message.aborted);
-        if (message.committed) check_content(message.content);
+        const bool binary = message.envelope.body() == wire::Envelope::BINARYMIME;
+        if (message.committed && !binary) check_content(message.content);
     }
     require(count(replies, "queued as ID") <= queue.committed());
     return 0;
