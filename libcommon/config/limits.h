@@ -56,6 +56,9 @@ enum class Limit : std::uint8_t {
     ErrorsBeforeDrop,
     ErrorDelay,
     ErrorDelayMax,
+    TlsHandshakeTimeout,
+    TlsTicketLifetime,
+    TlsFileSize,
 
     // Queue and scheduling.
     RetryJitter,
