@@ -7,6 +7,8 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <spawn.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -155,16 +157,31 @@ int explain(const config::Settings& settings, const Arguments& arguments) {
     return 0;
 }
 
-/// The general settings are checked here, the tables by the daemon that reads them.
+/// Has a daemon check the files that it reads; its exit status.
+int check_by(const std::string& daemon, const Arguments& arguments) {
+    std::error_code error;
+    const auto program = std::filesystem::read_symlink("/proc/self/exe", error).parent_path() / daemon;
+    const char* const argv[] = {daemon.c_str(), "--config", arguments.config_file.c_str(), "--check",
+                                nullptr};
+    pid_t child = 0;
+    const int reason =
+        ::posix_spawn(&child, program.c_str(), nullptr, nullptr, const_cast<char* const*>(argv), environ);
+    if (reason != 0) {
+        fmt::print(stderr, "postrider: cannot run {}: {}\n", program.string(), std::strerror(reason));
+        return kExitUnavailable;
+    }
+    int status = 0;
+    if (::waitpid(child, &status, 0) != child || !WIFEXITED(status)) return kExitUnavailable;
+    return WEXITSTATUS(status);
+}
+
+/// The general settings are checked here, tables and certificates by the daemons that read them.
 int check(const Arguments& arguments) {
     auto settings = load_settings(arguments);
     if (!settings) return kExitConfig;
-    std::error_code error;
-    const auto router = std::filesystem::read_symlink("/proc/self/exe", error).parent_path() / "router";
-    const char* const argv[] = {"router", "--config", arguments.config_file.c_str(), "--check", nullptr};
-    ::execv(router.c_str(), const_cast<char* const*>(argv));
-    fmt::print(stderr, "postrider: cannot run {}: {}\n", router.string(), std::strerror(errno));
-    return kExitUnavailable;
+    const int keys = settings->tls_certificates.empty() ? 0 : check_by("keyd", arguments);
+    const int tables = check_by("router", arguments);
+    return tables != 0 ? tables : keys;
 }
 
 int show_config(const Arguments& arguments) {

@@ -9,10 +9,10 @@
 //
 // A session worker (--worker N) is pr-smtpd in an empty root directory. It may open, connect, accept and
 // start nothing: it reads, writes and closes the descriptors that the listener and the queue-manager hand to
-// it, which are clients, the channels to the two peers, and the one file of each message being received. It
-// believes the listener, the router's verdicts and the queue-manager's promises, and nothing that a client
-// says. When it dies, its clients lose their connections, messages that were not acknowledged do not exist,
-// and others go on.
+// it, which are clients, the channels to its peers, and the one file of each message being received; and it
+// holds the keys of TLS, which keyd gives it. It believes the listener, the router's verdicts and the
+// queue-manager's promises, and nothing that a client says. When it dies, its clients lose their connections,
+// messages that were not acknowledged do not exist, and others go on.
 
 #include "libcommon/daemon/main.h"
 
@@ -30,6 +30,7 @@
 #include "libcommon/log/log.h"
 #include "libcommon/mail/date.h"
 #include "libcommon/privsep/profile.h"
+#include "libcommon/tls/openssl.h"
 #include "smtpd/listener.h"
 #include "smtpd/listening_sockets.h"
 #include "smtpd/worker.h"
@@ -82,6 +83,7 @@ void run_worker(const config::Settings& settings, std::uint32_t number) {
     // The C library looks for the zone's file at the first conversion of any time, in UTC too; it would die
     // of it.
     mail::load_local_time_zone();
+    tls::prepare_library();
     Fd listener = connect_to_listener();
     privsep::confine(privsep::Daemon::SmtpdWorker, who, paths(settings));
     async::Loop loop;

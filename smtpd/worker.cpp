@@ -37,6 +37,8 @@ Worker::Worker(async::Loop& loop, const config::Settings& settings, Fd listener,
           loop, [this]() { return want_channel(wire::PeerChannel::ROUTER); }, settings.limits),
       queue_(
           loop, [this]() { return want_channel(wire::PeerChannel::QUEUE_MANAGER); }, settings.limits),
+      tls_(
+          loop, [this]() { return want_channel(wire::PeerChannel::KEYD); }, settings),
       session_ended_(loop),
       tasks_(loop) {}
 
@@ -48,6 +50,7 @@ void Worker::start() {
     static_cast<void>(listener_.post(ready));
     router_.start();
     queue_.start();
+    tls_.start();
 }
 
 void Worker::finish() {

@@ -11,6 +11,7 @@
 #include "libcommon/config/settings.h"
 #include "libcommon/ipc/channel.h"
 #include "libcommon/ipc/smtpd.pb.h"
+#include "smtpd/key_link.h"
 #include "smtpd/queue_link.h"
 #include "smtpd/router_link.h"
 #include "smtpd/session.h"
@@ -54,13 +55,7 @@ class Worker {
     async::Condition channel_came_;
     RouterLink router_;
     QueueLink queue_;
-    struct NoTls : Tls {
-        bool ready() const override { return false; }
-        async::Task<Result<TlsSession>> accept(async::Stream&, const config::Listener&,
-                                               async::Deadline) override {
-            co_return temporary("none");
-        }
-    } tls_;
+    KeyLink tls_;
     struct NoLogins : Logins {
         std::vector<std::string> none;
         const std::vector<std::string>& mechanisms() const override { return none; }

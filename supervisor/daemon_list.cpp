@@ -11,6 +11,10 @@ std::vector<DaemonSpec> daemons_of(const config::Settings& settings, unsigned wo
         {"remote-delivery", "remote-delivery", arguments, StopStage::Delivery, false},
         {"smtpd", "smtpd", arguments, StopStage::Intake, true},
     };
+    // Without a certificate there is nothing for it to hold.
+    if (!settings.tls_certificates.empty()) {
+        daemons.push_back({"keyd", "keyd", arguments, StopStage::Router, false});
+    }
     for (unsigned number = 0; number < workers; ++number) {
         DaemonSpec worker{"smtpd-worker-" + std::to_string(number), "smtpd", arguments, StopStage::Intake,
                           false};

@@ -35,15 +35,22 @@ std::string own_folder() {
     return std::filesystem::read_symlink("/proc/self/exe", error).parent_path().string();
 }
 
-/// The daemon that reads more than the general settings looks at its files, before anything is started.
-bool check_tables(const std::string& folder, const config::Settings& settings) {
+/// Whether `daemon` finds no error in the files it reads.
+bool check_by(const std::string& folder, const std::string& daemon, const config::Settings& settings) {
     auto pid =
-        supervisor::start_process(folder + "/router", {"--config", settings.config_file, "--check"}, {});
+        supervisor::start_process(folder + "/" + daemon, {"--config", settings.config_file, "--check"}, {});
     if (!pid) throw std::runtime_error(pid.error().text);
     int status = 0;
     if (::waitpid(*pid, &status, 0) != *pid || !WIFEXITED(status))
-        throw std::runtime_error("router --check died");
+        throw std::runtime_error(daemon + " --check died");
     return WEXITSTATUS(status) != postrider::daemon::kExitConfig;
+}
+
+/// The daemons that read more than the general settings look at their files, before anything is started.
+bool check_tables(const std::string& folder, const config::Settings& settings) {
+    const bool router = check_by(folder, "router", settings);
+    const bool keyd = settings.tls_certificates.empty() || check_by(folder, "keyd", settings);
+    return router && keyd;
 }
 
 Result<std::vector<Fd>> open_sockets(const config::Settings& settings) {

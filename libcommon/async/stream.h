@@ -1,9 +1,12 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
+#include "libcommon/async/transport_layer.h"
 #include "libcommon/async/watch.h"
 #include "libcommon/base/fd.h"
 #include "libcommon/base/result.h"
@@ -14,7 +17,8 @@ namespace postrider::async {
 [[nodiscard]] Result<void> set_non_blocking(const Fd& descriptor);
 
 /// A connected stream socket with a buffer in each direction. The read buffer is freed while it is empty, so
-/// an idle connection costs a few hundred bytes. Owns the socket.
+/// an idle connection costs a few hundred bytes. Owns the socket. Everything works the same in clear text and
+/// encrypted.
 ///
 /// Errors of all functions are Temporary: the connection is broken, closed by the peer or timed out, and of
 /// no further use.
@@ -29,7 +33,8 @@ class Stream {
     [[nodiscard]] std::string_view buffered() const { return std::string_view(input_).substr(consumed_); }
     /// Forgets the first `size` bytes of buffered().
     void consume(std::size_t size);
-    void consume_secret(std::size_t size) { consume(size); }
+    /// The same for a password: the octets are wiped out of the memory, with every copy that reading made.
+    void consume_secret(std::size_t size);
 
     /// Waits until there is more in buffered() than before; at most about `limit` bytes are ever buffered, so
     /// consume first. False: the peer has closed its side in good order.
@@ -48,6 +53,15 @@ class Stream {
     /// Sends the output buffer.
     Task<Result<void>> flush(Deadline deadline);
 
+    // ---- encryption ----
+
+    /// Makes the handshake of `layer` and sends everything through it from then on. There must be no output,
+    /// and an error is the answer to input in clear text that was not consumed: taken for encrypted, it would
+    /// let anybody between us and the peer put commands into its mouth. Also an error: a layer is there
+    /// already.
+    Task<Result<void>> encrypt(std::unique_ptr<TransportLayer> layer, Deadline deadline);
+    [[nodiscard]] bool encrypted() const { return layer_ != nullptr; }
+
     [[nodiscard]] int descriptor() const { return socket_.get(); }
     /// True if the peer has closed, or sent what nobody asked for: an idle connection that cannot be used
     /// again.
@@ -55,14 +69,22 @@ class Stream {
 
   private:
     enum class Attempt { Done, Again, Closed };
+    // What to wait for before the next attempt.
+    enum class Need : std::uint8_t { Nothing, Read, Write };
     Result<Attempt> read_some(std::size_t limit);
-    Result<Attempt> write_some();
+    Result<std::size_t> read_socket(char* to, std::size_t room, Attempt& attempt);
+    Result<std::size_t> read_layer(char* to, std::size_t room, Attempt& attempt);
+    void append_input(std::string_view data);
+    Result<Need> write_some();
+    Result<Need> write_layer(std::string_view rest);
+    Watch::Wait wait_for(Need need, Deadline deadline);
 
     Fd socket_;
-    Watch watch_;  // after socket_: destroyed before it is closed
+    Watch watch_;                            // after socket_: destroyed before it is closed
+    std::unique_ptr<TransportLayer> layer_;  // the same; empty in clear text
     std::string input_;
     std::size_t consumed_ = 0;
-    bool drained_ = false;  // the last read took all there was: waiting comes before the next attempt
+    Need read_need_ = Need::Nothing;  // Read: the last read took all there was
     std::string output_;
     std::size_t sent_ = 0;
 };

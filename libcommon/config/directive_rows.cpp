@@ -55,9 +55,9 @@ DirectiveRow listen_row() {
     row.occurs = Occurs::Repeatedly;
     row.least_words = 2;
     row.most_words = 2;
-    row.options = {{"tls", kPlanned}, {"proxy", kPlanned}};
+    row.options = {{"tls"}, {"client_cert"}, {"proxy", kPlanned}};
     row.flags = {{"strict"}};
-    row.arguments = "ADDRESS:PORT smtp|submission [strict] | PATH local";
+    row.arguments = "ADDRESS:PORT smtp|submission [strict] [tls=] [client_cert=] | PATH local";
     row.default_text = "0.0.0.0:25 smtp, [::]:25 smtp, RUN_DIR/submit.sock local";
     row.reader = Reader::Smtpd;
     row.doc = "Where connections are accepted, and what is spoken there.";
@@ -101,6 +101,14 @@ DirectiveRow self_address_row() {
 DirectiveRow free_row(std::string_view name, std::string_view arguments, std::string_view doc) {
     DirectiveRow row = value(name, arguments, "5%", Reader::QueueManager, doc);
     row.most_words = 2;
+    return row;
+}
+
+DirectiveRow tls_certificate_row() {
+    DirectiveRow row = repeated(
+        value("tls_certificate", "CHAIN KEY [name=NAME]", "", Reader::Smtpd, "A certificate for TLS."), 2);
+    row.least_words = 2;
+    row.options = {{"name"}};
     return row;
 }
 
@@ -192,6 +200,18 @@ std::vector<DirectiveRow> setting_rows() {
     };
 }
 
+std::vector<DirectiveRow> tls_rows() {
+    return {
+        tls_certificate_row(),
+        value("tls_min", "1.2|1.3", "1.2", Reader::Smtpd, "The oldest version of TLS that clients may use."),
+        value("tls_ciphers", "LIST", "", Reader::Smtpd, "The ciphers of TLS 1.2, as in ciphers(1)."),
+        value("tls_session_tickets", "yes|no", "yes", Reader::Smtpd,
+              "Whether clients may go on with an earlier TLS session."),
+        value("tls_client_ca", "FILE", "", Reader::Smtpd,
+              "The authorities whose certificates clients are known by."),
+    };
+}
+
 std::vector<DirectiveRow> table_rows() {
     return {
         table("local_domain", 1, kAnyNumber, "DOMAIN …", "Domains whose users are users of the system."),
@@ -218,14 +238,6 @@ DirectiveRow mxbackup_row() {
     return row;
 }
 
-DirectiveRow tls_certificate_row() {
-    DirectiveRow row = repeated(
-        value("tls_certificate", "CHAIN KEY [name=NAME]", "", Reader::Smtpd, "A certificate for TLS."), 2);
-    row.least_words = 2;
-    row.options = {{"name"}};
-    return row;
-}
-
 std::vector<DirectiveRow> planned_table_rows() {
     return {
         planned(table("alias_domain", 3, 3, "DOMAIN -> DOMAIN", "Another name of a domain.")),
@@ -246,13 +258,9 @@ std::vector<DirectiveRow> planned_table_rows() {
 std::vector<DirectiveRow> planned_setting_rows() {
     constexpr auto kRouter = Reader::Router;
     constexpr auto kQueue = Reader::QueueManager;
-    constexpr auto kSmtpd = Reader::Smtpd;
     constexpr auto kLocal = Reader::LocalDelivery;
     return {
         planned(repeated(value("auth", "METHOD …", "", Reader::Authd, "How clients log in."), kAnyNumber)),
-        planned(tls_certificate_row()),
-        planned(value("tls_min", "VERSION", "1.2", kSmtpd, "The oldest version of TLS.")),
-        planned(value("tls_ciphers", "LIST", "", kSmtpd, "The ciphers of TLS.")),
         planned(
             value("redirect_scope", "local|any", "local", kRouter, "Which recipients redirect looks at.")),
         planned(value("redirect_all_matches", "yes|no", "yes", kRouter, "Whether all redirect lines apply.")),
@@ -291,6 +299,7 @@ std::vector<DirectiveRow> planned_limit_rows() {
 
 std::vector<DirectiveRow> general_rows() {
     std::vector<DirectiveRow> rows = setting_rows();
+    append(rows, tls_rows());
     append(rows, table_rows());
     append(rows, planned_table_rows());
     append(rows, planned_setting_rows());

@@ -56,11 +56,13 @@ enum class Limit : std::uint8_t {
     AuthAttempts,
     AuthLine,
     AuthTimeout,
-    TlsHandshakeTimeout,
     ErrorsBeforeDelay,
     ErrorsBeforeDrop,
     ErrorDelay,
     ErrorDelayMax,
+    TlsHandshakeTimeout,
+    TlsTicketLifetime,
+    TlsFileSize,
 
     // Queue and scheduling.
     RetryJitter,

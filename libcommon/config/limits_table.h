@@ -134,8 +134,6 @@ inline constexpr std::array<LimitRow, kLimitCount> kLimitTable = [] {
               512, 64 * kKiB),
         time(Limit::AuthTimeout, "auth_timeout", 120 * kSecond, kSame, "limits 7.2",
              "Until the next line of a client in an AUTH dialogue."),
-        time(Limit::TlsHandshakeTimeout, "tls_handshake_timeout", 60 * kSecond, 20 * kSecond, "limits 7.2",
-             "Until a TLS handshake is done."),
         count(Limit::ErrorsBeforeDelay, "errors_before_delay", 5, 1, "limits 7.3",
               "Errors of a session after which replies are delayed."),
         count(Limit::ErrorsBeforeDrop, "errors_before_drop", 15, 1, "limits 7.3",
@@ -144,6 +142,13 @@ inline constexpr std::array<LimitRow, kLimitCount> kLimitTable = [] {
              "The first delay after an error; it doubles with each further one.", 0),
         time(Limit::ErrorDelayMax, "error_delay_max", 10 * kSecond, kSame, "limits 7.3",
              "The longest delay after an error.", 0),
+        time(Limit::TlsHandshakeTimeout, "tls_handshake_timeout", 1 * kMinute, 20 * kSecond, "limits 7.2",
+             "Until a TLS handshake is complete."),
+        time(Limit::TlsTicketLifetime, "tls_ticket_lifetime", 12 * kHour, kSame, "RFC 8446 4.6.1",
+             "How long a TLS session can be resumed; the key of the tickets is replaced as often.", kMinute,
+             7 * kDay),
+        bytes(Limit::TlsFileSize, "tls_file_size", 1 * kMiB, "design 11",
+              "A file with certificates or with a private key.", 1 * kKiB, 64 * kMiB),
 
         // Queue and scheduling.
         percent(Limit::RetryJitter, "retry_jitter", 10, "design 5",

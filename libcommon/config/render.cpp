@@ -91,13 +91,35 @@ std::string count_text(std::uint64_t count) {
     return fmt::format("{}", count);
 }
 
+/// The options about TLS where they are not the default.
+std::string tls_text(const Listener& listener) {
+    static const std::map<ListenerTls, std::string_view> options{{ListenerTls::Offer, ""},
+                                                                 {ListenerTls::Require, " tls=require"},
+                                                                 {ListenerTls::Implicit, " tls=implicit"},
+                                                                 {ListenerTls::Off, " tls=off"}};
+    if (listener.kind == ListenerKind::Local) return {};
+    return fmt::format("{}{}", options.at(listener.tls),
+                       listener.asks_for_client_certificate ? " client_cert=request" : "");
+}
+
+Lines certificate_lines(const Settings& settings) {
+    Lines lines;
+    for (const auto& certificate : settings.tls_certificates) {
+        const std::string name = certificate.name.empty() ? "" : " name=" + certificate.name;
+        lines.push_back({fmt::format("{} {}{}", write_word({certificate.chain, {}, false}),
+                                     write_word({certificate.key, {}, false}), name),
+                         certificate.chain_position});
+    }
+    return lines;
+}
+
 Lines listener_lines(const Settings& settings) {
     Lines lines;
     for (const auto& listener : settings.listeners) {
         std::string where = write_word({listener.endpoint_text(), {}, false});
-        lines.push_back(
-            {fmt::format("{} {}{}", where, kind_name(listener.kind), listener.strict ? " strict" : ""),
-             listener.position});
+        lines.push_back({fmt::format("{} {}{}{}", where, kind_name(listener.kind),
+                                     listener.strict ? " strict" : "", tls_text(listener)),
+                         listener.position});
     }
     return lines;
 }
@@ -162,6 +184,18 @@ std::string setting_text(const Settings& settings, std::string_view name) {
         {"retry", [](const Settings& s) { return format_durations(s.retry); }},
         {"log_format",
          [](const Settings& s) { return std::string(s.log_format == LogFormat::Json ? "json" : "text"); }},
+        {"tls_min",
+         [](const Settings& s) { return std::string(s.tls_min == TlsVersion::V1_3 ? "1.3" : "1.2"); }},
+        {"tls_ciphers",
+         [](const Settings& s) {
+             return s.tls_ciphers.empty() ? std::string() : write_word({s.tls_ciphers, {}, false});
+         }},
+        {"tls_session_tickets",
+         [](const Settings& s) { return std::string(s.tls_session_tickets ? "yes" : "no"); }},
+        {"tls_client_ca",
+         [](const Settings& s) {
+             return s.tls_client_ca.empty() ? std::string() : write_word({s.tls_client_ca, {}, false});
+         }},
         {"log_to", [](const Settings&) { return std::string("stderr"); }},
         {"log_level", [](const Settings& s) { return std::string(level_name(s.log_level)); }},
     };
@@ -178,6 +212,7 @@ std::string limit_text(const Settings& settings, Limit limit) {
 
 Lines lines_of(const Settings& settings, const DirectiveRow& row) {
     if (row.name == "listen") return listener_lines(settings);
+    if (row.name == "tls_certificate") return certificate_lines(settings);
     if (row.name == "user") return user_lines(settings);
     if (row.name == "resolver") return resolver_lines(settings);
     if (row.name == "help_text") return help_lines(settings);

@@ -45,7 +45,8 @@ struct Listener {
     std::uint16_t port = 0;  ///< of every kind but Local
     ListenerKind kind = ListenerKind::Smtp;
     bool strict = false;  ///< refuse what RFC 5321 forbids even where being liberal would do no harm
-    ListenerTls tls = ListenerTls::Offer;
+    ListenerTls tls = ListenerTls::Offer;         ///< of Local: Off
+    bool asks_for_client_certificate = false;     ///< under TLS; a client need not have one
     ListenerAuth auth = ListenerAuth::Encrypted;  ///< of Smtp: Off unless the line says otherwise
     std::string path;                             ///< of Local: the socket's absolute path
     Position position;
@@ -53,6 +54,19 @@ struct Listener {
     /// "192.0.2.1:25" or the path.
     [[nodiscard]] std::string endpoint_text() const;
 };
+
+/// One `tls_certificate` line.
+struct TlsCertificate {
+    std::string chain;  ///< absolute path
+    std::string key;    ///< absolute path
+    std::string name;   ///< for clients that ask for it, lower case, perhaps with `*.` in front; empty: those
+                       ///< in the certificate
+    Position chain_position;
+    Position key_position;
+};
+
+/// Versions of TLS.
+enum class TlsVersion { V1_2, V1_3 };
 
 /// The user whose rights a daemon keeps after its start as root.
 struct DaemonUser {
@@ -96,6 +110,11 @@ struct Settings {
     FreeFloor min_free_inodes;
     DirectorySync queue_directory_sync = DirectorySync::Auto;
     DsnReturn dsn_return = DsnReturn::Headers;
+    std::vector<TlsCertificate> tls_certificates;  ///< empty: no TLS
+    TlsVersion tls_min = TlsVersion::V1_2;
+    std::string tls_ciphers;  ///< of TLS 1.2; empty: those that libcommon/tls has
+    bool tls_session_tickets = true;
+    std::string tls_client_ca;           ///< absolute path; empty: no client certificate is believed
     std::vector<std::string> help_text;  ///< lines of the reply to HELP
     bool received_hide_client = false;   ///< of clients that have logged in
     std::string reject_footer;           ///< the last line of every permanent refusal; empty: none

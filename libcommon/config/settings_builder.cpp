@@ -90,6 +90,11 @@ SettingsBuilder::Handler SettingsBuilder::handler(std::string_view name) {
         {"log_format", &B::log_format},
         {"log_to", &B::log_to},
         {"log_level", &B::log_level},
+        {"tls_certificate", &B::tls_certificate},
+        {"tls_min", &B::tls_min},
+        {"tls_ciphers", &B::tls_ciphers},
+        {"tls_session_tickets", &B::tls_session_tickets},
+        {"tls_client_ca", &B::tls_client_ca},
     };
     auto found = handlers.find(name);
     return found == handlers.end() ? nullptr : found->second;
@@ -146,6 +151,7 @@ void SettingsBuilder::listen(const Directive& directive) {
         listener.address = endpoint.address;
         listener.port = endpoint.port;
     }
+    listener_tls(directive, listener);
     add_listener(std::move(listener));
 }
 
@@ -364,6 +370,7 @@ Settings SettingsBuilder::finish() {
     default_users();
     default_resolvers();
     default_hostname();
+    check_tls();
     return std::move(settings_);
 }
 
@@ -382,6 +389,7 @@ void SettingsBuilder::default_listeners() {
     if (!local) {
         Listener listener;
         listener.kind = ListenerKind::Local;
+        listener.tls = ListenerTls::Off;
         listener.path = resolve_path(settings_.run_dir, kSubmitSocket);
         settings_.listeners.push_back(std::move(listener));
     }

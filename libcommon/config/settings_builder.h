@@ -59,6 +59,14 @@ class SettingsBuilder {
     void table_path(std::string& path, const Position& position);
     void template_path(Word& word);
 
+    void tls_certificate(const Directive& directive);
+    void tls_min(const Directive& directive);
+    void tls_ciphers(const Directive& directive);
+    void tls_session_tickets(const Directive& directive);
+    void tls_client_ca(const Directive& directive);
+    void listener_tls(const Directive& directive, Listener& listener);
+    void check_tls();
+
     void add_listener(Listener listener);
     void default_listeners();
     void default_users();
@@ -93,6 +101,8 @@ class SettingsBuilder {
     void refuse_choice(const Word& word, const std::vector<std::string_view>& names);
 
     Settings settings_;
+    std::vector<Position> tls_wanted_;          // where something cannot be done without a certificate
+    std::vector<Position> authorities_wanted_;  // where client certificates are asked for
     const Surroundings& surroundings_;
     Errors& errors_;
 };

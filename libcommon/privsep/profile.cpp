@@ -67,6 +67,16 @@ constexpr Confinement kRemoteDelivery{
     .tcp = TcpAccess::Connect,
 };
 
+/// It stays root because the files it reads again when they change may be anybody's, below folders that are
+/// closed to others: Landlock leaves it those folders, this capability the way to them, and seccomp no way to
+/// write or to reach anything else.
+constexpr Confinement kKeyd{
+    .changes_user = false,
+    .keeps_capabilities = capability_bit(CAP_DAC_READ_SEARCH),
+    .limits = {.descriptors = kSomeDescriptors, .processes = 0, .data_bytes = 512 * kMebibyte},
+    .files = FileAccess::Listed,
+};
+
 /// Every daemon's rights come from here, so that there is nothing to take away but core files and tracing.
 constexpr Confinement kSupervisor{
     .changes_user = false,
@@ -104,6 +114,9 @@ LandlockRules landlock_rules(const Confinement& rights, const Paths& paths) {
         case FileAccess::ReadTables:
             rules.paths = system_files();
             add(rules.paths, {paths.run_directory}, PathAccess::Read);
+            add(rules.paths, paths.readable, PathAccess::Read);
+            break;
+        case FileAccess::Listed:
             add(rules.paths, paths.readable, PathAccess::Read);
             break;
         case FileAccess::Spool:
@@ -174,6 +187,8 @@ std::string_view daemon_name(Daemon daemon) {
             return "local-delivery-child";
         case Daemon::RemoteDelivery:
             return "remote-delivery";
+        case Daemon::Keyd:
+            return "keyd";
         case Daemon::Supervisor:
             return "postriderd";
     }
@@ -196,6 +211,8 @@ const Confinement& confinement_of(Daemon daemon) {
             return kLocalDeliveryChild;
         case Daemon::RemoteDelivery:
             return kRemoteDelivery;
+        case Daemon::Keyd:
+            return kKeyd;
         case Daemon::Supervisor:
             return kSupervisor;
     }

@@ -22,14 +22,15 @@ enum class Daemon {
     LocalDelivery,       ///< Root without most capabilities; starts a child per recipient user.
     LocalDeliveryChild,  ///< The recipient user's rights and no more; may start programs.
     RemoteDelivery,      ///< Connects to DNS and mail servers. Opens no file.
-    Supervisor,          ///< Root; starts and ends the daemons. Only limits apply.
+    Keyd,        ///< Reads certificates and private keys. Root, but for reading powerless; no network.
+    Supervisor,  ///< Root; starts and ends the daemons. Only limits apply.
 };
 
 /// The name as it stands in log lines: "smtpd-worker".
 [[nodiscard]] std::string_view daemon_name(Daemon daemon);
 
 /// Who the process becomes. Ignored (but for a child of local-delivery, which is refused) where the process
-/// was started by an ordinary user, and for LocalDelivery and Supervisor, which stay root.
+/// was started by an ordinary user, and for LocalDelivery, Keyd and Supervisor, which stay root.
 struct Identity {
     uid_t uid = 0;
     gid_t gid = 0;
@@ -42,7 +43,7 @@ struct Paths {
     std::string empty_directory;  ///< Root of session workers; made if missing. Default run_directory/empty.
     std::string spool_directory;  ///< QueueManager: read and written.
     std::vector<std::string>
-        readable;  ///< Router, QueueManager: files and directories of tables and settings.
+        readable;  ///< Router, QueueManager, Keyd: files and directories of tables, settings, certificates.
     std::vector<std::string> writable;  ///< LocalDeliveryChild: home, mailbox, /tmp ...; if empty, anywhere
                                         ///< the user's own rights allow.
 };
@@ -54,6 +55,7 @@ enum class Root { Unchanged, RunDirectory, EmptyDirectory };
 enum class FileAccess {
     None,        ///< Nothing can be opened, not even within the new root.
     ReadTables,  ///< System files that user databases need, and Paths::readable.
+    Listed,      ///< Paths::readable, and nothing else.
     Spool,       ///< Paths::spool_directory to write, Paths::readable to read.
     UserFiles,   ///< Everything to read and execute; Paths::writable to write.
     Unlimited,   ///< Landlock is not used.

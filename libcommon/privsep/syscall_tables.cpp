@@ -279,6 +279,11 @@ Rules changing_files() {
     };
 }
 
+/// Memory that others are given to read: it can be written before it is sealed, and by nobody afterwards.
+Rules sealed_memory() {
+    return {"memfd_create", {"fcntl", {is(1, F_ADD_SEALS)}}};
+}
+
 // ---- What nobody gets who runs programs of users.
 
 /// Calls that no mail filter needs, and that were the way in for attacks on the kernel or on other processes.
@@ -428,6 +433,8 @@ Filter filter_of(Daemon daemon) {
         case Daemon::RemoteDelivery:
             return allow_list(base() + descriptor_flags() + connecting_locally() + connecting_to_network() +
                               reading_held_files());
+        case Daemon::Keyd:
+            return allow_list(base() + descriptor_flags() + accepting() + reading_files() + sealed_memory());
         case Daemon::LocalDelivery:
         case Daemon::LocalDeliveryChild:
             return deny_list();

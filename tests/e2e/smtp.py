@@ -117,7 +117,7 @@ class Session:
         try:
             self._socket = context.wrap_socket(self._socket, server_hostname=name or None)
         except (OSError, ssl.SSLError) as error:
-            raise TestFailure(f"no TLS: {error}") from error
+            raise Closed(f"no TLS: {error}") from error
 
     def close(self) -> None:
         self._socket.close()

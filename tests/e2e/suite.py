@@ -71,6 +71,7 @@ class Suite:
         folder.chmod(0o755)
         self.binaries = binaries_of(folder, binaries)
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_before = 0  # characters of the log when the suite was last started
         self._make_users()
         for name, text in (files or {}).items():
             self.write_file(name, text)
@@ -163,6 +164,7 @@ class Suite:
                                     stderr=log, env=environment, start_new_session=True)
 
     def start(self, seconds: float = 30.0) -> None:
+        self._log_before = len(self.log()) if self.log_file.exists() else 0
         self._process = self.launch()
         try:
             wait_for("the suite to take mail", self._is_ready, seconds)
@@ -174,6 +176,8 @@ class Suite:
         assert self._process
         if self._process.poll() is not None:
             raise TestFailure(f"postriderd ended with {self._process.returncode}")
+        if not self._workers_have_all():
+            return False
         try:
             session = self.session("OUT", timeout=10)
         except OSError:
@@ -186,6 +190,16 @@ class Suite:
                            ("EHLO ready.test", "MAIL FROM:<>", f"RCPT TO:<{self.users[0]}@local.test>", "DATA"))
             except TestFailure:
                 return False
+
+    def _workers_have_all(self) -> bool:
+        """Whether each session worker has heard from the daemons that need not always be there."""
+        daemons = self.daemons()
+        workers = sum(name.startswith("smtpd-worker-") for name in daemons)
+        if not {"router", "queue-manager", "smtpd"} <= daemons.keys() or not workers:
+            return False
+        said = self.log()[self._log_before:]
+        signs = {"keyd": " keys_in_force ", "authd": " logins_offered "}
+        return all(said.count(sign) >= workers for daemon, sign in signs.items() if daemon in daemons)
 
     def stop(self) -> None:
         """Ends the suite and fails if it did not end well: exit 0, in time, nothing left, no report."""

@@ -50,6 +50,8 @@ TEST_CASE("lines that the table allows", "[directives]") {
         "self_address 192.0.2.1 192.0.2.2\nself_address 2001:db8::1",
         "command_timeout 60s overload=10s\nmax_message_size 30M",
         "min_free_space 5% 1G",
+        "listen 0.0.0.0:465 submission strict tls=implicit client_cert=request",
+        "tls_certificate a b name=*.example.org\ntls_certificate c d",
     };
     for (auto text : texts) {
         INFO(text);
@@ -73,19 +75,20 @@ TEST_CASE("errors against the table", "[directives]") {
         {"hostname", {"f:1:1: incomplete: hostname NAME"}},
         {"hostname a.b c.d", {"f:1:14: unexpected word \"c.d\""}},
         {"listen 0.0.0.0:25",
-         {"f:1:1: incomplete: listen ADDRESS:PORT smtp|submission [strict] | PATH local"}},
+         {"f:1:1: incomplete: listen ADDRESS:PORT smtp|submission [strict] [tls=] [client_cert=] | PATH "
+          "local"}},
         {"listen 0.0.0.0:25 smtp strit", {"f:1:24: unexpected word \"strit\"; did you mean \"strict\"?"}},
         {"listen 0.0.0.0:25 smtp \"strict\"",
          {"f:1:24: unexpected word \"strict\"; did you mean \"strict\"?"}},
         {"listen 0.0.0.0:25 smtp tsl=off", {"f:1:24: listen has no option \"tsl\"; did you mean \"tls\"?"}},
-        {"listen 0.0.0.0:465 submission tls=implicit", {"f:1:31: listen tls= is not implemented yet"}},
+        {"listen 0.0.0.0:25 smtp proxy=x", {"f:1:24: listen proxy= is not implemented yet"}},
         {"hostname a.b k=v", {"f:1:14: hostname takes no option \"k\" (quote the word if it is none)"}},
         {"max_hops 20 overload=10",
          {"f:1:13: max_hops takes no option \"overload\" (quote the word if it is none)"}},
         {"virtual_domain d owner=a owner=b", {"f:1:26: owner= was already given at f:1:18"}},
         {"virtual_domain d owner=", {"f:1:18: owner= has no value"}},
         {"virtual_domain d quota=2G", {"f:1:18: virtual_domain quota= is not implemented yet"}},
-        {"tls_certificate a b", {"f:1:1: tls_certificate is not implemented yet"}},
+        {"tls_certificate a", {"f:1:1: incomplete: tls_certificate CHAIN KEY [name=NAME]"}},
         {"redirect+copy a b", {"f:1:1: redirect+copy is not implemented yet"}},
         {"mxbackup d subdomains", {"f:1:1: mxbackup is not implemented yet"}},
         {"auth pam service=postrider", {"f:1:1: auth is not implemented yet"}},
