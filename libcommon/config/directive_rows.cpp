@@ -55,9 +55,9 @@ DirectiveRow listen_row() {
     row.occurs = Occurs::Repeatedly;
     row.least_words = 2;
     row.most_words = 2;
-    row.options = {{"tls", kPlanned}, {"proxy", kPlanned}};
+    row.options = {{"tls", kPlanned}, {"auth"}, {"proxy", kPlanned}};
     row.flags = {{"strict"}};
-    row.arguments = "ADDRESS:PORT smtp|submission [strict] | PATH local";
+    row.arguments = "ADDRESS:PORT smtp|submission [strict] [auth=encrypted|always|off] | PATH local";
     row.default_text = "0.0.0.0:25 smtp, [::]:25 smtp, RUN_DIR/submit.sock local";
     row.reader = Reader::Smtpd;
     row.doc = "Where connections are accepted, and what is spoken there.";
@@ -71,7 +71,7 @@ DirectiveRow user_row() {
     row.least_words = 2;
     row.most_words = 2;
     row.arguments = "DAEMON NAME|UID";
-    row.default_text = "pr-smtpd, pr-router, pr-queue, pr-remote";
+    row.default_text = "pr-smtpd, pr-router, pr-queue, pr-remote, pr-auth";
     row.doc = "The user that a daemon becomes when started as root.";
     return row;
 }
@@ -88,6 +88,15 @@ DirectiveRow self_address_row() {
                              "Addresses under which other hosts reach this one.");
     row.occurs = Occurs::Repeatedly;
     row.most_words = kAnyNumber;
+    return row;
+}
+
+DirectiveRow auth_row() {
+    DirectiveRow row = value("auth", "pam [service=NAME] | passwd_file FILE | dovecot SOCKET", "",
+                             Reader::Authd, "How clients log in.");
+    row.occurs = Occurs::Repeatedly;
+    row.most_words = 2;
+    row.options = {{"service"}};
     return row;
 }
 
@@ -156,6 +165,13 @@ std::vector<DirectiveRow> setting_rows() {
         value("state_dir", "DIR", "/var/lib/postrider", Reader::Everyone,
               "What the daemons learn and keep across restarts."),
         user_row(),
+        auth_row(),
+        value("auth_on_25", "yes|no", "no", Reader::Smtpd,
+              "Whether clients can log in on smtp listeners that do not say so themselves."),
+        value("auth_failures_per_client", "RATE", "20/1h", Reader::Authd,
+              "Failed logins of a client after which it is refused."),
+        value("auth_failures_per_account", "RATE", "10/1h", Reader::Authd,
+              "Failed logins of an account after which it is locked."),
         resolver_row(),
         self_address_row(),
         value("recipient_delimiter", "CHARACTER", "+", Reader::Router,
@@ -237,7 +253,6 @@ std::vector<DirectiveRow> planned_setting_rows() {
     constexpr auto kSmtpd = Reader::Smtpd;
     constexpr auto kLocal = Reader::LocalDelivery;
     return {
-        planned(repeated(value("auth", "METHOD …", "", Reader::Authd, "How clients log in."), kAnyNumber)),
         planned(tls_certificate_row()),
         planned(value("tls_min", "VERSION", "1.2", kSmtpd, "The oldest version of TLS.")),
         planned(value("tls_ciphers", "LIST", "", kSmtpd, "The ciphers of TLS.")),
@@ -262,9 +277,6 @@ std::vector<DirectiveRow> planned_limit_rows() {
     constexpr auto kSmtpd = Reader::Smtpd;
     return {
         planned(value("tls_handshake_timeout", "DURATION", "60s", kSmtpd, "A TLS handshake.")),
-        planned(value("auth_timeout", "DURATION", "120s", kSmtpd, "An AUTH dialogue.")),
-        planned(value("auth_line", "SIZE", "12k", kSmtpd, "A line of an AUTH dialogue.")),
-        planned(value("auth_attempts", "NUMBER", "3", kSmtpd, "AUTH attempts of a session.")),
         planned(value("greet_wait", "DURATION", "6s", kSmtpd, "The wait before the greeting.")),
         planned(value("dnsbl_timeout", "DURATION", "5s", kSmtpd, "A look-up in block lists.")),
         planned(value("proxy_timeout", "DURATION", "3s", kSmtpd, "A PROXY header.")),

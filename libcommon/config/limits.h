@@ -56,6 +56,13 @@ enum class Limit : std::uint8_t {
     ErrorsBeforeDrop,
     ErrorDelay,
     ErrorDelayMax,
+    AuthTimeout,
+    AuthLine,
+    AuthAttempts,
+    AuthPamProcesses,
+    AuthAccountLock,
+    AuthAccountLockMax,
+    AuthTracked,
 
     // Queue and scheduling.
     RetryJitter,

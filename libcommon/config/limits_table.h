@@ -134,6 +134,22 @@ inline constexpr std::array<LimitRow, kLimitCount> kLimitTable = [] {
              "The first delay after an error; it doubles with each further one.", 0),
         time(Limit::ErrorDelayMax, "error_delay_max", 10 * kSecond, kSame, "limits 7.3",
              "The longest delay after an error.", 0),
+        time(Limit::AuthTimeout, "auth_timeout", 2 * kMinute, kSame, "limits 7.3",
+             "An AUTH dialogue, and the check of a password; then 454."),
+        bytes(Limit::AuthLine, "auth_line", 12 * kKiB, "RFC 4954 4",
+              "A line of an AUTH dialogue, with CRLF; longer gets 500.", 12 * kKiB, 48 * kKiB),
+        count(Limit::AuthAttempts, "auth_attempts", 3, kSame, "limits 7.3",
+              "Failed logins of a session; then 421.", 1, 1000),
+        count(Limit::AuthPamProcesses, "auth_pam_processes", 4, kSame, "design 11",
+              "Passwords that PAM checks at once, each in a process of its own.", 1, 64),
+        time(Limit::AuthAccountLock, "auth_account_lock", 30 * kSecond, kSame, "limits 7.4",
+             "How long an account is locked after auth_failures_per_account; it doubles with each further "
+             "failure."),
+        time(Limit::AuthAccountLockMax, "auth_account_lock_max", 1 * kHour, kSame, "limits 7.4",
+             "The longest time that an account is locked."),
+        count(Limit::AuthTracked, "auth_tracked", 100000, kSame, "design 11",
+              "Clients, and accounts, whose failed logins are remembered; the oldest are forgotten.", 100,
+              10000000),
 
         // Queue and scheduling.
         percent(Limit::RetryJitter, "retry_jitter", 10, "design 5",

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <initializer_list>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -38,6 +39,9 @@ class SettingsBuilder {
     void listen(const Directive& directive);
     void directory(const Directive& directive);
     void user(const Directive& directive);
+    void auth(const Directive& directive);
+    void auth_on_25(const Directive& directive);
+    void auth_failures(const Directive& directive);
     void resolver(const Directive& directive);
     void self_address(const Directive& directive);
     void recipient_delimiter(const Directive& directive);
@@ -55,7 +59,11 @@ class SettingsBuilder {
     void table_path(std::string& path, const Position& position);
     void template_path(Word& word);
 
+    void add_auth_method(AuthMethod method);
+    bool pam_service(const Directive& directive, AuthMethod& method);
     void add_listener(Listener listener);
+    void listener_auth(const Directive& directive, Listener& listener);
+    void default_listener_auth();
     void default_listeners();
     void default_users();
     void default_resolvers();
@@ -89,6 +97,7 @@ class SettingsBuilder {
     void refuse_choice(const Word& word, const std::vector<std::string_view>& names);
 
     Settings settings_;
+    std::set<std::string> listeners_with_auth_;  // endpoints of the `listen` lines that have auth=
     const Surroundings& surroundings_;
     Errors& errors_;
 };
