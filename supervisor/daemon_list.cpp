@@ -11,6 +11,10 @@ std::vector<DaemonSpec> daemons_of(const config::Settings& settings, unsigned wo
         {"remote-delivery", "remote-delivery", arguments, StopStage::Delivery, false},
         {"smtpd", "smtpd", arguments, StopStage::Intake, true},
     };
+    // Without a method nobody logs in, and nobody needs to see a password.
+    if (!settings.auth.empty()) {
+        daemons.insert(daemons.begin() + 1, {"authd", "authd", arguments, StopStage::Router, false});
+    }
     for (unsigned number = 0; number < workers; ++number) {
         DaemonSpec worker{"smtpd-worker-" + std::to_string(number), "smtpd", arguments, StopStage::Intake,
                           false};
