@@ -62,6 +62,7 @@ class Helpers {
         const pid_t pid = ::fork();
         if (pid < 0) return {};
         if (pid == 0) {
+            static_cast<void>(::setpgid(0, 0));
             // Killed together with the spawner, also if that dies without a word.
             ::prctl(PR_SET_PDEATHSIG, SIGKILL);
             if (::getppid() != parent) ::_exit(0);
@@ -70,6 +71,8 @@ class Helpers {
             pair.ours.reset();
             run_helper(pair.theirs, check_);
         }
+        // Here as well: whoever comes first, it is in place before the helper can be ended.
+        static_cast<void>(::setpgid(pid, pid));
         pids_[slot] = pid;
         return std::move(pair.ours);
     }
@@ -83,7 +86,8 @@ class Helpers {
     void end(std::uint32_t slot) {
         const auto found = pids_.find(slot);
         if (found == pids_.end()) return;
-        ::kill(found->second, SIGKILL);
+        // With everything that a module has started.
+        ::kill(-found->second, SIGKILL);
         while (::waitpid(found->second, nullptr, 0) < 0 && errno == EINTR) {
         }
         pids_.erase(found);
