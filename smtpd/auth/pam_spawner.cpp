@@ -6,14 +6,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <fstream>
 #include <map>
 #include <stdexcept>
+#include <vector>
 
 #include "libcommon/log/log.h"
 
@@ -62,7 +65,6 @@ class Helpers {
         const pid_t pid = ::fork();
         if (pid < 0) return {};
         if (pid == 0) {
-            static_cast<void>(::setpgid(0, 0));
             // Killed together with the spawner, also if that dies without a word.
             ::prctl(PR_SET_PDEATHSIG, SIGKILL);
             if (::getppid() != parent) ::_exit(0);
@@ -71,8 +73,6 @@ class Helpers {
             pair.ours.reset();
             run_helper(pair.theirs, check_);
         }
-        // Here as well: whoever comes first, it is in place before the helper can be ended.
-        static_cast<void>(::setpgid(pid, pid));
         pids_[slot] = pid;
         return std::move(pair.ours);
     }
@@ -86,11 +86,35 @@ class Helpers {
     void end(std::uint32_t slot) {
         const auto found = pids_.find(slot);
         if (found == pids_.end()) return;
-        // With everything that a module has started.
-        ::kill(-found->second, SIGKILL);
+        ::kill(found->second, SIGKILL);
         while (::waitpid(found->second, nullptr, 0) < 0 && errno == EINTR) {
         }
         pids_.erase(found);
+        end_strays();
+    }
+
+    /// Ends what modules of a helper have started and left behind; with the helper gone it is a child of this
+    /// process (PR_SET_CHILD_SUBREAPER), whatever session it has made for itself. What such a process has
+    /// started comes after it, hence the loop.
+    void end_strays() {
+        for (std::vector<pid_t> strays = find_strays(); !strays.empty(); strays = find_strays()) {
+            for (const pid_t pid : strays) {
+                ::kill(pid, SIGKILL);
+                while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+                }
+            }
+        }
+    }
+
+    [[nodiscard]] std::vector<pid_t> find_strays() const {
+        std::vector<pid_t> strays;
+        std::ifstream children("/proc/thread-self/children");
+        for (pid_t pid = 0; children >> pid;) {
+            const bool helper = std::any_of(pids_.begin(), pids_.end(),
+                                            [pid](const auto& known) { return known.second == pid; });
+            if (!helper) strays.push_back(pid);
+        }
+        return strays;
     }
 
     const PamCheck& check_;
@@ -101,6 +125,7 @@ class Helpers {
     // What PAM modules take from the environment is not for whoever started the suite to say.
     ::clearenv();
     ::setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     Helpers helpers(check);
     bool would_block = false;
     while (const auto order = receive_number(control, would_block)) {
