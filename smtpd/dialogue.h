@@ -132,7 +132,8 @@ class Dialogue {
     [[nodiscard]] Answer queue_started(const StartQueue& asked, const Result<std::uint64_t>& messages);
 
     /// The session is encrypted now, and begins anew (RFC 3207, 4.2).
-    void encrypted();
+    /// `channel_binding`: the encryption gives what the -PLUS mechanisms of AUTH need.
+    void encrypted(bool channel_binding);
 
     /// The answer at the end of an AUTH exchange. After ACCEPTED login() has a value, and the router is to be
     /// asked again about the client.
@@ -190,6 +191,7 @@ class Dialogue {
     [[nodiscard]] bool offers_chunking() const;
     [[nodiscard]] KnownExtensions known_extensions() const;
     [[nodiscard]] std::vector<std::string> extension_lines() const;
+    [[nodiscard]] bool offers_mechanism(const std::string& mechanism) const;
     [[nodiscard]] std::string auth_line() const;
     Action start_tls(const mail::Command& command);
     Action auth(const mail::Command& command);
@@ -237,6 +239,7 @@ class Dialogue {
     bool ask_again_with_helo_ = false;
     bool esmtp_ = false;
     bool encrypted_ = false;
+    bool channel_binding_ = false;
     bool any_command_ = false;
     std::size_t messages_ = 0;
     std::size_t recipients_asked_ = 0;

@@ -81,9 +81,15 @@ std::vector<std::string> Dialogue::extension_lines() const {
 std::string Dialogue::auth_line() const {
     std::string line = "AUTH";
     for (const std::string& mechanism : logins_.mechanisms()) {
-        line += ' ' + mechanism;
+        if (offers_mechanism(mechanism)) line += ' ' + mechanism;
     }
     return line;
+}
+
+bool Dialogue::offers_mechanism(const std::string& mechanism) const {
+    const auto& known = logins_.mechanisms();
+    if (mechanism.ends_with("-PLUS") && !channel_binding_) return false;
+    return std::find(known.begin(), known.end(), mechanism) != known.end();
 }
 
 Action Dialogue::start_tls(const mail::Command& command) {
@@ -95,9 +101,10 @@ Action Dialogue::start_tls(const mail::Command& command) {
     return StartTls{accept(make_reply(220, {2, 0, 0}, "Ready to start TLS"))};
 }
 
-void Dialogue::encrypted() {
+void Dialogue::encrypted(bool channel_binding) {
     reset_transaction();
     encrypted_ = true;
+    channel_binding_ = channel_binding;
     esmtp_ = false;
     helo_.clear();
     if (phase_ != Phase::Refused) phase_ = Phase::AwaitingHello;
@@ -120,10 +127,9 @@ Action Dialogue::auth(const mail::Command& command) {
     const std::size_t blank = command.argument.find(' ');
     Authenticate asked;
     asked.mechanism = mail::to_upper(command.argument.substr(0, blank));
-    const auto& offered = logins_.mechanisms();
     if (asked.mechanism.empty())
         return refuse(make_reply(501, {5, 5, 4}, "A mechanism is missing"), "syntax");
-    if (std::find(offered.begin(), offered.end(), asked.mechanism) == offered.end())
+    if (!offers_mechanism(asked.mechanism))
         return refuse(make_reply(504, {5, 5, 4}, "Unknown mechanism"), "syntax");
     if (blank == std::string::npos) return asked;
     const std::string initial = command.argument.substr(blank + 1);

@@ -46,7 +46,7 @@ async::Task<bool> Session::encrypt() {
         .add("name", tls_session_->server_name)
         .add("resumed", tls_session_->resumed)
         .add("certificate", tls_session_->client_certificate);
-    dialogue_.encrypted();
+    dialogue_.encrypted(!tls_session_->channel_binding.empty());
     co_return true;
 }
 

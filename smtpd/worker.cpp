@@ -39,6 +39,8 @@ Worker::Worker(async::Loop& loop, const config::Settings& settings, Fd listener,
           loop, [this]() { return want_channel(wire::PeerChannel::QUEUE_MANAGER); }, settings.limits),
       tls_(
           loop, [this]() { return want_channel(wire::PeerChannel::KEYD); }, settings),
+      logins_(
+          loop, [this]() { return want_channel(wire::PeerChannel::AUTHD); }, settings.limits),
       session_ended_(loop),
       tasks_(loop) {}
 
@@ -51,6 +53,7 @@ void Worker::start() {
     router_.start();
     queue_.start();
     tls_.start();
+    if (!settings_.auth.empty()) logins_.start();
 }
 
 void Worker::finish() {

@@ -11,6 +11,7 @@
 #include "libcommon/config/settings.h"
 #include "libcommon/ipc/channel.h"
 #include "libcommon/ipc/smtpd.pb.h"
+#include "smtpd/auth_link.h"
 #include "smtpd/key_link.h"
 #include "smtpd/queue_link.h"
 #include "smtpd/router_link.h"
@@ -56,13 +57,7 @@ class Worker {
     RouterLink router_;
     QueueLink queue_;
     KeyLink tls_;
-    struct NoLogins : Logins {
-        std::vector<std::string> none;
-        const std::vector<std::string>& mechanisms() const override { return none; }
-        async::Task<AuthStep> begin(wire::AuthBegin, std::uint64_t&) override { co_return AuthStep(); }
-        async::Task<AuthStep> respond(std::uint64_t, std::string) override { co_return AuthStep(); }
-        void cancel(std::uint64_t) override {}
-    } logins_;
+    AuthLink logins_;
     std::unordered_map<std::uint64_t, Session*> sessions_;  // they live in their tasks
     async::Condition session_ended_;
     bool finishing_ = false;

@@ -15,6 +15,10 @@ std::vector<DaemonSpec> daemons_of(const config::Settings& settings, unsigned wo
     if (!settings.tls_certificates.empty()) {
         daemons.push_back({"keyd", "keyd", arguments, StopStage::Router, false});
     }
+    // Without a method nobody logs in, and nobody needs to see a password.
+    if (!settings.auth.empty()) {
+        daemons.push_back({"authd", "authd", arguments, StopStage::Router, false});
+    }
     for (unsigned number = 0; number < workers; ++number) {
         DaemonSpec worker{"smtpd-worker-" + std::to_string(number), "smtpd", arguments, StopStage::Intake,
                           false};

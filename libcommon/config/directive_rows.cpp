@@ -55,9 +55,9 @@ DirectiveRow listen_row() {
     row.occurs = Occurs::Repeatedly;
     row.least_words = 2;
     row.most_words = 2;
-    row.options = {{"tls"}, {"client_cert"}, {"proxy", kPlanned}};
+    row.options = {{"tls"}, {"client_cert"}, {"auth"}, {"proxy", kPlanned}};
     row.flags = {{"strict"}};
-    row.arguments = "ADDRESS:PORT smtp|submission [strict] [tls=] [client_cert=] | PATH local";
+    row.arguments = "ADDRESS:PORT smtp|submission [strict] [tls=] [client_cert=] [auth=] | PATH local";
     row.default_text = "0.0.0.0:25 smtp, [::]:25 smtp, RUN_DIR/submit.sock local";
     row.reader = Reader::Smtpd;
     row.doc = "Where connections are accepted, and what is spoken there.";
@@ -71,7 +71,7 @@ DirectiveRow user_row() {
     row.least_words = 2;
     row.most_words = 2;
     row.arguments = "DAEMON NAME|UID";
-    row.default_text = "pr-smtpd, pr-router, pr-queue, pr-remote";
+    row.default_text = "pr-smtpd, pr-router, pr-queue, pr-remote, pr-auth";
     row.doc = "The user that a daemon becomes when started as root.";
     return row;
 }
@@ -95,6 +95,15 @@ DirectiveRow self_address_row() {
                              "Addresses under which other hosts reach this one.");
     row.occurs = Occurs::Repeatedly;
     row.most_words = kAnyNumber;
+    return row;
+}
+
+DirectiveRow auth_row() {
+    DirectiveRow row = value("auth", "pam [service=NAME] | passwd_file FILE | dovecot SOCKET", "",
+                             Reader::Authd, "How clients log in.");
+    row.occurs = Occurs::Repeatedly;
+    row.most_words = 2;
+    row.options = {{"service"}};
     return row;
 }
 
@@ -171,6 +180,13 @@ std::vector<DirectiveRow> setting_rows() {
         value("state_dir", "DIR", "/var/lib/postrider", Reader::Everyone,
               "What the daemons learn and keep across restarts."),
         user_row(),
+        auth_row(),
+        value("auth_on_25", "yes|no", "no", Reader::Smtpd,
+              "Whether clients can log in on smtp listeners that do not say so themselves."),
+        value("auth_failures_per_client", "RATE", "20/1h", Reader::Authd,
+              "Failed logins of a client after which it is refused."),
+        value("auth_failures_per_account", "RATE", "10/1h", Reader::Authd,
+              "Failed logins of an account after which it is locked."),
         resolver_row(),
         self_address_row(),
         value("recipient_delimiter", "CHARACTER", "+", Reader::Router,
@@ -260,7 +276,6 @@ std::vector<DirectiveRow> planned_setting_rows() {
     constexpr auto kQueue = Reader::QueueManager;
     constexpr auto kLocal = Reader::LocalDelivery;
     return {
-        planned(repeated(value("auth", "METHOD …", "", Reader::Authd, "How clients log in."), kAnyNumber)),
         planned(
             value("redirect_scope", "local|any", "local", kRouter, "Which recipients redirect looks at.")),
         planned(value("redirect_all_matches", "yes|no", "yes", kRouter, "Whether all redirect lines apply.")),

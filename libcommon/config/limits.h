@@ -53,9 +53,6 @@ enum class Limit : std::uint8_t {
     ListenBacklog,
     NonMailCommands,
     BdatChunks,
-    AuthAttempts,
-    AuthLine,
-    AuthTimeout,
     ErrorsBeforeDelay,
     ErrorsBeforeDrop,
     ErrorDelay,
@@ -63,6 +60,13 @@ enum class Limit : std::uint8_t {
     TlsHandshakeTimeout,
     TlsTicketLifetime,
     TlsFileSize,
+    AuthTimeout,
+    AuthLine,
+    AuthAttempts,
+    AuthPamProcesses,
+    AuthAccountLock,
+    AuthAccountLockMax,
+    AuthTracked,
 
     // Queue and scheduling.
     RetryJitter,

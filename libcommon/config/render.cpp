@@ -113,12 +113,43 @@ Lines certificate_lines(const Settings& settings) {
     return lines;
 }
 
+std::string_view auth_name(ListenerAuth auth) {
+    switch (auth) {
+        case ListenerAuth::Encrypted:
+            return "encrypted";
+        case ListenerAuth::Always:
+            return "always";
+        case ListenerAuth::Off:
+            return "off";
+    }
+    return {};
+}
+
+/// " auth=…" where it is not what the kind has by itself.
+std::string auth_option(const Listener& listener) {
+    const bool submission = listener.kind == ListenerKind::Submission;
+    if (listener.auth == (submission ? ListenerAuth::Encrypted : ListenerAuth::Off)) return {};
+    return fmt::format(" auth={}", auth_name(listener.auth));
+}
+
+Lines auth_lines(const Settings& settings) {
+    Lines lines;
+    for (const auto& method : settings.auth) {
+        std::string words = "pam service=" + method.service;
+        if (method.kind == AuthKind::PasswdFile)
+            words = "passwd_file " + write_word({method.path, {}, false});
+        if (method.kind == AuthKind::Dovecot) words = "dovecot " + write_word({method.path, {}, false});
+        lines.push_back({std::move(words), method.position});
+    }
+    return lines;
+}
+
 Lines listener_lines(const Settings& settings) {
     Lines lines;
     for (const auto& listener : settings.listeners) {
         std::string where = write_word({listener.endpoint_text(), {}, false});
         lines.push_back({fmt::format("{} {}{}{}", where, kind_name(listener.kind),
-                                     listener.strict ? " strict" : "", tls_text(listener)),
+                                     listener.strict ? " strict" : "", tls_text(listener) + auth_option(listener)),
                          listener.position});
     }
     return lines;
@@ -168,6 +199,11 @@ std::string setting_text(const Settings& settings, std::string_view name) {
         {"run_dir", path(&Settings::run_dir)},
         {"state_dir", path(&Settings::state_dir)},
         {"recipient_delimiter", path(&Settings::recipient_delimiter)},
+        {"auth_on_25", [](const Settings& s) { return std::string(s.auth_on_25 ? "yes" : "no"); }},
+        {"auth_failures_per_client",
+         [](const Settings& s) { return format_rate(s.auth_failures_per_client); }},
+        {"auth_failures_per_account",
+         [](const Settings& s) { return format_rate(s.auth_failures_per_account); }},
         {"double_bounce_to", path(&Settings::double_bounce_to)},
         {"min_free_space", [](const Settings& s) { return floor_text(s.min_free_space, format_size); }},
         {"min_free_inodes", [](const Settings& s) { return floor_text(s.min_free_inodes, count_text); }},
@@ -214,6 +250,7 @@ Lines lines_of(const Settings& settings, const DirectiveRow& row) {
     if (row.name == "listen") return listener_lines(settings);
     if (row.name == "tls_certificate") return certificate_lines(settings);
     if (row.name == "user") return user_lines(settings);
+    if (row.name == "auth") return auth_lines(settings);
     if (row.name == "resolver") return resolver_lines(settings);
     if (row.name == "help_text") return help_lines(settings);
     if (row.name == "self_address") return self_address_lines(settings);

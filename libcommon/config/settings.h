@@ -68,9 +68,24 @@ struct TlsCertificate {
 /// Versions of TLS.
 enum class TlsVersion { V1_2, V1_3 };
 
+/// How clients log in.
+enum class AuthKind {
+    Pam,         ///< the system's PAM modules
+    PasswdFile,  ///< a file of users and password hashes
+    Dovecot      ///< the authentication socket of a Dovecot
+};
+
+/// One `auth` line; an unknown user of one method is looked for in the next.
+struct AuthMethod {
+    AuthKind kind = AuthKind::Pam;
+    std::string service;  ///< of Pam: the name of the service, a file in /etc/pam.d
+    std::string path;     ///< of PasswdFile and Dovecot: the file or the socket, absolute
+    Position position;
+};
+
 /// The user whose rights a daemon keeps after its start as root.
 struct DaemonUser {
-    std::string daemon;  ///< the executable: "smtpd", "router", "queue-manager", "remote-delivery"
+    std::string daemon;  ///< the executable: "smtpd", "router", "queue-manager", "remote-delivery", "authd"
     std::string name;    ///< a name of the system's user database, or a number
     Position position;
 };
@@ -102,7 +117,11 @@ struct Settings {
     std::string spool_dir;
     std::string run_dir;
     std::string state_dir;
-    std::vector<DaemonUser> users;          ///< one for each daemon that changes its user
+    std::vector<DaemonUser> users;  ///< one for each daemon that changes its user
+    std::vector<AuthMethod> auth;   ///< in the order in which they are tried; empty: nobody logs in
+    bool auth_on_25 = false;        ///< what Listener::auth of Smtp is where the line does not say
+    Rate auth_failures_per_client{20, std::chrono::hours(1)};
+    Rate auth_failures_per_account{10, std::chrono::hours(1)};
     std::vector<Endpoint> resolvers;        ///< never empty
     std::vector<IpAddress> self_addresses;  ///< as configured; empty: the addresses of the interfaces
     std::string recipient_delimiter;        ///< one character, or empty for none

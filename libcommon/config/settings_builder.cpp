@@ -13,11 +13,12 @@ namespace postrider::config {
 namespace {
 
 /// The daemons that give up root for a user of their own, and that user's usual name.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kDaemonUsers{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kDaemonUsers{
     {{"smtpd", "pr-smtpd"},
      {"router", "pr-router"},
      {"queue-manager", "pr-queue"},
-     {"remote-delivery", "pr-remote"}}};
+     {"remote-delivery", "pr-remote"},
+     {"authd", "pr-auth"}}};
 
 constexpr std::string_view kDefaultRetry = "5m,15m,30m,1h,2h,4h";
 constexpr unsigned kDefaultFreePercent = 5;
@@ -75,6 +76,10 @@ SettingsBuilder::Handler SettingsBuilder::handler(std::string_view name) {
         {"run_dir", &B::directory},
         {"state_dir", &B::directory},
         {"user", &B::user},
+        {"auth", &B::auth},
+        {"auth_on_25", &B::auth_on_25},
+        {"auth_failures_per_client", &B::auth_failures},
+        {"auth_failures_per_account", &B::auth_failures},
         {"resolver", &B::resolver},
         {"self_address", &B::self_address},
         {"recipient_delimiter", &B::recipient_delimiter},
@@ -152,6 +157,7 @@ void SettingsBuilder::listen(const Directive& directive) {
         listener.port = endpoint.port;
     }
     listener_tls(directive, listener);
+    listener_auth(directive, listener);
     add_listener(std::move(listener));
 }
 
@@ -186,10 +192,6 @@ void SettingsBuilder::directory(const Directive& directive) {
 void SettingsBuilder::user(const Directive& directive) {
     const Word& daemon = directive.words[0];
     const Word& name = directive.words[1];
-    if (daemon.text == "authd") {
-        errors_.add(daemon.position, "user authd is not implemented yet");
-        return;
-    }
     std::vector<std::string_view> names;
     for (const auto& [known, usual] : kDaemonUsers)
         names.push_back(known);
@@ -367,6 +369,7 @@ void SettingsBuilder::template_path(Word& word) {
 
 Settings SettingsBuilder::finish() {
     default_listeners();
+    default_listener_auth();
     default_users();
     default_resolvers();
     default_hostname();

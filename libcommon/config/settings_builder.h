@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <initializer_list>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -38,6 +39,9 @@ class SettingsBuilder {
     void listen(const Directive& directive);
     void directory(const Directive& directive);
     void user(const Directive& directive);
+    void auth(const Directive& directive);
+    void auth_on_25(const Directive& directive);
+    void auth_failures(const Directive& directive);
     void resolver(const Directive& directive);
     void self_address(const Directive& directive);
     void recipient_delimiter(const Directive& directive);
@@ -67,7 +71,11 @@ class SettingsBuilder {
     void listener_tls(const Directive& directive, Listener& listener);
     void check_tls();
 
+    void add_auth_method(AuthMethod method);
+    bool pam_service(const Directive& directive, AuthMethod& method);
     void add_listener(Listener listener);
+    void listener_auth(const Directive& directive, Listener& listener);
+    void default_listener_auth();
     void default_listeners();
     void default_users();
     void default_resolvers();
@@ -103,6 +111,7 @@ class SettingsBuilder {
     Settings settings_;
     std::vector<Position> tls_wanted_;          // where something cannot be done without a certificate
     std::vector<Position> authorities_wanted_;  // where client certificates are asked for
+    std::set<std::string> listeners_with_auth_;  // endpoints of the `listen` lines that have auth=
     const Surroundings& surroundings_;
     Errors& errors_;
 };

@@ -51,6 +51,9 @@ struct FreeFloor {
     [[nodiscard]] bool satisfied(std::uint64_t available, std::uint64_t total) const;
 };
 
+/// "300/1h".
+[[nodiscard]] std::string format_rate(const Rate& rate);
+
 /// "90s", "15m", "5d": the largest unit that divides it.
 [[nodiscard]] std::string format_duration(Milliseconds value);
 [[nodiscard]] std::string format_durations(const std::vector<Milliseconds>& values);

@@ -124,6 +124,8 @@ Result<std::optional<Frame>> Channel::receive_now(bool& would_block) {
         return permanent("the peer sent a frame that is too large");
     }
     frame.data.assign(block.data(), static_cast<std::size_t>(got));
+    // It may have been a password, and nobody knows when the next frame writes over it.
+    ::explicit_bzero(block.data(), static_cast<std::size_t>(got));
     return std::optional<Frame>(std::move(frame));
 }
 
@@ -171,7 +173,10 @@ Result<void> Channel::post(const google::protobuf::MessageLite& message, Fd desc
             broken_ = true;
             return failure(sent.error());
         }
-        if (*sent == Sent::Yes) return {};
+        if (*sent == Sent::Yes) {
+            ::explicit_bzero(data.data(), data.size());
+            return {};
+        }
     }
     if (outgoing_.size() >= kMaxQueuedFrames) {
         shut_down();
@@ -189,6 +194,7 @@ async::Task<void> Channel::send_queued() {
             auto sent = send_now(outgoing_.front().data, outgoing_.front().descriptor);
             if (!sent) broken_ = true;
             if (!sent || *sent == Sent::Full) break;
+            ::explicit_bzero(outgoing_.front().data.data(), outgoing_.front().data.size());
             outgoing_.pop_front();
         }
     }

@@ -63,10 +63,13 @@ class Client {
 
     /// Sends `request` (its id is set here) and waits for the one frame that answers it. A Failure frame
     /// becomes the error it describes. Temporary error: not connected, connection lost, or no answer by the
-    /// deadline; the request may or may not have been carried out.
+    /// deadline; the request may or may not have been carried out. Where there is a function
+    /// wipe_secrets(Request&), found by the namespace of Request, the request is given to it once it was
+    /// sent.
     async::Task<Result<Answer>> call(Request request, async::Deadline deadline, Fd descriptor = Fd()) {
         Pending pending(*this);
         auto sent = send(pending, request, std::move(descriptor));
+        if constexpr (requires(Request& secret) { wipe_secrets(secret); }) wipe_secrets(request);
         if (!sent) co_return failure(sent.error());
         co_return co_await pending.next(deadline);
     }

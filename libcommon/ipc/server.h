@@ -59,6 +59,7 @@ class Peer {
 ///     void on_connect(Peer<Reply>&);                                              // after its Hello
 ///     Result<void> on_request(Peer<Reply>&, Request&&, std::vector<Fd> descriptors);
 ///     void on_disconnect(Peer<Reply>&);
+/// and may have `static constexpr bool kFramesAreSecret`: then frames are overwritten once they are parsed.
 /// An error from on_request means that the peer broke the rules: it is logged and disconnected. So is a peer
 /// whose frame does not parse, whose first frame is not Hello, or whose credentials do not fit its role.
 template <typename Request, typename Reply, typename Handler>
@@ -136,7 +137,11 @@ class Server {
 
     Result<void> handle(Peer<Reply>& peer, Frame& frame) {
         Request request;
-        if (!request.ParseFromString(frame.data)) return permanent("sent a frame that does not parse");
+        const bool parsed = request.ParseFromString(frame.data);
+        if constexpr (requires { Handler::kFramesAreSecret; }) {
+            ::explicit_bzero(frame.data.data(), frame.data.size());
+        }
+        if (!parsed) return permanent("sent a frame that does not parse");
         if (peer.role_ != wire::ROLE_NONE) {
             return handler_.on_request(peer, std::move(request), std::move(frame.descriptors));
         }

@@ -61,6 +61,28 @@ constexpr Confinement kLocalDeliveryChild{
     .scoped = false,
 };
 
+/// crypt(3) takes 16 MiB and more for a check, in one thread of each processor.
+constexpr Confinement kAuthd{
+    .limits = {.descriptors = kSomeDescriptors, .processes = kThreads, .data_bytes = 8 * kGibibyte},
+    .files = FileAccess::Readable,
+};
+
+/// What the PAM modules of the world need cannot be foreseen: they read /etc/shadow, write their counts of
+/// failures, ask servers, become the user. So this process keeps what such modules use and its only task is
+/// to run them; whoever speaks to it has the rights of kAuthd. The bits of a capability that nobody needs to
+/// check a password (mounting, tracing, modules of the kernel, the network's settings) are gone.
+constexpr Confinement kAuthHelper{
+    .changes_user = false,
+    .keeps_capabilities = capability_bit(CAP_SETUID) | capability_bit(CAP_SETGID) | capability_bit(CAP_KILL) |
+                          capability_bit(CAP_DAC_READ_SEARCH) | capability_bit(CAP_DAC_OVERRIDE) |
+                          capability_bit(CAP_CHOWN) | capability_bit(CAP_FOWNER) |
+                          capability_bit(CAP_AUDIT_WRITE),
+    .limits = {.descriptors = kSomeDescriptors},
+    .files = FileAccess::Unlimited,
+    .tcp = TcpAccess::Any,
+    .scoped = false,
+};
+
 constexpr Confinement kRemoteDelivery{
     .root = Root::RunDirectory,
     .limits = {.descriptors = 4 * kSomeDescriptors, .processes = 0, .data_bytes = 2 * kGibibyte},
@@ -110,6 +132,9 @@ LandlockRules landlock_rules(const Confinement& rights, const Paths& paths) {
     rules.scope_abstract_sockets = rights.scoped;
     switch (rights.files) {
         case FileAccess::None:
+            break;
+        case FileAccess::Readable:
+            add(rules.paths, paths.readable, PathAccess::Read);
             break;
         case FileAccess::ReadTables:
             rules.paths = system_files();
@@ -185,6 +210,10 @@ std::string_view daemon_name(Daemon daemon) {
             return "local-delivery";
         case Daemon::LocalDeliveryChild:
             return "local-delivery-child";
+        case Daemon::Authd:
+            return "authd";
+        case Daemon::AuthHelper:
+            return "auth-helper";
         case Daemon::RemoteDelivery:
             return "remote-delivery";
         case Daemon::Keyd:
@@ -209,6 +238,10 @@ const Confinement& confinement_of(Daemon daemon) {
             return kLocalDelivery;
         case Daemon::LocalDeliveryChild:
             return kLocalDeliveryChild;
+        case Daemon::Authd:
+            return kAuthd;
+        case Daemon::AuthHelper:
+            return kAuthHelper;
         case Daemon::RemoteDelivery:
             return kRemoteDelivery;
         case Daemon::Keyd:

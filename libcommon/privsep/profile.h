@@ -21,6 +21,8 @@ enum class Daemon {
     QueueManager,        ///< Reads and writes the spool. No network.
     LocalDelivery,       ///< Root without most capabilities; starts a child per recipient user.
     LocalDeliveryChild,  ///< The recipient user's rights and no more; may start programs.
+    Authd,               ///< Checks passwords. Reads password files, connects to local sockets.
+    AuthHelper,          ///< Root; runs PAM modules, each check in a process of its own.
     RemoteDelivery,      ///< Connects to DNS and mail servers. Opens no file.
     Keyd,        ///< Reads certificates and private keys. Root, but for reading powerless; no network.
     Supervisor,  ///< Root; starts and ends the daemons. Only limits apply.
@@ -30,7 +32,7 @@ enum class Daemon {
 [[nodiscard]] std::string_view daemon_name(Daemon daemon);
 
 /// Who the process becomes. Ignored (but for a child of local-delivery, which is refused) where the process
-/// was started by an ordinary user, and for LocalDelivery, Keyd and Supervisor, which stay root.
+/// was started by an ordinary user, and for LocalDelivery, AuthHelper, Keyd and Supervisor, which stay root.
 struct Identity {
     uid_t uid = 0;
     gid_t gid = 0;
@@ -44,6 +46,7 @@ struct Paths {
     std::string spool_directory;  ///< QueueManager: read and written.
     std::vector<std::string>
         readable;  ///< Router, QueueManager, Keyd: files and directories of tables, settings, certificates.
+        readable;  ///< Router, QueueManager, Authd: files and directories of tables and settings.
     std::vector<std::string> writable;  ///< LocalDeliveryChild: home, mailbox, /tmp ...; if empty, anywhere
                                         ///< the user's own rights allow.
 };
@@ -54,6 +57,7 @@ enum class Root { Unchanged, RunDirectory, EmptyDirectory };
 /// Which file rights Landlock leaves.
 enum class FileAccess {
     None,        ///< Nothing can be opened, not even within the new root.
+    Readable,    ///< Paths::readable to read.
     ReadTables,  ///< System files that user databases need, and Paths::readable.
     Listed,      ///< Paths::readable, and nothing else.
     Spool,       ///< Paths::spool_directory to write, Paths::readable to read.

@@ -430,11 +430,15 @@ Filter filter_of(Daemon daemon) {
         case Daemon::QueueManager:
             return allow_list(base() + descriptor_flags() + accepting() + connecting_locally() + threads() +
                               reading_files() + noticing_changes() + changing_files());
+        case Daemon::Authd:
+            return allow_list(base() + descriptor_flags() + accepting() + connecting_locally() + threads() +
+                              reading_files() + noticing_changes());
         case Daemon::RemoteDelivery:
             return allow_list(base() + descriptor_flags() + connecting_locally() + connecting_to_network() +
                               reading_held_files());
         case Daemon::Keyd:
             return allow_list(base() + descriptor_flags() + accepting() + reading_files() + sealed_memory());
+        case Daemon::AuthHelper:
         case Daemon::LocalDelivery:
         case Daemon::LocalDeliveryChild:
             return deny_list();

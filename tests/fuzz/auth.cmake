@@ -1,0 +1,2 @@
+postrider_fuzzer(dovecot_reply_fuzz authd_lib)
+postrider_fuzzer(password_file_fuzz authd_lib)
