@@ -126,6 +126,10 @@ Lines self_address_lines(const Settings& settings) {
     return lines;
 }
 
+std::string rate_text(const std::optional<Rate>& rate) {
+    return rate ? format_rate(*rate) : "off";
+}
+
 /// The settings of one value each.
 std::string setting_text(const Settings& settings, std::string_view name) {
     using Writer = std::function<std::string(const Settings&)>;
@@ -146,6 +150,10 @@ std::string setting_text(const Settings& settings, std::string_view name) {
         {"dsn_return",
          [](const Settings& s) { return std::string(s.dsn_return == DsnReturn::Full ? "full" : "headers"); }},
         {"retry", [](const Settings& s) { return format_durations(s.retry); }},
+        {"sender_login_check",
+         [](const Settings& s) { return std::string(s.sender_login_check ? "yes" : "no"); }},
+        {"account_message_rate", [](const Settings& s) { return rate_text(s.account_message_rate); }},
+        {"account_recipient_rate", [](const Settings& s) { return rate_text(s.account_recipient_rate); }},
         {"log_format",
          [](const Settings& s) { return std::string(s.log_format == LogFormat::Json ? "json" : "text"); }},
         {"log_to", [](const Settings&) { return std::string("stderr"); }},

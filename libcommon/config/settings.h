@@ -96,10 +96,13 @@ struct Settings {
     FreeFloor min_free_inodes;
     DirectorySync queue_directory_sync = DirectorySync::Auto;
     DsnReturn dsn_return = DsnReturn::Headers;
-    std::vector<std::string> help_text;  ///< lines of the reply to HELP
-    std::string reject_footer;           ///< the last line of every permanent refusal; empty: none
-    std::string double_bounce_to;        ///< an address, or a local part at `hostname`
-    std::vector<Milliseconds> retry;     ///< the last one repeats
+    std::vector<std::string> help_text;          ///< lines of the reply to HELP
+    std::string reject_footer;                   ///< the last line of every permanent refusal; empty: none
+    std::string double_bounce_to;                ///< an address, or a local part at `hostname`
+    std::vector<Milliseconds> retry;             ///< the last one repeats
+    bool sender_login_check = true;              ///< on submission a sender must belong to the login
+    std::optional<Rate> account_message_rate;    ///< messages of one login; empty: no limit
+    std::optional<Rate> account_recipient_rate;  ///< their recipients
     LogFormat log_format = LogFormat::Text;
     LogLevel log_level = LogLevel::Info;
     Limits limits;  ///< all sizes, counts and time-outs, lifetime included

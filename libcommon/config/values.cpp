@@ -150,6 +150,10 @@ std::string format_durations(const std::vector<Milliseconds>& values) {
     return text;
 }
 
+std::string format_rate(const Rate& value) {
+    return fmt::format("{}/{}", value.count, format_duration(value.period));
+}
+
 std::string format_size(std::uint64_t value) {
     for (const auto& scale : kSizes) {
         if (value != 0 && value % scale.factor == 0) {

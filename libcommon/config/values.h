@@ -55,6 +55,9 @@ struct FreeFloor {
 [[nodiscard]] std::string format_duration(Milliseconds value);
 [[nodiscard]] std::string format_durations(const std::vector<Milliseconds>& values);
 
+/// "300/1h".
+[[nodiscard]] std::string format_rate(const Rate& value);
+
 /// "512", "64k", "30M": the largest unit that divides it.
 [[nodiscard]] std::string format_size(std::uint64_t value);
 
