@@ -2,14 +2,36 @@
 
 #include <fmt/format.h>
 
+#include <limits>
+#include <string_view>
+
 #include "admin/ask.h"
+#include "libcommon/config/values.h"
 #include "libcommon/ipc/router.pb.h"
 
 namespace postrider::admin {
 
 namespace {
 
-constexpr std::uint32_t kSmtpPort = 25;
+/// What the words of a case may be.
+constexpr std::string_view kExpected = "expected client=, helo=, from=, login= or port=";
+
+/// The ports that are for submission wherever they are listened on (RFC 8314).
+constexpr std::uint16_t kSubmissionPort = 587;
+constexpr std::uint16_t kSubmissionsPort = 465;
+
+Result<std::uint16_t> parse_port(const std::string& text) {
+    const Result<std::uint64_t> port = config::parse_count(text);
+    if (!port || *port == 0 || *port > std::numeric_limits<std::uint16_t>::max()) {
+        return permanent("the port is a number from 1 to 65535");
+    }
+    return static_cast<std::uint16_t>(*port);
+}
+
+std::string_view kind_of(const ExplainCase& what) {
+    if (what.client.empty()) return "local";
+    return what.port == kSubmissionPort || what.port == kSubmissionsPort ? "submission" : "smtp";
+}
 
 /// "[192.0.2.1]" is how SMTP writes an address; either form is taken.
 std::string without_brackets(const std::string& address) {
@@ -29,7 +51,7 @@ Result<ExplainCase> parse_explain_words(const std::string& recipient, const std:
         const std::string name = word.substr(0, equals);
         const std::string value = equals == std::string::npos ? "" : word.substr(equals + 1);
         if (equals == std::string::npos) {
-            return permanent(fmt::format("{}: expected client=, helo=, from= or login=", word));
+            return permanent(fmt::format("{}: {}", word, kExpected));
         }
         if (name == "client") {
             what.client = without_brackets(value);
@@ -37,11 +59,15 @@ Result<ExplainCase> parse_explain_words(const std::string& recipient, const std:
             what.helo = value;
         } else if (name == "login") {
             what.login = value;
+        } else if (name == "port") {
+            const Result<std::uint16_t> port = parse_port(value);
+            if (!port) return failure(port.error());
+            what.port = *port;
         } else if (name == "from") {
             what.sender = value == "<>" ? "" : value;
             what.has_sender = true;
         } else {
-            return permanent(fmt::format("{}: expected client=, helo=, from= or login=", word));
+            return permanent(fmt::format("{}: {}", word, kExpected));
         }
     }
     return what;
@@ -57,8 +83,8 @@ Result<std::vector<std::string>> explain(const config::Settings& settings, const
     client->set_address(what.client);
     client->set_helo(what.helo);
     client->set_login(what.login);
-    client->set_port(kSmtpPort);
-    client->set_kind(what.client.empty() ? "local" : "smtp");
+    client->set_port(what.port);
+    client->set_kind(std::string(kind_of(what)));
 
     auto answers = ask<wire::RouterReply>({"router.sock", "router"}, std::move(request),
                                           settings.limits.time(config::Limit::IpcTimeout));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -14,12 +15,13 @@ struct ExplainCase {
     std::string client;  ///< address; empty means a local user
     std::string helo;
     std::string login;
+    std::uint16_t port = 25;  ///< of the listener; 587 and 465 are for submission
     std::string sender;
     bool has_sender = false;
 };
 
-/// Reads "client=192.0.2.1", "helo=", "from=", "login=" words. Error (Permanent): a word that is none of
-/// them.
+/// Reads "client=192.0.2.1", "helo=", "from=", "login=", "port=" words. Error (Permanent): a word that is
+/// none of them.
 [[nodiscard]] Result<ExplainCase> parse_explain_words(const std::string& recipient,
                                                       const std::vector<std::string>& words);
 

@@ -6,7 +6,6 @@
 #include <set>
 #include <utility>
 
-#include "libcommon/config/network.h"
 #include "libcommon/mail/domain.h"
 
 namespace postrider::router {
@@ -16,21 +15,8 @@ namespace {
 using config::Directive;
 using config::Word;
 
-/// Larger than any network that is handed out to one organisation today.
-constexpr unsigned kWidestV4 = 8;
-constexpr unsigned kWidestV6 = 20;
-
 void add(std::vector<std::string>& dangers, const config::Position& position, std::string_view text) {
     dangers.push_back(fmt::format("{}: {}", position.line_text(), text));
-}
-
-void check_networks(const config::Settings& settings, std::vector<std::string>& dangers) {
-    for (const Directive* line : settings.table("net")) {
-        const Result<config::Network> network = config::Network::parse(line->words.front().text);
-        if (!network || network->prefix() >= (network->address().is_v4() ? kWidestV4 : kWidestV6)) continue;
-        add(dangers, line->position,
-            fmt::format("{} may send mail anywhere: an open relay", network->text()));
-    }
 }
 
 /// The domains of local_domain and virtual_domain lines.
@@ -110,7 +96,6 @@ void check_aliases(const AliasTable& aliases, const std::string& domain, const T
 std::vector<std::string> find_shadowed_lines(const config::Settings& settings) {
     std::vector<std::string> dangers;
     const std::set<std::string> local = local_names(settings);
-    check_networks(settings, dangers);
     check_relay_domains(settings, local, dangers);
     check_routes(settings, local, dangers);
     return dangers;

@@ -11,7 +11,7 @@
 /// order of the tables.
 namespace postrider::router {
 
-/// Lines that open more than a network of one's own, and lines that another one makes void.
+/// Lines that open more than a domain of one's own, and lines that another one makes void.
 [[nodiscard]] std::vector<std::string> find_shadowed_lines(const config::Settings& settings);
 
 /// Local domains whose postmaster nobody reads. His mail is accepted, because it must be, but waits in the

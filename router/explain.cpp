@@ -8,6 +8,7 @@
 #include "libcommon/ipc/channel.h"
 #include "libcommon/mail/utf8.h"
 #include "router/resolve.h"
+#include "router/session_policy.h"
 
 namespace postrider::router {
 
@@ -63,11 +64,26 @@ std::string delivery_text(const wire::Delivery& delivery) {
     return text + fmt::format(" ({})", delivery.rule());
 }
 
+/// Verdict on the client, the policy of its session, and the lines that this comes from.
+void explain_client(const Client& client, const Tables& tables, ExplainedAnswer& answer) {
+    const ConnectDecision decision = decide_connect(client, tables);
+    answer.lines.push_back(fmt::format("client {}: {}, {}", client_text(client),
+                                       verdict_text(decision.verdict),
+                                       decision.policy.relay() ? "may relay" : "may not relay"));
+    answer.lines.push_back(fmt::format("session: {}", policy_text(decision.policy)));
+    const ClientRules rules = rules_for(client, tables);
+    for (const SessionLine& line : session_lines(client, rules, tables)) {
+        answer.lines.push_back(fmt::format("  {}{} line: {}", line.is_default ? "default " : "",
+                                           kind_name(line.kind), line.rule->position.line_text()));
+    }
+}
+
 /// Verdict, expansion and deliveries of the recipient.
 void explain_recipient(const wire::ExplainQuestion& question, const Client& client, const Tables& tables,
                        UserLookup& users, ExplainedAnswer& answer) {
     std::vector<TraceLine> trace;
-    RecipientDecision decision = decide_recipient(client, question.recipient(), tables, users);
+    RecipientDecision decision =
+        decide_recipient(client, question.sender(), question.recipient(), tables, users);
     wire::Recipient recipient;
     recipient.set_address(question.recipient());
     Resolution resolution = resolve_recipient(0, recipient, question.sender(), tables, users, &trace);
@@ -95,10 +111,7 @@ ExplainedAnswer explain(const wire::ExplainQuestion& question, const Client* cli
     ExplainedAnswer answer;
     const Client stranger;
     if (client != nullptr) {
-        const ConnectDecision decision = decide_connect(*client, tables);
-        answer.lines.push_back(fmt::format("client {}: {}, {}", client_text(*client),
-                                           verdict_text(decision.verdict),
-                                           decision.relay ? "may relay" : "may not relay"));
+        explain_client(*client, tables, answer);
     }
     if (client == nullptr) client = &stranger;
     if (question.has_sender()) {

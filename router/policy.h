@@ -2,24 +2,17 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "libcommon/config/network.h"
+#include "libcommon/ipc/router.pb.h"
+#include "router/client.h"
 #include "router/expansion.h"
 #include "router/tables.h"
 
 /// Who may send what to whom. Pure functions over the tables; the default is to refuse.
 namespace postrider::router {
-
-/// Who is asking to send mail.
-struct Client {
-    std::optional<config::IpAddress> address;  ///< empty for a local user
-    std::string login;                         ///< authenticated or local user
-    bool local = false;                        ///< a user of this host, through sendmail
-};
 
 struct Verdict {
     enum class Action { Accept, Reject, Defer };
@@ -33,17 +26,26 @@ struct Verdict {
 /// The verdict on a client that cannot even be described: it waits, because that is nobody's fault but ours.
 [[nodiscard]] Verdict unclear_client();
 
+/// The verdict on an account that has sent as much as it may for now. `what` is "messages" or "recipients".
+[[nodiscard]] Verdict too_much_sent(std::string_view login, std::string_view what);
+
 struct ConnectDecision {
     Verdict verdict;
-    bool relay = false;  ///< the client may send to any domain
+    wire::SessionPolicy policy;
+    bool ask_again_with_helo = false;  ///< there are lines that look at the greeting
 };
 
-/// May this client talk to us? In this version every client may; what differs is whether it may relay: local
-/// users, authenticated ones, and those in a `net … relay` line. What a client says of itself (HELO, MAIL)
-/// gives no right.
+/// May this client talk to us, and how? Lines of `auth`, `helo` and `net` can refuse it. It may relay if it
+/// is a local user, if it is authenticated, or if a `net` line says so; what a client says of itself (HELO,
+/// MAIL) gives no right.
+///
+/// Where the policy exempts a recipient (`rcpt postmaster@ accept`), a `net` line's reject is left to
+/// decide_recipient(), because only the recipient tells whether it holds.
 [[nodiscard]] ConnectDecision decide_connect(const Client& client, const Tables& tables);
 
-/// May it use this sender? Anybody may use any well-formed sender, and the null sender.
+/// May it use this sender? It must be a well-formed address or the null sender; a `sender` line can refuse
+/// it, or demand TLS or a login; and on submission it must belong to the login. A `sender` line's reject is
+/// left to decide_recipient() where the policy exempts a recipient.
 [[nodiscard]] Verdict decide_sender(const Client& client, std::string_view sender, const Tables& tables);
 
 struct RecipientDecision {
@@ -52,11 +54,33 @@ struct RecipientDecision {
     std::vector<std::string> pending;  ///< not empty: no verdict yet; look these users up and ask again
 };
 
-/// May it send to this recipient? A local recipient must exist; postmaster, abuse and root of local domains,
-/// and <postmaster> without domain, are always accepted. Any other domain must be a relay domain or the
-/// client's right. With `trace`, the steps of the expansion are appended to it.
-[[nodiscard]] RecipientDecision decide_recipient(const Client& client, std::string_view recipient,
-                                                 const Tables& tables, UserLookup& users,
-                                                 std::vector<TraceLine>* trace = nullptr);
+/// May it send from this sender to this recipient? In this order:
+///   * a `rcpt` line that refuses;
+///   * a `net` or `sender` line that refuses the client or the sender, unless the `rcpt` line says `accept`,
+///     the domain is local and the refusal a permanent one;
+///   * a local recipient must exist; postmaster, abuse and root of local domains, and <postmaster> without
+///     domain, always do;
+///   * any other domain must be a relay domain, or be relayed by a `rcpt` line or by the client's right;
+///   * else the `default rcpt` line refuses, where there is one and no `rcpt` line speaks of the recipient;
+///   * else relaying is denied.
+/// With `trace`, the steps of the expansion are appended to it.
+[[nodiscard]] RecipientDecision decide_recipient(const Client& client, std::string_view sender,
+                                                 std::string_view recipient, const Tables& tables,
+                                                 UserLookup& users, std::vector<TraceLine>* trace = nullptr);
+
+struct VerifyDecision {
+    Verdict verdict;
+    std::vector<std::string> addresses;
+    std::vector<std::string> pending;  ///< as of RecipientDecision
+};
+
+/// Does this address, as the client wrote it (a path or a local part), exist? If so the answer is the address
+/// in full. With `expand`, and if it is an alias, the answer is what its line names, one level deep, with the
+/// members of the lists it includes; programs and files are not shown, since they are nobody's address.
+///
+/// An address that is not local is accepted without any address if RCPT would accept it: nobody knows here
+/// whether it exists (252 of RFC 5321, 3.5.3).
+[[nodiscard]] VerifyDecision decide_verify(const Client& client, std::string_view address, bool expand,
+                                           const Tables& tables, UserLookup& users);
 
 }  // namespace postrider::router

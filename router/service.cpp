@@ -5,9 +5,9 @@
 #include <optional>
 #include <utility>
 
+#include "libcommon/ipc/channel.h"
 #include "libcommon/log/log.h"
 #include "router/explain.h"
-#include "router/policy.h"
 #include "router/resolve.h"
 
 namespace postrider::router {
@@ -25,12 +25,19 @@ constexpr std::size_t kMaximumWaiting = 10'000;
 /// memory; those that go beyond are to be asked for again.
 constexpr std::size_t kMaximumDeliveries = 20'000;
 
+/// Accounts whose messages are counted: about 20 MB at most. Those that were idle longest are forgotten.
+constexpr std::size_t kMaximumAccounts = 50'000;
+
 /// The client of a question; nothing if its address is none, which is an error of the asking daemon.
 std::optional<Client> client_of(const wire::Client& asked) {
     Client client;
     client.login = asked.login();
     client.local = asked.kind() == "local";
     if (client.local) return client;
+    client.helo = asked.helo();
+    client.port = static_cast<std::uint16_t>(asked.port());
+    client.submission = asked.kind() == "submission";
+    client.encrypted = asked.tls();
     const Result<config::IpAddress> address = config::IpAddress::parse(asked.address());
     if (!address) return std::nullopt;
     client.address = *address;
@@ -75,6 +82,23 @@ wire::ResolvedRecipient postponed(std::uint32_t index) {
     return recipient;
 }
 
+/// At least one frame, and each with the verdict in it, which needs far less than what a frame has room for
+/// above its target size.
+std::vector<wire::Verified> addresses_in_frames(std::vector<std::string> addresses) {
+    constexpr std::size_t kOverhead = 8;
+    std::vector<wire::Verified> frames(1);
+    std::size_t size = 0;
+    for (std::string& address : addresses) {
+        if (size > 0 && size + address.size() + kOverhead > ipc::kFrameTarget) {
+            frames.emplace_back();
+            size = 0;
+        }
+        size += address.size() + kOverhead;
+        frames.back().add_addresses(std::move(address));
+    }
+    return frames;
+}
+
 void count(ServiceCounters& counters, Verdict::Action action) {
     if (action == Verdict::Action::Accept) ++counters.recipients_accepted;
     if (action == Verdict::Action::Reject) ++counters.recipients_rejected;
@@ -103,10 +127,32 @@ bool may_ask(wire::Role role, wire::RouterRequest::BodyCase question) {
 }
 
 Service::Service(UserCache& users, std::shared_ptr<const Tables> tables)
-    : users_(users), tables_(std::move(tables)) {}
+    : users_(users), tables_(std::move(tables)), messages_(kMaximumAccounts), recipients_(kMaximumAccounts) {
+    use_rates();
+}
 
 void Service::use_tables(std::shared_ptr<const Tables> tables) {
     tables_ = std::move(tables);
+    use_rates();
+}
+
+void Service::use_rates() {
+    messages_.set_rate(tables_->account_message_rate);
+    recipients_.set_rate(tables_->account_recipient_rate);
+}
+
+/// Counts one more message or recipient of an account, unless it has sent too much: then it is refused. Local
+/// users are not counted, because they have no account.
+void Service::limit_account(const Client& client, RateWindow& sent, std::string_view what, Verdict& verdict) {
+    const bool counted = !client.local && !client.login.empty();
+    if (!counted || verdict.action != Verdict::Action::Accept) return;
+    const SteadyTime now = std::chrono::steady_clock::now();
+    if (sent.has_room(client.login, now)) {
+        sent.count(client.login, now);
+        return;
+    }
+    ++counters_.refused_by_rate;
+    verdict = too_much_sent(client.login, what);
 }
 
 void Service::on_connect(Peer& peer) {
@@ -150,8 +196,7 @@ Service::Pending Service::dispatch(Peer& peer, const wire::RouterRequest& reques
         case wire::RouterRequest::kStatus:
             return answer_status(peer, request.id());
         case wire::RouterRequest::kVerify:
-            peer.fail(request.id(), Error(Severity::Permanent, "addresses are not verified here"));
-            return {};
+            return answer_verify(peer, request.id(), request.verify());
         case wire::RouterRequest::kHello:  // may_ask() has refused these
         case wire::RouterRequest::BODY_NOT_SET:
             break;
@@ -175,9 +220,10 @@ Service::Pending Service::answer_connect(Peer& peer, std::uint64_t id,
     wire::RouterReply reply;
     reply.set_id(id);
     if (const std::optional<Client> client = client_of(question.client())) {
-        const ConnectDecision decision = decide_connect(*client, *tables_);
+        ConnectDecision decision = decide_connect(*client, *tables_);
         fill(*reply.mutable_connect()->mutable_verdict(), decision.verdict);
-        reply.mutable_connect()->mutable_policy()->set_relay(decision.relay);
+        *reply.mutable_connect()->mutable_policy() = std::move(decision.policy);
+        reply.mutable_connect()->set_ask_again_with_helo(decision.ask_again_with_helo);
     } else {
         fill(*reply.mutable_connect()->mutable_verdict(), unclear_client());
     }
@@ -189,9 +235,12 @@ Service::Pending Service::answer_sender(Peer& peer, std::uint64_t id, const wire
     ++counters_.senders;
     wire::RouterReply reply;
     reply.set_id(id);
-    const std::optional<Client> client = client_of(question.client());
-    fill(*reply.mutable_verdict(),
-         client ? decide_sender(*client, question.sender(), *tables_) : unclear_client());
+    Verdict verdict = unclear_client();
+    if (const std::optional<Client> client = client_of(question.client())) {
+        verdict = decide_sender(*client, question.sender(), *tables_);
+        limit_account(*client, messages_, "messages", verdict);
+    }
+    fill(*reply.mutable_verdict(), verdict);
     peer.reply(reply);
     return {};
 }
@@ -200,17 +249,35 @@ Service::Pending Service::answer_recipient(Peer& peer, std::uint64_t id,
                                            const wire::RecipientQuestion& question) {
     RecipientDecision decision;
     if (const std::optional<Client> client = client_of(question.client())) {
-        decision = decide_recipient(*client, question.recipient(), *tables_, users_);
+        decision = decide_recipient(*client, question.sender(), question.recipient(), *tables_, users_);
+        if (!decision.pending.empty()) return std::move(decision.pending);
+        limit_account(*client, recipients_, "recipients", decision.verdict);
     } else {
         decision.verdict = unclear_client();
     }
-    if (!decision.pending.empty()) return std::move(decision.pending);
     count(counters_, decision.verdict.action);
     wire::RouterReply reply;
     reply.set_id(id);
     fill(*reply.mutable_verdict(), decision.verdict);
     reply.mutable_verdict()->set_deliveries(static_cast<std::uint32_t>(decision.deliveries));
     peer.reply(reply);
+    return {};
+}
+
+Service::Pending Service::answer_verify(Peer& peer, std::uint64_t id, const wire::VerifyQuestion& question) {
+    VerifyDecision decision;
+    if (const std::optional<Client> client = client_of(question.client())) {
+        decision = decide_verify(*client, question.address(), question.expand(), *tables_, users_);
+        if (!decision.pending.empty()) return std::move(decision.pending);
+    } else {
+        decision.verdict = unclear_client();
+    }
+    ++counters_.verifications;
+    reply_in_parts(peer, id, addresses_in_frames(std::move(decision.addresses)),
+                   [&decision](wire::RouterReply& reply, wire::Verified part) {
+                       fill(*part.mutable_verdict(), decision.verdict);
+                       *reply.mutable_verified() = std::move(part);
+                   });
     return {};
 }
 
@@ -274,6 +341,8 @@ Service::Pending Service::answer_status(Peer& peer, std::uint64_t id) {
     add("recipients_rejected", counters_.recipients_rejected);
     add("recipients_deferred", counters_.recipients_deferred);
     add("recipients_resolved", counters_.recipients_resolved);
+    add("verifications", counters_.verifications);
+    add("refused_by_rate", counters_.refused_by_rate);
     add("explanations", counters_.explanations);
     add("waits_for_users", counters_.waits_for_users);
     add("cached_users", users_.size());

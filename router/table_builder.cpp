@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "libcommon/mail/domain.h"
+#include "router/policy_builder.h"
 #include "router/route_line.h"
 
 namespace postrider::router {
@@ -40,7 +41,7 @@ class Builder {
     void add_mailboxes();
     void add_alias_files();
     void add_relay_domains();
-    void add_networks();
+    void add_policy_domains(const std::vector<PolicyDomain>& domains);
     void add_routes();
     void add_lists(const AliasTable& aliases);
     void add_lists(const std::vector<Destination>& destinations);
@@ -59,6 +60,7 @@ class Builder {
     const BuildInputs& inputs_;
     Errors errors_;
     std::vector<std::string> list_errors_;
+    std::vector<std::string> dangers_;
     std::shared_ptr<Tables> tables_ = std::make_shared<Tables>();
     std::vector<std::string> files_;
     std::set<std::string> known_files_;
@@ -69,17 +71,24 @@ class Builder {
 
 BuildResult Builder::run() {
     set_limits();
+    BuiltPolicy policy = build_policy(settings_, errors_);
+    tables_->policy = std::move(policy.table);
+    dangers_ = std::move(policy.dangers);
     add_local_domains();
+    add_policy_domains(policy.local_domains);
     add_virtual_domains();
     add_primary_domain();
     add_mailboxes();
     add_alias_files();
     add_relay_domains();
-    add_networks();
     add_routes();
+    for (const Directive* line : settings_.table("sender_login"))
+        tables_->sender_logins.add(*line, errors_);
+    check_accepted_domains(settings_, *tables_, errors_);
     BuildResult result;
     result.errors = errors_.take();
     result.list_errors = std::move(list_errors_);
+    result.dangers = std::move(dangers_);
     result.files = std::move(files_);
     if (result.errors.empty()) result.tables = std::move(tables_);
     return result;
@@ -92,6 +101,9 @@ void Builder::set_limits() {
     tables_->limits.expanded_recipients = limits.size(Limit::MaxExpandedRecipients);
     tables_->limits.expansion_steps = limits.size(Limit::AliasExpansion);
     tables_->limits.nesting = limits.size(Limit::AliasNesting);
+    tables_->sender_login_check = settings_.sender_login_check;
+    tables_->account_message_rate = settings_.account_message_rate;
+    tables_->account_recipient_rate = settings_.account_recipient_rate;
 }
 
 std::optional<std::string> Builder::domain_name(const Word& word) {
@@ -142,6 +154,15 @@ void Builder::add_local_domains() {
             domain.mailbox = default_mailbox();
             add_domain(std::move(domain), word.position);
         }
+    }
+}
+
+void Builder::add_policy_domains(const std::vector<PolicyDomain>& domains) {
+    for (const PolicyDomain& named : domains) {
+        LocalDomain domain;
+        domain.name = named.name;
+        domain.mailbox = default_mailbox();
+        add_domain(std::move(domain), named.position);
     }
 }
 
@@ -354,21 +375,6 @@ void Builder::add_relay_domains() {
                 errors_.add(word.position, fmt::format("{} is there already, at {}", pattern->text(),
                                                        earlier->position.line_text()));
             }
-        }
-    }
-}
-
-void Builder::add_networks() {
-    for (const Directive* line : settings_.table("net")) {
-        const Word& word = line->words.front();
-        const Result<config::Network> network = config::Network::parse(word.text);
-        if (!network) {
-            errors_.add(word.position, network.error().text);
-        } else if (!line->has_flag("relay")) {
-            errors_.add(line->position, "the line says nothing about the network; expected relay");
-        } else if (const Rule* earlier = tables_->relay_networks.add(*network, Rule{line->position})) {
-            errors_.add(word.position, fmt::format("{} is there already, at {}", network->text(),
-                                                   earlier->position.line_text()));
         }
     }
 }

@@ -33,6 +33,8 @@ struct BuildResult {
     /// waits (or goes to the members of before), so that a list kept by a user cannot stop all mail.
     std::vector<std::string> list_errors;
 
+    std::vector<std::string> dangers;  ///< "file:line: message": legal in the policy table, but hardly meant
+
     std::vector<std::string> files;  ///< every file read or tried, whatever came of it
 };
 

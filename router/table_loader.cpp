@@ -33,7 +33,9 @@ LoadOutcome TableLoader::load(const Tables* previous) {
     outcome.tables = std::move(built.tables);
     outcome.errors = std::move(built.errors);
     outcome.list_errors = std::move(built.list_errors);
-    outcome.dangers = find_shadowed_lines(*outcome.settings);
+    outcome.dangers = std::move(built.dangers);
+    const std::vector<std::string> shadowed = find_shadowed_lines(*outcome.settings);
+    outcome.dangers.insert(outcome.dangers.end(), shadowed.begin(), shadowed.end());
     if (outcome.tables) {
         BlockingUsers users;
         std::vector<std::string> unread = find_unread_postmasters(*outcome.tables, users);

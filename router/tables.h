@@ -12,8 +12,9 @@
 #include "libcommon/config/settings.h"
 #include "router/alias_file.h"
 #include "router/domain_table.h"
-#include "router/network_table.h"
 #include "router/path_template.h"
+#include "router/policy_table.h"
+#include "router/sender_login.h"
 
 /// All that the router knows from its tables. Made by table_builder.h, never changed afterwards.
 namespace postrider::router {
@@ -90,7 +91,11 @@ struct Tables {
     StringMap<IncludedList> lists;                     ///< by absolute path
     DomainTable<Rule> relay_domains;
     DomainTable<Route> routes;
-    NetworkTable<Rule> relay_networks;
+    PolicyTable policy;
+    SenderLogins sender_logins;
+    bool sender_login_check = true;                      ///< whether sender_login counts at all
+    std::optional<config::Rate> account_message_rate;    ///< messages of one login; empty: no limit
+    std::optional<config::Rate> account_recipient_rate;  ///< their recipients
 
     /// The local domain of that name, or nullptr.
     [[nodiscard]] const LocalDomain* local_domain(std::string_view domain) const;

@@ -1,5 +1,7 @@
 #include "smtpd/auth_link.h"
 
+#include <fmt/format.h>
+
 #include <cstring>
 #include <utility>
 
@@ -49,6 +51,7 @@ AuthLink::AuthLink(async::Loop& loop, Client::Connect connect, const config::Lim
 void AuthLink::take_notice(const wire::AuthReply& notice) {
     if (!notice.has_offer()) return;
     mechanisms_.assign(notice.offer().mechanisms().begin(), notice.offer().mechanisms().end());
+    log::info("logins_offered").add("mechanisms", fmt::format("{}", fmt::join(mechanisms_, " ")));
 }
 
 async::Task<AuthStep> AuthLink::begin(wire::AuthBegin begin, std::uint64_t& exchange) {

@@ -1,6 +1,9 @@
 // The rows of the directive table that are not limits. To switch a row or keyword on once a daemon does what
 // it asks for, delete the word `planned` around it, or `kPlanned` behind it.
 
+#include <algorithm>
+#include <utility>
+
 #include "libcommon/config/directives.h"
 
 namespace postrider::config {
@@ -152,17 +155,140 @@ DirectiveRow route_row() {
     return row;
 }
 
+/// A line of the policy table. Everything behind the key is an item (router/policy_item.h), and `use` and the
+/// text of a reply are plain words, so their number is not limited.
+DirectiveRow policy_row(std::string_view name, std::string_view arguments, std::string_view doc,
+                        std::vector<Keyword> options, std::vector<Keyword> flags) {
+    DirectiveRow row = table(name, 1, kAnyNumber, arguments, doc);
+    row.options = std::move(options);
+    row.flags = std::move(flags);
+    return row;
+}
+
 DirectiveRow net_row() {
-    DirectiveRow row = table("net", 1, 1, "ADDRESS[/PREFIX] relay", "What clients in a network may do.");
-    row.options = {{"trust", kPlanned}, {"senddns", kPlanned}, {"rcptdns", kPlanned},  {"dnsbl", kPlanned},
-                   {"dnswl", kPlanned}, {"at", kPlanned},      {"spf", kPlanned},      {"maxsize", kPlanned},
-                   {"conns", kPlanned}, {"rate", kPlanned},    {"connrate", kPlanned}, {"rcptrate", kPlanned},
-                   {"over", kPlanned},  {"maxrcpt", kPlanned}, {"maxrcpt0", kPlanned}, {"filter", kPlanned},
-                   {"tls", kPlanned},   {"quirks", kPlanned},  {"etrn", kPlanned},     {"tarpit", kPlanned}};
-    row.flags = {{"relay"},           {"accept", kPlanned},     {"reject", kPlanned},
-                 {"defer", kPlanned}, {"quarantine", kPlanned}, {"discard", kPlanned},
-                 {"next", kPlanned},  {"use", kPlanned},        {"authreq", kPlanned},
-                 {"etrn", kPlanned},  {"vrfy", kPlanned},       {"expn", kPlanned}};
+    return policy_row("net", "ADDRESS[/PREFIX] ITEM …", "What clients in a network may do.",
+                      {{"maxsize"},
+                       {"conns"},
+                       {"maxrcpt"},
+                       {"maxrcpt0"},
+                       {"tls"},
+                       {"quirks"},
+                       {"etrn"},
+                       {"tarpit"},
+                       {"trust", kPlanned},
+                       {"dnsbl", kPlanned},
+                       {"dnswl", kPlanned},
+                       {"at", kPlanned},
+                       {"spf", kPlanned},
+                       {"rate", kPlanned},
+                       {"over", kPlanned},
+                       {"connrate", kPlanned},
+                       {"filter", kPlanned},
+                       {"senddns", kPlanned},
+                       {"rcptdns", kPlanned},
+                       {"rcptrate", kPlanned}},
+                      {{"accept"},
+                       {"reject"},
+                       {"defer"},
+                       {"relay"},
+                       {"vrfy"},
+                       {"expn"},
+                       {"etrn"},
+                       {"authreq"},
+                       {"quarantine", kPlanned},
+                       {"discard", kPlanned},
+                       {"next", kPlanned}});
+}
+
+DirectiveRow helo_row() {
+    return policy_row("helo", "PATTERN ITEM …", "Policy for clients by the name they greet with.",
+                      {{"quirks"}},
+                      {{"accept"},
+                       {"reject"},
+                       {"defer"},
+                       {"strict"},
+                       {"fqdn"},
+                       {"quarantine", kPlanned},
+                       {"discard", kPlanned},
+                       {"next", kPlanned}});
+}
+
+DirectiveRow login_row() {
+    return policy_row("login", "LOGIN|* ITEM …", "Policy for clients by the account they logged in to.",
+                      {{"maxsize"},
+                       {"etrn"},
+                       {"trust", kPlanned},
+                       {"rate", kPlanned},
+                       {"rcptrate", kPlanned},
+                       {"over", kPlanned},
+                       {"filter", kPlanned}},
+                      {{"accept"},
+                       {"reject"},
+                       {"defer"},
+                       {"relay"},
+                       {"vrfy"},
+                       {"expn"},
+                       {"etrn"},
+                       {"quarantine", kPlanned},
+                       {"discard", kPlanned},
+                       {"next", kPlanned}});
+}
+
+DirectiveRow port_row() {
+    return policy_row("port", "PORT ITEM …", "Policy for the clients of a listener.",
+                      {{"maxsize"}, {"maxrcpt"}, {"maxrcpt0"}, {"tls"}}, {{"authreq"}, {"strict"}, {"fqdn"}});
+}
+
+DirectiveRow sender_row() {
+    return policy_row("sender", "ADDRESS ITEM …", "Policy for envelope senders.",
+                      {{"tls"},
+                       {"senddns", kPlanned},
+                       {"spf", kPlanned},
+                       {"rate", kPlanned},
+                       {"rcptrate", kPlanned},
+                       {"over", kPlanned}},
+                      {{"accept"},
+                       {"reject"},
+                       {"defer"},
+                       {"authreq"},
+                       {"norelay", kPlanned},
+                       {"quarantine", kPlanned},
+                       {"discard", kPlanned},
+                       {"next", kPlanned}});
+}
+
+DirectiveRow rcpt_row() {
+    return policy_row("rcpt", "ADDRESS ITEM …", "Policy for recipients.",
+                      {{"mx", kPlanned},
+                       {"dnsbl", kPlanned},
+                       {"maxsize", kPlanned},
+                       {"filter", kPlanned},
+                       {"verify", kPlanned}},
+                      {{"accept"},
+                       {"reject"},
+                       {"defer"},
+                       {"relay"},
+                       {"local"},
+                       {"quarantine", kPlanned},
+                       {"discard", kPlanned},
+                       {"next", kPlanned}});
+}
+
+/// A line with items of any kind of line: the router checks which of them are in place.
+DirectiveRow all_items_row(std::string_view name, std::string_view arguments, std::string_view doc) {
+    DirectiveRow row = policy_row(name, arguments, doc, {}, {});
+    for (const DirectiveRow& kind :
+         {net_row(), helo_row(), login_row(), port_row(), sender_row(), rcpt_row()}) {
+        const auto add_new = [](std::vector<Keyword>& known, const std::vector<Keyword>& more) {
+            for (const Keyword& keyword : more) {
+                const auto found = std::find_if(known.begin(), known.end(),
+                                                [&](const Keyword& one) { return one.name == keyword.name; });
+                if (found == known.end()) known.push_back(keyword);
+            }
+        };
+        add_new(row.options, kind.options);
+        add_new(row.flags, kind.flags);
+    }
     return row;
 }
 
@@ -208,6 +334,12 @@ std::vector<DirectiveRow> setting_rows() {
               "Who gets a report that cannot be delivered."),
         value("retry", "DURATION,…", "5m,15m,30m,1h,2h,4h", Reader::QueueManager,
               "The waits between attempts; the last one repeats."),
+        value("sender_login_check", "yes|no", "yes", Reader::Router,
+              "Whether a sender must belong to the login on submission."),
+        value("account_message_rate", "RATE|off", "off", Reader::Router,
+              "Messages that one login may send in a period."),
+        value("account_recipient_rate", "RATE|off", "off", Reader::Router,
+              "Recipients that one login may send to in a period."),
         value("log_format", "text|json", "text", Reader::Everyone, "The form of log lines."),
         value("log_to", "stderr", "stderr", Reader::Everyone, "Where log lines go."),
         value("log_level", "debug|info|warning|error", "info", Reader::Everyone,
@@ -238,6 +370,15 @@ std::vector<DirectiveRow> table_rows() {
         table("mailbox", 2, 2, "DOMAIN TEMPLATE", "Where the mailboxes of a local domain are."),
         route_row(),
         net_row(),
+        helo_row(),
+        login_row(),
+        port_row(),
+        sender_row(),
+        rcpt_row(),
+        all_items_row("class", "NAME ITEM …", "A named set of items of the policy table."),
+        all_items_row("default", "KIND ITEM …", "Policy where no line says otherwise."),
+        table("sender_login", 2, kAnyNumber, "ADDRESS|@DOMAIN|DOMAIN LOGIN …",
+              "Which logins may use a sender address."),
     };
 }
 
@@ -261,13 +402,7 @@ std::vector<DirectiveRow> planned_table_rows() {
         planned(mxbackup_row()),
         planned(redirect_row("redirect", "Sends mail elsewhere.")),
         planned(redirect_row("redirect+copy", "Sends mail elsewhere as well.")),
-        planned(table("class", 2, kAnyNumber, "NAME ITEM …", "A named set of policy items.")),
-        planned(table("default", 2, kAnyNumber, "KIND ITEM …", "Policy where no line says otherwise.")),
         planned(table("rdns", 2, kAnyNumber, "DOMAIN ITEM …", "Policy for clients by their name.")),
-        planned(table("helo", 2, kAnyNumber, "PATTERN ITEM …", "Policy for clients by their greeting.")),
-        planned(table("sender", 2, kAnyNumber, "ADDRESS ITEM …", "Policy for envelope senders.")),
-        planned(table("rcpt", 2, kAnyNumber, "ADDRESS ITEM …", "Policy for recipients.")),
-        planned(table("port", 2, kAnyNumber, "PORT ITEM …", "Policy for listeners.")),
     };
 }
 

@@ -53,6 +53,15 @@ const Keyword* find_keyword(const std::vector<Keyword>& keywords, std::string_vi
     return found == keywords.end() ? nullptr : &*found;
 }
 
+/// `auth METHOD …` says how clients log in; every other `auth` line is about a login, and is the same as
+/// `login LOGIN ITEM …`. A login that is called like a method stands in quotes.
+void tell_auth_lines_apart(Directive& directive) {
+    if (directive.name != "auth" || directive.words.empty()) return;
+    const Word& word = directive.words.front();
+    const bool method = word.text == "pam" || word.text == "passwd_file" || word.text == "dovecot";
+    if (!method || word.quoted) directive.name = "login";
+}
+
 /// Checks directives one after the other; remembers where the Once directives were.
 class Checker {
   public:
@@ -196,6 +205,7 @@ std::vector<Directive> check_directives(std::vector<Directive> directives, Error
     Checker checker(errors);
     std::vector<Directive> valid;
     for (auto& directive : directives) {
+        tell_auth_lines_apart(directive);
         if (checker.check(directive)) valid.push_back(std::move(directive));
     }
     return valid;

@@ -148,9 +148,10 @@ Lines listener_lines(const Settings& settings) {
     Lines lines;
     for (const auto& listener : settings.listeners) {
         std::string where = write_word({listener.endpoint_text(), {}, false});
-        lines.push_back({fmt::format("{} {}{}{}", where, kind_name(listener.kind),
-                                     listener.strict ? " strict" : "", tls_text(listener) + auth_option(listener)),
-                         listener.position});
+        lines.push_back(
+            {fmt::format("{} {}{}{}", where, kind_name(listener.kind), listener.strict ? " strict" : "",
+                         tls_text(listener) + auth_option(listener)),
+             listener.position});
     }
     return lines;
 }
@@ -187,6 +188,10 @@ Lines self_address_lines(const Settings& settings) {
     return lines;
 }
 
+std::string rate_text(const std::optional<Rate>& rate) {
+    return rate ? format_rate(*rate) : "off";
+}
+
 /// The settings of one value each.
 std::string setting_text(const Settings& settings, std::string_view name) {
     using Writer = std::function<std::string(const Settings&)>;
@@ -218,6 +223,10 @@ std::string setting_text(const Settings& settings, std::string_view name) {
         {"received_hide_client",
          [](const Settings& s) { return std::string(s.received_hide_client ? "yes" : "no"); }},
         {"retry", [](const Settings& s) { return format_durations(s.retry); }},
+        {"sender_login_check",
+         [](const Settings& s) { return std::string(s.sender_login_check ? "yes" : "no"); }},
+        {"account_message_rate", [](const Settings& s) { return rate_text(s.account_message_rate); }},
+        {"account_recipient_rate", [](const Settings& s) { return rate_text(s.account_recipient_rate); }},
         {"log_format",
          [](const Settings& s) { return std::string(s.log_format == LogFormat::Json ? "json" : "text"); }},
         {"tls_min",

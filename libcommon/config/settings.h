@@ -60,7 +60,7 @@ struct TlsCertificate {
     std::string chain;  ///< absolute path
     std::string key;    ///< absolute path
     std::string name;   ///< for clients that ask for it, lower case, perhaps with `*.` in front; empty: those
-                       ///< in the certificate
+                        ///< in the certificate
     Position chain_position;
     Position key_position;
 };
@@ -133,12 +133,15 @@ struct Settings {
     TlsVersion tls_min = TlsVersion::V1_2;
     std::string tls_ciphers;  ///< of TLS 1.2; empty: those that libcommon/tls has
     bool tls_session_tickets = true;
-    std::string tls_client_ca;           ///< absolute path; empty: no client certificate is believed
-    std::vector<std::string> help_text;  ///< lines of the reply to HELP
-    bool received_hide_client = false;   ///< of clients that have logged in
-    std::string reject_footer;           ///< the last line of every permanent refusal; empty: none
-    std::string double_bounce_to;        ///< an address, or a local part at `hostname`
-    std::vector<Milliseconds> retry;     ///< the last one repeats
+    std::string tls_client_ca;                   ///< absolute path; empty: no client certificate is believed
+    std::vector<std::string> help_text;          ///< lines of the reply to HELP
+    bool received_hide_client = false;           ///< of clients that have logged in
+    std::string reject_footer;                   ///< the last line of every permanent refusal; empty: none
+    std::string double_bounce_to;                ///< an address, or a local part at `hostname`
+    std::vector<Milliseconds> retry;             ///< the last one repeats
+    bool sender_login_check = true;              ///< on submission a sender must belong to the login
+    std::optional<Rate> account_message_rate;    ///< messages of one login; empty: no limit
+    std::optional<Rate> account_recipient_rate;  ///< their recipients
     LogFormat log_format = LogFormat::Text;
     LogLevel log_level = LogLevel::Info;
     Limits limits;  ///< all sizes, counts and time-outs, lifetime included

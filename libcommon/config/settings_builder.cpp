@@ -92,6 +92,9 @@ SettingsBuilder::Handler SettingsBuilder::handler(std::string_view name) {
         {"received_hide_client", &B::received_hide_client},
         {"double_bounce_to", &B::double_bounce_to},
         {"retry", &B::retry},
+        {"sender_login_check", &B::sender_login_check},
+        {"account_message_rate", &B::account_rate},
+        {"account_recipient_rate", &B::account_rate},
         {"log_format", &B::log_format},
         {"log_to", &B::log_to},
         {"log_level", &B::log_level},
@@ -294,6 +297,21 @@ void SettingsBuilder::double_bounce_to(const Directive& directive) {
 
 void SettingsBuilder::retry(const Directive& directive) {
     store(parse_durations(directive.words[0].text), settings_.retry, directive.words[0].position);
+}
+
+void SettingsBuilder::sender_login_check(const Directive& directive) {
+    store(parse_boolean(directive.words[0].text), settings_.sender_login_check, directive.words[0].position);
+}
+
+void SettingsBuilder::account_rate(const Directive& directive) {
+    const Word& word = directive.words[0];
+    const bool messages = directive.name == "account_message_rate";
+    std::optional<Rate>& rate = messages ? settings_.account_message_rate : settings_.account_recipient_rate;
+    if (word.text == "off") {
+        rate.reset();
+    } else if (Rate limit; store(parse_rate(word.text), limit, word.position)) {
+        rate = limit;
+    }
 }
 
 void SettingsBuilder::log_format(const Directive& directive) {

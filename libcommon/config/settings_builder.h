@@ -54,6 +54,8 @@ class SettingsBuilder {
     void reply_line(const Word& word, std::string& out);
     void double_bounce_to(const Directive& directive);
     void retry(const Directive& directive);
+    void sender_login_check(const Directive& directive);
+    void account_rate(const Directive& directive);
     void log_format(const Directive& directive);
     void log_to(const Directive& directive);
     void log_level(const Directive& directive);
@@ -109,8 +111,8 @@ class SettingsBuilder {
     void refuse_choice(const Word& word, const std::vector<std::string_view>& names);
 
     Settings settings_;
-    std::vector<Position> tls_wanted_;          // where something cannot be done without a certificate
-    std::vector<Position> authorities_wanted_;  // where client certificates are asked for
+    std::vector<Position> tls_wanted_;           // where something cannot be done without a certificate
+    std::vector<Position> authorities_wanted_;   // where client certificates are asked for
     std::set<std::string> listeners_with_auth_;  // endpoints of the `listen` lines that have auth=
     const Surroundings& surroundings_;
     Errors& errors_;

@@ -96,7 +96,7 @@ constexpr Confinement kKeyd{
     .changes_user = false,
     .keeps_capabilities = capability_bit(CAP_DAC_READ_SEARCH),
     .limits = {.descriptors = kSomeDescriptors, .processes = 0, .data_bytes = 512 * kMebibyte},
-    .files = FileAccess::Listed,
+    .files = FileAccess::Readable,
 };
 
 /// Every daemon's rights come from here, so that there is nothing to take away but core files and tracing.
@@ -139,9 +139,6 @@ LandlockRules landlock_rules(const Confinement& rights, const Paths& paths) {
         case FileAccess::ReadTables:
             rules.paths = system_files();
             add(rules.paths, {paths.run_directory}, PathAccess::Read);
-            add(rules.paths, paths.readable, PathAccess::Read);
-            break;
-        case FileAccess::Listed:
             add(rules.paths, paths.readable, PathAccess::Read);
             break;
         case FileAccess::Spool:

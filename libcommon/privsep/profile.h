@@ -44,9 +44,8 @@ struct Paths {
     std::string run_directory;    ///< Working directory of every daemon; root of those that chroot to it.
     std::string empty_directory;  ///< Root of session workers; made if missing. Default run_directory/empty.
     std::string spool_directory;  ///< QueueManager: read and written.
-    std::vector<std::string>
-        readable;  ///< Router, QueueManager, Keyd: files and directories of tables, settings, certificates.
-        readable;  ///< Router, QueueManager, Authd: files and directories of tables and settings.
+    /// Router, QueueManager, Authd, Keyd: files and directories of tables, settings and certificates.
+    std::vector<std::string> readable;
     std::vector<std::string> writable;  ///< LocalDeliveryChild: home, mailbox, /tmp ...; if empty, anywhere
                                         ///< the user's own rights allow.
 };
@@ -57,9 +56,8 @@ enum class Root { Unchanged, RunDirectory, EmptyDirectory };
 /// Which file rights Landlock leaves.
 enum class FileAccess {
     None,        ///< Nothing can be opened, not even within the new root.
-    Readable,    ///< Paths::readable to read.
+    Readable,    ///< Paths::readable, and nothing else.
     ReadTables,  ///< System files that user databases need, and Paths::readable.
-    Listed,      ///< Paths::readable, and nothing else.
     Spool,       ///< Paths::spool_directory to write, Paths::readable to read.
     UserFiles,   ///< Everything to read and execute; Paths::writable to write.
     Unlimited,   ///< Landlock is not used.

@@ -219,7 +219,8 @@ TEST_CASE("rendering names the origin of each value", "[settings]") {
     auto result = load_text(
         "hostname mx.example.org\nmax_hops 60\nrecipient_delimiter \"\"\n"
         "virtual_domain d \"maildir:/a b\" users=u\nresolver 127.0.0.1\nnet 10.0.0.0/8 relay\n"
-        "command_timeout 60s\nuser smtpd 7\n");
+        "command_timeout 60s\nuser smtpd 7\nsender_login_check no\naccount_message_rate 300/1d\n"
+        "auth \"pam\" reject \"550 no\"\n");
     REQUIRE(result.settings);
     auto line = [&](std::string_view name) {
         std::string text = render(*result.settings, name);
@@ -241,6 +242,10 @@ TEST_CASE("rendering names the origin of each value", "[settings]") {
           "listen 0.0.0.0:25 smtp # default\nlisten [::]:25 smtp # default\n"
           "listen /run/postrider/submit.sock local # default\n");
     CHECK(line("user").find("user smtpd 7 # /c/postrider.conf:8\n") == 0);
+    CHECK(line("sender_login_check") == "sender_login_check no # /c/postrider.conf:9\n");
+    CHECK(line("account_message_rate") == "account_message_rate 300/1d # /c/postrider.conf:10\n");
+    CHECK(line("account_recipient_rate") == "account_recipient_rate off # default\n");
+    CHECK(line("login") == "login \"pam\" reject \"550 no\" # /c/postrider.conf:11\n");
     CHECK(line("nothing").empty());
 }
 

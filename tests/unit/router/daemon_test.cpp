@@ -101,6 +101,7 @@ TEST_CASE("questions of all roles are answered") {
     const std::string conf = router.path("etc/postrider.conf");
     CHECK(lines ==
           "client 203.0.113.9: accepted (default), may not relay\n"
+          "session: as configured in general\n"
           "sender <>: accepted (default)\n"
           "recipient <sales@local.test>: accepted (" +
               aliases +

@@ -35,7 +35,7 @@ Client outside() {
 std::string verdict_on(const Client& client, std::string_view recipient, const Tables& tables) {
     FakeUsers users;
     users.set("slow", UserAnswer::State::Unavailable);
-    const Verdict verdict = decide_recipient(client, recipient, tables, users).verdict;
+    const Verdict verdict = decide_recipient(client, "", recipient, tables, users).verdict;
     std::string rule = verdict.rule;
     if (rule.starts_with("/etc/postrider/")) rule = rule.substr(15);
     if (verdict.action == Verdict::Action::Accept) return "250 " + rule;
@@ -150,7 +150,7 @@ TEST_CASE("a gateway line opens nothing and makes nothing local") {
     CHECK(verdict_on(outside(), "sales@dial.test", *tables_of(gateway, files)) == "550 5.7.1 default");
     const auto tables = tables_of(gateway + "relay_domain dial.test\n", files);
     FakeUsers users;
-    const RecipientDecision decision = decide_recipient(outside(), "sales@dial.test", *tables, users);
+    const RecipientDecision decision = decide_recipient(outside(), "", "sales@dial.test", *tables, users);
     CHECK(decision.verdict.action == Verdict::Action::Accept);
     CHECK(decision.deliveries == 0);
     CHECK(users.asked.empty());
@@ -159,20 +159,20 @@ TEST_CASE("a gateway line opens nothing and makes nothing local") {
 TEST_CASE("a source of a percent sign is the user of that name, if there is one") {
     const auto tables = tables_of(kBase);
     FakeUsers users;
-    CHECK(decide_recipient(outside(), "a%b@local.test", *tables, users).verdict.code == 550);
+    CHECK(decide_recipient(outside(), "", "a%b@local.test", *tables, users).verdict.code == 550);
     users.add("a%b", 2000);
-    CHECK(decide_recipient(outside(), "a%b@local.test", *tables, users).verdict.code == 0);
+    CHECK(decide_recipient(outside(), "", "a%b@local.test", *tables, users).verdict.code == 0);
 }
 
 TEST_CASE("connect says who may relay") {
     const auto tables = tables_of(kBase);
-    CHECK_FALSE(decide_connect(outside(), *tables).relay);
-    CHECK(decide_connect(inside(), *tables).relay);
+    CHECK_FALSE(decide_connect(outside(), *tables).policy.relay());
+    CHECK(decide_connect(inside(), *tables).policy.relay());
     CHECK(decide_connect(inside(), *tables).verdict.rule == "/etc/postrider/postrider.conf:3");
     Client local;
     local.local = true;
-    CHECK(decide_connect(local, *tables).relay);
-    CHECK_FALSE(decide_connect(Client(), *tables).relay);
+    CHECK(decide_connect(local, *tables).policy.relay());
+    CHECK_FALSE(decide_connect(Client(), *tables).policy.relay());
 }
 
 TEST_CASE("any well-formed sender is accepted") {
@@ -192,10 +192,10 @@ TEST_CASE("a recipient's number of deliveries is told") {
     const auto tables =
         tables_of(kBase + "alias_file * aliases\n", {{"aliases", "all: alice, bob, x@remote.test\n"}});
     FakeUsers users;
-    CHECK(decide_recipient(outside(), "all@local.test", *tables, users).deliveries == 3);
-    CHECK(decide_recipient(outside(), "alice@local.test", *tables, users).deliveries == 1);
+    CHECK(decide_recipient(outside(), "", "all@local.test", *tables, users).deliveries == 3);
+    CHECK(decide_recipient(outside(), "", "alice@local.test", *tables, users).deliveries == 1);
     users.set("alice", UserAnswer::State::Pending);
-    CHECK(decide_recipient(outside(), "all@local.test", *tables, users).pending ==
+    CHECK(decide_recipient(outside(), "", "all@local.test", *tables, users).pending ==
           std::vector<std::string>{"alice"});
 }
 

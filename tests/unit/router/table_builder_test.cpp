@@ -67,7 +67,7 @@ TEST_CASE("errors name the line and column of what is wrong") {
          "postrider.conf:2:14: accepting mail for every domain from everybody is an open relay"},
         {"relay_domain a.test *.A.test a.test",
          "postrider.conf:2:30: a.test is there already, at /etc/postrider/postrider.conf:2"},
-        {"net 10.0.0.0/8", "postrider.conf:2:1: the line says nothing about the network; expected relay"},
+        {"net 10.0.0.0/8", "postrider.conf:2:1: the line says nothing about 10.0.0.0/8"},
         {"alias_file foreign.test ok.aliases",
          "postrider.conf:2:12: foreign.test is neither in a local_domain nor in a virtual_domain line"},
         {"alias_file * missing", "postrider.conf:2:14: /etc/postrider/missing: No such file or directory"},

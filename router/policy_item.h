@@ -1,0 +1,155 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "libcommon/config/language.h"
+#include "router/reply_template.h"
+
+/// What a line of the policy table says of whatever its key matches (postrider-policy(5)).
+namespace postrider::router {
+
+/// What the key of a line is compared with.
+enum class PolicyKind : std::uint8_t { Net, Helo, Auth, Port, Sender, Recipient };
+inline constexpr std::size_t kPolicyKinds = 6;
+
+/// "net", "helo", "login", "port", "sender", "rcpt".
+[[nodiscard]] std::string_view kind_name(PolicyKind kind);
+[[nodiscard]] std::optional<PolicyKind> parse_policy_kind(std::string_view name);
+
+/// The words that may stand behind a key.
+enum class PolicyItem : std::uint8_t {
+    Accept,
+    Reject,
+    Defer,
+    Relay,
+    Local,
+    Vrfy,
+    Expn,
+    Etrn,
+    MaxSize,
+    Conns,
+    MaxRcpt,
+    MaxRcpt0,
+    Tls,
+    AuthReq,
+    Strict,
+    Fqdn,
+    Quirks,
+    Tarpit,
+};
+inline constexpr std::size_t kPolicyItems = 18;
+
+/// A set of items.
+class PolicyItems {
+  public:
+    void add(PolicyItem item) { bits_ |= bit(item); }
+    void add(PolicyItems others) { bits_ |= others.bits_; }
+    [[nodiscard]] bool has(PolicyItem item) const { return (bits_ & bit(item)) != 0; }
+    [[nodiscard]] bool empty() const { return bits_ == 0; }
+
+  private:
+    static std::uint32_t bit(PolicyItem item) { return std::uint32_t{1} << static_cast<unsigned>(item); }
+    std::uint32_t bits_ = 0;
+};
+
+/// How an item is written, and in which lines.
+struct PolicyItemRow {
+    PolicyItem item = PolicyItem::Accept;
+    std::string_view name;
+    bool flag = false;    ///< it can stand alone
+    bool option = false;  ///< it can have a value: `name=value`
+    bool grant = false;   ///< it gives a right, so a `default` line cannot have it
+    std::uint8_t kinds = 0;
+
+    [[nodiscard]] bool holds_for(PolicyKind kind) const {
+        return (kinds & (1U << static_cast<unsigned>(kind))) != 0;
+    }
+};
+
+[[nodiscard]] const PolicyItemRow& policy_item_row(PolicyItem item);
+
+/// In the order in which they win: of a line and its classes the strictest one holds.
+enum class PolicyVerb : std::uint8_t { None, Accept, Defer, Reject };
+
+/// Rights. They add up: nothing that a line grants is taken back by another one.
+struct PolicyGrants {
+    bool relay = false;
+    bool local = false;
+    bool vrfy = false;
+    bool expn = false;
+    bool etrn = false;                      ///< for every domain
+    std::vector<std::string> etrn_domains;  ///< for these
+
+    void add(const PolicyGrants& others);
+};
+
+enum class TlsDemand : std::uint8_t { Off, Offer, Require };
+
+/// What a client with faults is spared.
+struct Quirks {
+    bool sloppy = false;
+    bool oneline = false;
+    bool no_ehlo = false;
+    bool no_pipelining = false;
+    bool no_8bit = false;
+    bool no_dsn = false;
+    bool no_etrn = false;
+    bool no_chunking = false;
+    bool no_auth = false;
+};
+
+/// How refusals are delayed: `FIRST+PERCENT%<MOST`.
+struct TarpitSteps {
+    std::uint32_t first_ms = 0;
+    std::uint32_t growth_percent = 0;
+    std::uint32_t most_ms = 0;
+};
+
+/// Everything that changes how a session goes, but gives no right.
+struct PolicyTuning {
+    std::optional<std::uint64_t> max_message_size;
+    std::optional<std::uint32_t> max_connections;
+    std::optional<std::uint32_t> max_recipients;
+    std::optional<std::uint32_t> max_null_recipients;
+    std::optional<TlsDemand> tls;
+    std::optional<Quirks> quirks;
+    std::optional<TarpitSteps> tarpit;
+    bool require_auth = false;
+    bool strict = false;
+    bool fully_qualified = false;
+
+    /// Takes from `less_specific` what is not set here.
+    void fill_from(const PolicyTuning& less_specific);
+};
+
+/// One line, with its classes.
+struct PolicyRule {
+    PolicyVerb verb = PolicyVerb::None;
+    ReplyTemplate reply;  ///< of Reject and Defer
+    PolicyGrants grants;
+    PolicyTuning tuning;
+    PolicyItems items;  ///< all that it has, from wherever
+    config::Position position;
+
+    [[nodiscard]] bool refuses() const { return verb >= PolicyVerb::Defer; }
+
+    /// Takes from a class what is not set here.
+    void add_class(const PolicyRule& used);
+};
+
+/// A line before its classes are looked up.
+struct ParsedItems {
+    PolicyRule rule;
+    std::vector<config::Word> uses;  ///< the names of its classes
+};
+
+/// Parses the words of `line` from the index `first_word` on, and its options. Errors go to `errors`, each
+/// with its position; what has none is returned all the same.
+[[nodiscard]] ParsedItems parse_policy_items(const config::Directive& line, std::size_t first_word,
+                                             config::Errors& errors);
+
+}  // namespace postrider::router

@@ -1,0 +1,80 @@
+#include "router/sender_login.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "libcommon/mail/domain.h"
+#include "router/tables.h"
+
+namespace postrider::router {
+
+namespace {
+
+std::string login_key(std::string_view local, std::string_view domain) {
+    std::string key(local);
+    key += '@';
+    key += domain;
+    return key;
+}
+
+/// The key of `ADDRESS`, `@DOMAIN` or `DOMAIN`.
+Result<std::string> parse_login_key(std::string_view text) {
+    const std::size_t at = text.rfind('@');
+    if (at != std::string_view::npos && at > 0) {
+        const Result<Address> address = parse_address(text);
+        if (!address) return failure(address.error());
+        if (address->domain.empty()) return permanent("expected ADDRESS, @DOMAIN or DOMAIN");
+        return login_key(folded(address->local), address->domain);
+    }
+    if (at == 0) text.remove_prefix(1);
+    const Result<mail::Domain> domain = mail::parse_domain(text);
+    if (!domain) return failure(domain.error());
+    return login_key({}, domain->name());
+}
+
+}  // namespace
+
+void SenderLogins::add(const config::Directive& line, config::Errors& errors) {
+    const config::Word& word = line.words.front();
+    Result<std::string> key = parse_login_key(word.text);
+    if (!key) {
+        errors.add(word.position, key.error().text);
+        return;
+    }
+    const auto [place, added] = entries_.try_emplace(std::move(*key));
+    Entry& entry = place->second;
+    if (added) entry.position = line.position;
+    for (auto login = line.words.begin() + 1; login != line.words.end(); ++login)
+        entry.logins.push_back(login->text);
+}
+
+const SenderLogins::Entry* SenderLogins::find(std::string_view local, std::string_view domain,
+                                              std::string_view login) const {
+    if (entries_.empty()) return nullptr;
+    for (const std::string& key : {login_key(local, domain), login_key({}, domain)}) {
+        const auto found = entries_.find(key);
+        if (found == entries_.end()) continue;
+        const std::vector<std::string>& logins = found->second.logins;
+        if (std::find(logins.begin(), logins.end(), login) != logins.end()) return &found->second;
+    }
+    return nullptr;
+}
+
+bool belongs_to_login(const Address& sender, std::string_view login, const Tables& tables) {
+    const std::string local = folded(sender.local);
+    const std::string own = folded(login);
+    const LocalDomain* domain = tables.local_domain(sender.domain);
+    std::vector<std::string> names{local};
+    if (domain != nullptr) {
+        std::optional<std::string> user = without_detail(tables, local);
+        if (user) names.push_back(std::move(*user));
+    }
+    const bool system_users = domain != nullptr && !domain->is_virtual;
+    return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+        if (tables.sender_logins.find(name, sender.domain, login) != nullptr) return true;
+        return login_key(name, sender.domain) == own || (system_users && name == own);
+    });
+}
+
+}  // namespace postrider::router

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "libcommon/ipc/router.pb.h"
+#include "router/client.h"
+#include "router/tables.h"
+
+namespace postrider::router {
+
+/// The lines that speak of a client: for each kind the one that matches, or nullptr.
+struct ClientRules {
+    const PolicyRule* auth = nullptr;
+    const PolicyRule* helo = nullptr;
+    const PolicyRule* net = nullptr;
+    const PolicyRule* port = nullptr;
+};
+
+[[nodiscard]] ClientRules rules_for(const Client& client, const Tables& tables);
+
+/// A line that says something about a session.
+struct SessionLine {
+    PolicyKind kind = PolicyKind::Net;
+    bool is_default = false;
+    const PolicyRule* rule = nullptr;
+};
+
+/// The lines that make the policy of a client's session, in the order in which their options hold: those that
+/// match, as what a client proved, what it says of itself, where it comes from, where it came to; then, in
+/// the same order, the `default` lines of the kinds that say anything about this client.
+[[nodiscard]] std::vector<SessionLine> session_lines(const Client& client, const ClientRules& rules,
+                                                     const Tables& tables);
+
+/// What holds for the session of a client. Rights are those of all lines together; of each option the first
+/// of the session_lines() that has it counts.
+[[nodiscard]] wire::SessionPolicy session_policy(const Client& client, const ClientRules& rules,
+                                                 const Tables& tables);
+
+/// The policy as one would write it in a table, for explain; "as configured in general" where it says
+/// nothing.
+[[nodiscard]] std::string policy_text(const wire::SessionPolicy& policy);
+
+}  // namespace postrider::router

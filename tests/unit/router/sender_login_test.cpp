@@ -1,0 +1,103 @@
+#include "router/sender_login.h"
+
+#include <catch2/catch.hpp>
+
+#include <string>
+#include <vector>
+
+#include "router/policy.h"
+#include "tests/unit/router/table_fixture.h"
+
+namespace postrider::router {
+
+using test::build;
+using test::tables_of;
+
+namespace {
+
+const std::string kLogins =
+    "hostname mx2.test\nlocal_domain local.test\nvirtual_domain shop.test maildir:/v/%u owner=vmail\n"
+    "sender_login boss@local.test mary Paul\nsender_login boss@local.test peter\n"
+    "sender_login @shop.test clerk\nsender_login other.test mary\n";
+
+Client submitter(std::string login) {
+    Client client;
+    client.address = config::IpAddress::parse("203.0.113.9").value();
+    client.login = std::move(login);
+    client.submission = true;
+    return client;
+}
+
+}  // namespace
+
+TEST_CASE("which senders belong to a login", "[sender_login]") {
+    const auto tables = tables_of(kLogins);
+    struct Case {
+        std::string login;
+        std::string sender;
+        bool belongs;
+    };
+    const std::vector<Case> cases = {
+        // without a line: the user himself
+        {"alice", "alice@local.test", true},
+        {"alice", "Alice+news@LOCAL.test", true},
+        {"alice", "alice", true},
+        {"alice", "bob@local.test", false},
+        {"alice", "alice@remote.test", false},
+        {"alice", "", true},
+        {"alice@remote.test", "alice@remote.test", true},
+        {"Alice@local.test", "alice+x@local.test", true},
+        {"alice@remote.test", "alice@local.test", false},
+        // a user of the system is nobody in a virtual domain
+        {"alice", "alice@shop.test", false},
+        {"alice@shop.test", "alice@shop.test", true},
+        {"alice@shop.test", "bob@shop.test", false},
+        // by lines
+        {"mary", "boss@local.test", true},
+        {"mary", "Boss+x@local.test", true},
+        {"Paul", "boss@local.test", true},
+        {"paul", "boss@local.test", false},
+        {"peter", "boss@local.test", true},
+        {"clerk", "anybody@shop.test", true},
+        {"clerk", "anybody@sub.shop.test", false},
+        {"mary", "x@other.test", true},
+        {"mary", "mary@local.test", true},
+    };
+    for (const Case& one : cases) {
+        CAPTURE(one.login, one.sender);
+        const Verdict verdict = decide_sender(submitter(one.login), one.sender, *tables);
+        CHECK((verdict.action == Verdict::Action::Accept) == one.belongs);
+        if (one.belongs) continue;
+        CHECK(verdict.code == 553);
+        CHECK(verdict.text == "sender " + one.sender + " does not belong to login " + one.login);
+    }
+}
+
+TEST_CASE("where the sender is not compared with the login", "[sender_login]") {
+    const std::string sender = "bob@local.test";
+    Client client = submitter("alice");
+    CHECK(decide_sender(client, sender, *tables_of(kLogins + "sender_login_check no\n")).code == 0);
+    const auto tables = tables_of(kLogins);
+    CHECK(decide_sender(client, sender, *tables).code == 553);
+    client.submission = false;
+    CHECK(decide_sender(client, sender, *tables).code == 0);
+    client.submission = true;
+    client.login.clear();
+    CHECK(decide_sender(client, sender, *tables).code == 0);
+    Client local;
+    local.local = true;
+    local.login = "alice";
+    CHECK(decide_sender(local, sender, *tables).code == 0);
+}
+
+TEST_CASE("lines that name no sender", "[sender_login]") {
+    for (const char* key : {"a@", "a@b@c", "[192.0.2.1]x", "@", "a b"}) {
+        CAPTURE(key);
+        const BuildResult built =
+            build("hostname mx2.test\nsender_login \"" + std::string(key) + "\" fred\n");
+        REQUIRE(built.errors.size() == 1);
+        CHECK(built.errors.front().starts_with("/etc/postrider/postrider.conf:2:14: "));
+    }
+}
+
+}  // namespace postrider::router
