@@ -161,10 +161,11 @@ int explain(const config::Settings& settings, const Arguments& arguments) {
 int check_by(const std::string& daemon, const Arguments& arguments) {
     std::error_code error;
     const auto program = std::filesystem::read_symlink("/proc/self/exe", error).parent_path() / daemon;
-    const char* const argv[] = {daemon.c_str(), "--config", arguments.config_file.c_str(), "--check", nullptr};
+    const char* const argv[] = {daemon.c_str(), "--config", arguments.config_file.c_str(), "--check",
+                                nullptr};
     pid_t child = 0;
-    const int reason = ::posix_spawn(&child, program.c_str(), nullptr, nullptr, const_cast<char* const*>(argv),
-                                     environ);
+    const int reason =
+        ::posix_spawn(&child, program.c_str(), nullptr, nullptr, const_cast<char* const*>(argv), environ);
     if (reason != 0) {
         fmt::print(stderr, "postrider: cannot run {}: {}\n", program.string(), std::strerror(reason));
         return kExitUnavailable;

@@ -49,8 +49,7 @@ class SealedText {
 tls::ServerOptions options_for(const config::Listener& listener, const config::Settings& settings) {
     tls::ServerOptions options;
     options.endpoint = listener.endpoint_text();
-    options.least_version =
-        settings.tls_min == config::TlsVersion::V1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
+    options.least_version = settings.tls_min == config::TlsVersion::V1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
     options.ciphers = settings.tls_ciphers;
     options.tickets = settings.tls_session_tickets;
     options.ticket_lifetime =
@@ -132,7 +131,8 @@ Result<void> KeyLink::complete(const wire::KeyRingComplete& ring) {
         return permanent("the ring is not complete");
     }
     auto made = std::make_shared<const tls::KeyRing>(
-        tls::KeyRing{std::move(certificates_), {*current, tls::TicketKey::from_octets(ring.old_ticket_key())},
+        tls::KeyRing{std::move(certificates_),
+                     {*current, tls::TicketKey::from_octets(ring.old_ticket_key())},
                      std::move(authorities_)});
     auto contexts = make_contexts(made);
     if (!contexts) return failure(contexts.error());

@@ -14,15 +14,15 @@
 
 namespace postrider::smtpd {
 
-/// keyd at the other end of a channel that the listener hands over, again whenever it breaks; and TLS with the
-/// keys that came from there. The last whole ring of keys is in force: while keyd is away nothing changes, and
-/// a session keeps the keys that it began with.
+/// keyd at the other end of a channel that the listener hands over, again whenever it breaks; and TLS with
+/// the keys that came from there. The last whole ring of keys is in force: while keyd is away nothing
+/// changes, and a session keeps the keys that it began with.
 class KeyLink : public Tls {
   public:
     using Client = ipc::Client<wire::KeyRequest, wire::KeyReply>;
 
-    /// `connect` gives a connected socket. `settings` outlives the link. tls::prepare_library() must have been
-    /// called, before the process confined itself.
+    /// `connect` gives a connected socket. `settings` outlives the link. tls::prepare_library() must have
+    /// been called, before the process confined itself.
     KeyLink(async::Loop& loop, Client::Connect connect, const config::Settings& settings);
 
     /// Begins to connect, if a certificate is configured; returns at once.

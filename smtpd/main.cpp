@@ -9,11 +9,10 @@
 //
 // A session worker (--worker N) is pr-smtpd in an empty root directory. It may open, connect, accept and
 // start nothing: it reads, writes and closes the descriptors that the listener and the queue-manager hand to
-// it, which are clients, the channels to its peers, and the one file of each message being received; and it holds
-// the keys of TLS, which keyd gives it. It
-// believes the listener, the router's verdicts and the queue-manager's promises, and nothing that a client
-// says. When it dies, its clients lose their connections, messages that were not acknowledged do not exist,
-// and others go on.
+// it, which are clients, the channels to its peers, and the one file of each message being received; and it
+// holds the keys of TLS, which keyd gives it. It believes the listener, the router's verdicts and the
+// queue-manager's promises, and nothing that a client says. When it dies, its clients lose their connections,
+// messages that were not acknowledged do not exist, and others go on.
 
 #include "libcommon/daemon/main.h"
 

@@ -37,8 +37,8 @@ std::string own_folder() {
 
 /// Whether `daemon` finds no error in the files it reads.
 bool check_by(const std::string& folder, const std::string& daemon, const config::Settings& settings) {
-    auto pid = supervisor::start_process(folder + "/" + daemon,
-                                         {"--config", settings.config_file, "--check"}, {});
+    auto pid =
+        supervisor::start_process(folder + "/" + daemon, {"--config", settings.config_file, "--check"}, {});
     if (!pid) throw std::runtime_error(pid.error().text);
     int status = 0;
     if (::waitpid(*pid, &status, 0) != *pid || !WIFEXITED(status))

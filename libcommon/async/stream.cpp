@@ -101,7 +101,8 @@ Result<Stream::Attempt> Stream::read_some(std::size_t limit) {
     const std::size_t room = limit > buffered().size() ? limit - buffered().size() : 1;
     const std::size_t wanted = std::min(room, block.size());
     Attempt attempt = Attempt::Done;
-    auto got = layer_ ? read_layer(block.data(), wanted, attempt) : read_socket(block.data(), wanted, attempt);
+    auto got =
+        layer_ ? read_layer(block.data(), wanted, attempt) : read_socket(block.data(), wanted, attempt);
     if (!got) return failure(got.error());
     if (attempt == Attempt::Done) append_input(std::string_view(block.data(), *got));
     return attempt;

@@ -7,8 +7,8 @@
 
 namespace postrider::async {
 
-/// What encrypts between a Stream and its socket. It reads and writes the socket itself and never waits: where
-/// it cannot go on it says for what, and the Stream waits and asks again.
+/// What encrypts between a Stream and its socket. It reads and writes the socket itself and never waits:
+/// where it cannot go on it says for what, and the Stream waits and asks again.
 ///
 /// Errors of all functions are Temporary: the connection is of no further use. The destructor may tell the
 /// peer that the connection ends; the Stream destroys its layer before it closes the socket.
@@ -37,8 +37,8 @@ class TransportLayer {
     /// Decrypts up to `room` octets into `to`.
     [[nodiscard]] virtual Result<Progress> read(char* to, std::size_t room) = 0;
 
-    /// Encrypts and sends a part of `data`, which is not empty. With an outcome other than Done some of it may
-    /// have been sent nevertheless; the rest is to be given again.
+    /// Encrypts and sends a part of `data`, which is not empty. With an outcome other than Done some of it
+    /// may have been sent nevertheless; the rest is to be given again.
     [[nodiscard]] virtual Result<Progress> write(std::string_view data) = 0;
 
     /// Whether the connection is open and the peer has sent nothing that was not read.

@@ -117,10 +117,9 @@ Lines listener_lines(const Settings& settings) {
     Lines lines;
     for (const auto& listener : settings.listeners) {
         std::string where = write_word({listener.endpoint_text(), {}, false});
-        lines.push_back(
-            {fmt::format("{} {}{}{}", where, kind_name(listener.kind), listener.strict ? " strict" : "",
-                         tls_text(listener)),
-             listener.position});
+        lines.push_back({fmt::format("{} {}{}{}", where, kind_name(listener.kind),
+                                     listener.strict ? " strict" : "", tls_text(listener)),
+                         listener.position});
     }
     return lines;
 }

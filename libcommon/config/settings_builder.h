@@ -97,7 +97,7 @@ class SettingsBuilder {
     void refuse_choice(const Word& word, const std::vector<std::string_view>& names);
 
     Settings settings_;
-    std::vector<Position> tls_wanted_;           // where something cannot be done without a certificate
+    std::vector<Position> tls_wanted_;          // where something cannot be done without a certificate
     std::vector<Position> authorities_wanted_;  // where client certificates are asked for
     const Surroundings& surroundings_;
     Errors& errors_;

@@ -64,8 +64,7 @@ void SettingsBuilder::listener_tls(const Directive& directive, Listener& listene
                 {"require", ListenerTls::Require},
                 {"off", ListenerTls::Off}},
                listener.tls);
-        const bool needed =
-            listener.tls == ListenerTls::Implicit || listener.tls == ListenerTls::Require;
+        const bool needed = listener.tls == ListenerTls::Implicit || listener.tls == ListenerTls::Require;
         if (needed) tls_wanted_.push_back(tls->position);
         if (local && listener.tls != ListenerTls::Off) {
             errors_.add(tls->position, "there is no TLS on a local socket");

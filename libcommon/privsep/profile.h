@@ -22,8 +22,8 @@ enum class Daemon {
     LocalDelivery,       ///< Root without most capabilities; starts a child per recipient user.
     LocalDeliveryChild,  ///< The recipient user's rights and no more; may start programs.
     RemoteDelivery,      ///< Connects to DNS and mail servers. Opens no file.
-    Keyd,                ///< Reads certificates and private keys. Root, but for reading powerless; no network.
-    Supervisor,          ///< Root; starts and ends the daemons. Only limits apply.
+    Keyd,        ///< Reads certificates and private keys. Root, but for reading powerless; no network.
+    Supervisor,  ///< Root; starts and ends the daemons. Only limits apply.
 };
 
 /// The name as it stands in log lines: "smtpd-worker".

@@ -37,8 +37,8 @@ std::vector<std::string> names_in(X509* certificate) {
     struct NamesReleaser {
         void operator()(GENERAL_NAMES* names) const { GENERAL_NAMES_free(names); }
     };
-    const std::unique_ptr<GENERAL_NAMES, NamesReleaser> alternatives(static_cast<GENERAL_NAMES*>(
-        X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
+    const std::unique_ptr<GENERAL_NAMES, NamesReleaser> alternatives(
+        static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
     std::vector<std::string> names;
     const int count = alternatives ? sk_GENERAL_NAME_num(alternatives.get()) : 0;
     for (int at = 0; at < count; ++at) {
@@ -85,7 +85,8 @@ Certificate::Parsed Certificate::parse(std::string_view chain, std::string_view 
     made->chain_.reset(sk_X509_new_null());
     for (std::size_t at = 1; at < parsed->size(); ++at) {
         // A successful push takes the certificate over.
-        if (sk_X509_push(made->chain_.get(), (*parsed)[at].get()) > 0) static_cast<void>((*parsed)[at].release());
+        if (sk_X509_push(made->chain_.get(), (*parsed)[at].get()) > 0)
+            static_cast<void>((*parsed)[at].release());
     }
     ERR_clear_error();
     made->key_.reset(PEM_read_bio_PrivateKey(reader_of(key).get(), nullptr, no_passphrase, nullptr));

@@ -22,8 +22,8 @@ class Certificate {
     using Parsed = tl::expected<std::shared_ptr<const Certificate>, Fault>;
 
     /// `chain` is PEM: the certificate first, then those that lead to the root; `key` is PEM, without a
-    /// passphrase. The key must be that of the certificate. `name` is the name for which it is offered; empty:
-    /// those in the certificate (subjectAltName, or else its common name).
+    /// passphrase. The key must be that of the certificate. `name` is the name for which it is offered;
+    /// empty: those in the certificate (subjectAltName, or else its common name).
     [[nodiscard]] static Parsed parse(std::string_view chain, std::string_view key, std::string_view name);
 
     /// The names for which it is offered, in lower case; `*.` at the start stands for one label.
@@ -36,7 +36,8 @@ class Certificate {
     /// The kind of its key: two certificates of one name and different kinds serve different clients.
     [[nodiscard]] int key_type() const { return EVP_PKEY_get_base_id(key_.get()); }
 
-    /// Makes `session` offer it. Returns false when the library refuses it, for example a key that is too weak.
+    /// Makes `session` offer it. Returns false when the library refuses it, for example a key that is too
+    /// weak.
     [[nodiscard]] bool use_in(SSL* session) const;
 
     /// When it ends, in seconds since 1970.

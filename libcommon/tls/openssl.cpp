@@ -9,8 +9,8 @@
 namespace postrider::tls {
 
 void prepare_library() {
-    constexpr std::uint64_t kOptions = OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS |
-                                       OPENSSL_INIT_LOAD_CRYPTO_STRINGS;
+    constexpr std::uint64_t kOptions =
+        OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS;
     std::array<unsigned char, 16> random{};
     // The first octets seed the generator; later it asks the kernel by getrandom() alone.
     if (OPENSSL_init_ssl(kOptions, nullptr) != 1 || RAND_bytes(random.data(), random.size()) != 1 ||

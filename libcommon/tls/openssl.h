@@ -35,8 +35,8 @@ struct ChainReleaser {
 using ChainHandle = std::unique_ptr<STACK_OF(X509), ChainReleaser>;
 
 /// Makes the library ready, once: error texts and algorithms are in memory, the system's openssl.cnf is not
-/// read, and the random generator is seeded. Called before a process confines itself; from then on the library
-/// opens no file. Throws std::runtime_error when the library will not start.
+/// read, and the random generator is seeded. Called before a process confines itself; from then on the
+/// library opens no file. Throws std::runtime_error when the library will not start.
 void prepare_library();
 
 /// The oldest error that OpenSSL has in its queue for this thread, and empties the queue: "no shared cipher".

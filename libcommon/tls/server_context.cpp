@@ -13,8 +13,8 @@ namespace postrider::tls {
 
 namespace {
 
-// Forward secrecy and authenticated encryption; what else TLS 1.2 has is broken or was, and no mail server that
-// speaks 1.2 lacks these.
+// Forward secrecy and authenticated encryption; what else TLS 1.2 has is broken or was, and no mail server
+// that speaks 1.2 lacks these.
 constexpr const char* kCiphers = "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL";
 constexpr const char* kGroups = "X25519:P-256:P-384:P-521";
 constexpr int kSecurityLevel = 2;  // 112 bits: RSA keys from 2048 on, no SHA-1
@@ -57,7 +57,8 @@ bool start_mac(EVP_MAC_CTX* mac, const TicketKey& key) {
     std::array<char, 7> digest{"SHA256"};
     const std::array<OSSL_PARAM, 3> parameters{
         OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, hmac_key.data(), hmac_key.size()),
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest.data(), 0), OSSL_PARAM_construct_end()};
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest.data(), 0),
+        OSSL_PARAM_construct_end()};
     const bool done = EVP_MAC_CTX_set_params(mac, parameters.data()) == 1;
     OPENSSL_cleanse(hmac_key.data(), hmac_key.size());
     return done;
@@ -154,7 +155,8 @@ void ServerContext::bind_tickets(const ServerOptions& options) {
     SSL_CTX* context = handle_.get();
     // Tickets carry all that is needed to go on, so that any worker can; none keeps a list of sessions.
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    // Set also where no ticket is made: OpenSSL then refuses tickets of others instead of client certificates.
+    // Set also where no ticket is made: OpenSSL then refuses tickets of others instead of client
+    // certificates.
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
     unsigned size = 0;
     EVP_Digest(options.endpoint.data(), options.endpoint.size(), digest.data(), &size, EVP_sha256(), nullptr);

@@ -16,7 +16,8 @@ namespace postrider::tls {
 /// What keyd knows: never changes once made. A change of the files makes another one, and the sessions of the
 /// old one keep it.
 struct KeyRing {
-    /// In the order of the configuration. The first one is for clients that ask for no name or an unknown one.
+    /// In the order of the configuration. The first one is for clients that ask for no name or an unknown
+    /// one.
     std::vector<std::shared_ptr<const Certificate>> certificates;
     TicketKeys tickets;
     std::vector<CertificateHandle> client_authorities;  ///< whose client certificates are believed
@@ -43,8 +44,8 @@ class ServerContext {
     /// A new session on it, which must not outlive the context.
     [[nodiscard]] SessionHandle new_session() const { return SessionHandle(SSL_new(handle_.get())); }
 
-    /// The certificates for a name that a client asks for, one for each kind of key; for no name or an unknown
-    /// one the first certificate, and those of the same name. An exact name goes before a wildcard.
+    /// The certificates for a name that a client asks for, one for each kind of key; for no name or an
+    /// unknown one the first certificate, and those of the same name. An exact name goes before a wildcard.
     [[nodiscard]] std::vector<const Certificate*> certificates_for(std::string_view name) const;
 
     /// Whether a certificate has this name.

@@ -9,8 +9,8 @@
 
 namespace postrider::tls {
 
-/// The key with which session tickets are sealed (RFC 5077, 4): a name of 16 octets, a key for HMAC-SHA-256 and
-/// one for AES-256. Wiped when destroyed.
+/// The key with which session tickets are sealed (RFC 5077, 4): a name of 16 octets, a key for HMAC-SHA-256
+/// and one for AES-256. Wiped when destroyed.
 class TicketKey {
   public:
     static constexpr std::size_t kNameSize = 16;

@@ -76,7 +76,7 @@ class Loader {
         if (!parsed) {
             const bool in_chain = parsed.error().part == tls::Certificate::Part::Chain;
             add_error(in_chain ? line.chain_position : line.key_position,
-                  fmt::format("{}: {}", in_chain ? line.chain : line.key, parsed.error().text));
+                      fmt::format("{}: {}", in_chain ? line.chain : line.key, parsed.error().text));
             return;
         }
         look_for_dangers(line, **parsed);
@@ -86,8 +86,7 @@ class Loader {
             return;
         }
         certificates_.push_back(*parsed);
-        files_.pairs.push_back(
-            {line.name, static_cast<std::uint32_t>(chain->size()), std::move(*memory)});
+        files_.pairs.push_back({line.name, static_cast<std::uint32_t>(chain->size()), std::move(*memory)});
     }
 
     void look_for_dangers(const config::TlsCertificate& line, const tls::Certificate& certificate) {

@@ -37,7 +37,8 @@ struct LoadOutcome {
 /// The files that load_key_files() reads.
 [[nodiscard]] std::vector<std::string> files_of(const config::Settings& settings);
 
-/// The folders of these files, and those in which they are if they are symbolic links: what must stay readable.
+/// The folders of these files, and those in which they are if they are symbolic links: what must stay
+/// readable.
 [[nodiscard]] std::vector<std::string> folders_of(const config::Settings& settings);
 
 }  // namespace postrider::keyd

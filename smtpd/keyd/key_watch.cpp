@@ -13,7 +13,8 @@ void log_outcome(const LoadOutcome& outcome) {
         log::warning("key_danger").add("warning", warning);
 }
 
-KeyWatch::KeyWatch(async::Loop& loop, const config::Settings& settings, config::FileSet state, Service& service)
+KeyWatch::KeyWatch(async::Loop& loop, const config::Settings& settings, config::FileSet state,
+                   Service& service)
     : loop_(loop),
       settings_(settings),
       state_(std::move(state)),

@@ -9,9 +9,9 @@
 
 namespace postrider::keyd {
 
-/// Looks at the key files every table_poll_interval, and gives the service new ones when they changed; and has
-/// it renew the ticket key every tls_ticket_lifetime. Files with an error change nothing: the next change of
-/// one of them is the next attempt.
+/// Looks at the key files every table_poll_interval, and gives the service new ones when they changed; and
+/// has it renew the ticket key every tls_ticket_lifetime. Files with an error change nothing: the next change
+/// of one of them is the next attempt.
 class KeyWatch {
   public:
     /// `state` was taken before the files in force were read. References outlive the watch.

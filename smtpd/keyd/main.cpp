@@ -1,13 +1,15 @@
 // keyd, the only process that can open the files with the private keys of TLS.
 //
-// May do: read the files of the `tls_certificate` and `tls_client_ca` lines, again when they change, and nothing
+// May do: read the files of the `tls_certificate` and `tls_client_ca` lines, again when they change, and
+// nothing
 //     else: it writes no file, starts nothing and knows no network. As root it keeps one capability, to read
 //     files that are closed to others.
-// Holds: key.sock, and in sealed memory the certificates and keys as its peers get them; the key of the session
+// Holds: key.sock, and in sealed memory the certificates and keys as its peers get them; the key of the
+// session
 //     tickets, which it makes itself.
 // Believes: the configuration and the files, which only an administrator may write. Of its peers nothing but
-//     what the kernel says: a session worker of smtpd gets the keys, everybody else is disconnected, and so is
-//     whoever sends more than its role.
+//     what the kernel says: a session worker of smtpd gets the keys, everybody else is disconnected, and so
+//     is whoever sends more than its role.
 // When it dies: the workers go on with the keys they have; changes of the files wait until it is back, and
 //     clients with a session ticket make a full handshake.
 

@@ -35,7 +35,9 @@ void Service::renew_ticket_key() {
 
 void Service::on_connect(Peer& peer) {
     if (peer.role() != wire::ROLE_SMTPD) {
-        log::warning("keys refused").add("role", static_cast<int>(peer.role())).add("pid", peer.credentials().pid);
+        log::warning("keys refused")
+            .add("role", static_cast<int>(peer.role()))
+            .add("pid", peer.credentials().pid);
         peer.disconnect();
         return;
     }

@@ -273,8 +273,7 @@ TEST_CASE("a confined session worker makes TLS sessions with keys that came afte
                     on, [given, hand_over]() { return hand_over(given); }, config);
                 link.start();
                 co_await wait_ready(on, link);
-                auto session =
-                    co_await serve_visit(on, link, config.listeners.front(), std::move(client));
+                auto session = co_await serve_visit(on, link, config.listeners.front(), std::move(client));
                 done = session && session->client_certificate == "CN=someone";
             };
             async::run_to_end(loop, serve(loop, settings, std::move(*channel), std::move(server_end), good));

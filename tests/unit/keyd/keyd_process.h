@@ -19,8 +19,8 @@
 
 namespace postrider::keyd::test {
 
-/// A folder with a configuration and certificates, and keyd as a process of its own working in it. Whoever runs
-/// the test plays smtpd.
+/// A folder with a configuration and certificates, and keyd as a process of its own working in it. Whoever
+/// runs the test plays smtpd.
 class KeydProcess {
   public:
     KeydProcess() {
@@ -50,7 +50,8 @@ class KeydProcess {
     /// The lines begin at line 7 of the file.
     void configure(const std::string& lines) const {
         write("etc/postrider.conf",
-              "hostname mx.test\nrun_dir ../run\nspool_dir ../spool\nstate_dir ../state\ntable_poll_interval 1s\n"
+              "hostname mx.test\nrun_dir ../run\nspool_dir ../spool\nstate_dir ../state\ntable_poll_interval "
+              "1s\n"
               "user smtpd " +
                   std::to_string(::getuid()) + "\n" + lines);
     }

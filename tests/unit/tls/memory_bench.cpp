@@ -1,5 +1,5 @@
-// Measures what idle TLS sessions cost a process: tls_memory_bench [SESSIONS]. The clients live in a process of
-// their own. Prints the growth of the resident memory for each session.
+// Measures what idle TLS sessions cost a process: tls_memory_bench [SESSIONS]. The clients live in a process
+// of their own. Prints the growth of the resident memory for each session.
 
 #include <fmt/format.h>
 #include <sys/resource.h>

@@ -28,7 +28,8 @@ std::shared_ptr<const Certificate> certificate_of(const MadePair& pair, const st
 struct Fixtures {
     MadePair authority = make_certificate({"Test CA", {}, KeyKind::Ecdsa, true, false});
     MadePair first = make_certificate({"mx.test", {"mx.test"}, KeyKind::Rsa, false, false}, &authority);
-    MadePair first_ec = make_certificate({"mx-ec.test", {"mx.test"}, KeyKind::Ecdsa, false, false}, &authority);
+    MadePair first_ec =
+        make_certificate({"mx-ec.test", {"mx.test"}, KeyKind::Ecdsa, false, false}, &authority);
     MadePair shop = make_certificate({"shop.test", {"*.shop.test", "shop.test"}, KeyKind::Ecdsa}, &authority);
     MadePair exact = make_certificate({"www.shop.test", {"www.shop.test"}, KeyKind::Ecdsa}, &authority);
     MadePair client = make_certificate({"client 7", {}, KeyKind::Ecdsa}, &authority);
@@ -232,8 +233,7 @@ TEST_CASE("a session is resumed on its listener only, and while its key is known
         for (const auto& test : cases) {
             INFO(test.what);
             Seen seen;
-            const auto facts =
-                greet(test.context, {.version = version, .resume = first.session.get()}, seen);
+            const auto facts = greet(test.context, {.version = version, .resume = first.session.get()}, seen);
             REQUIRE(facts.has_value());
             CHECK(facts->resumed == test.resumed);
             CHECK(seen.resumed == test.resumed);

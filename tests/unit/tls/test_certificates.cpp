@@ -72,7 +72,8 @@ MadePair make_certificate(const Wanted& wanted, const MadePair* issuer) {
     X509* signer = authority ? authority.get() : certificate.get();
     X509_set_issuer_name(certificate.get(), X509_get_subject_name(signer));
     X509_set_pubkey(certificate.get(), key.get());
-    add_extension(certificate.get(), signer, NID_basic_constraints, wanted.authority ? "CA:TRUE" : "CA:FALSE");
+    add_extension(certificate.get(), signer, NID_basic_constraints,
+                  wanted.authority ? "CA:TRUE" : "CA:FALSE");
     std::string names;
     for (const std::string& name : wanted.names)
         names += (names.empty() ? "DNS:" : ",DNS:") + name;

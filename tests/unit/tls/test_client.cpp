@@ -26,7 +26,8 @@ void use_certificate(SSL* session, const MadePair& pair) {
 TestClient::TestClient(Fd socket, const ClientOptions& options)
     : socket_(std::move(socket)), context_(SSL_CTX_new(TLS_client_method())) {
     // Old versions need an old level of security to be tried at all.
-    if (options.version != 0 && options.version < TLS1_2_VERSION) SSL_CTX_set_security_level(context_.get(), 0);
+    if (options.version != 0 && options.version < TLS1_2_VERSION)
+        SSL_CTX_set_security_level(context_.get(), 0);
     if (options.version != 0) {
         SSL_CTX_set_min_proto_version(context_.get(), options.version);
         SSL_CTX_set_max_proto_version(context_.get(), options.version);

@@ -25,7 +25,8 @@ struct SavedSessionReleaser {
 };
 using SavedSession = std::unique_ptr<SSL_SESSION, SavedSessionReleaser>;
 
-/// A TLS client of OpenSSL's own making on a blocking socket, to be used in a thread beside the server's loop.
+/// A TLS client of OpenSSL's own making on a blocking socket, to be used in a thread beside the server's
+/// loop.
 class TestClient {
   public:
     TestClient(Fd socket, const ClientOptions& options);
