@@ -80,7 +80,9 @@ int serve(const config::Settings& settings, Start start) {
         log::info("no tls_certificate line: there is nothing to hold");
         return postrider::daemon::kExitOk;
     }
-    const ipc::RoleUsers users_of_roles = daemon::role_users(settings);
+    // Nobody else is served, so nobody else need be known.
+    ipc::RoleUsers users_of_roles;
+    if (::geteuid() == 0) users_of_roles.smtpd = daemon::identity_of(settings, "smtpd").uid;
     privsep::enter_directory(settings.run_dir);
     Fd socket = make_socket(settings);
     privsep::Paths paths;

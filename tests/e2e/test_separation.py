@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import proc
+from certificate import make_certificate
 from nsd import Nsd
 from proc import Process
 from process import TestFailure, wait_for
@@ -128,7 +129,9 @@ def try_to_break_out(program: Program, suite: Suite) -> None:
 def main() -> int:
     with Program(__doc__) as program:
         folder, stage = program.scratch("separation"), program.stage()
-        nsd, suite = Nsd(folder / "nsd", stage), Suite(program.binaries, folder / "suite", stage)
+        make_certificate(folder / "tls.pem", folder / "tls.key", "mx2.test")
+        nsd, suite = Nsd(folder / "nsd", stage), Suite(program.binaries, folder / "suite", stage,
+                                                       f"tls_certificate {folder}/tls.pem {folder}/tls.key\n")
         nsd.start()
         try:
             suite.start()
@@ -139,7 +142,7 @@ def main() -> int:
             # One that has just been started has not come to its filter yet, which is the last thing it puts on.
             wait_for("every process to have a filter",
                      lambda: all(Process.read(pid).seccomp == SECCOMP_FILTER for pid in daemons.values()), 10)
-            for kind in ("smtpd", "router", "queue-manager", "local-delivery", "remote-delivery"):
+            for kind in ("smtpd", "router", "queue-manager", "local-delivery", "remote-delivery", "keyd"):
                 program.judge(f"there is a {kind}", any(is_of(name, kind) for name in daemons))
             for name, pid in daemons.items():
                 judge.process(name, Process.read(pid))

@@ -4,6 +4,7 @@
 #include <openssl/pem.h>
 
 #include <array>
+#include <csignal>
 #include <stdexcept>
 
 namespace postrider::tls::test {
@@ -39,6 +40,7 @@ TestClient::TestClient(Fd socket, const ClientOptions& options)
     if (!options.server_name.empty()) SSL_set_tlsext_host_name(session_.get(), options.server_name.c_str());
     if (options.certificate) use_certificate(session_.get(), *options.certificate);
     if (options.resume != nullptr) SSL_set_session(session_.get(), options.resume);
+    static_cast<void>(std::signal(SIGPIPE, SIG_IGN));
     SSL_set_fd(session_.get(), socket_.get());
 }
 
