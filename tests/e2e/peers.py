@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = ROOT / "tests" / ".peers"
-PACKAGES = ("exim4-daemon-light", "postfix", "nsd", "libnss-wrapper")
+PACKAGES = ("exim4-daemon-light", "postfix", "nsd", "libnss-wrapper", "dovecot-core")
 
 
 class PeerError(RuntimeError):

@@ -55,7 +55,7 @@ TEST_CASE("what is sent to a Dovecot") {
     credentials.password = Secret("secret");
     credentials.client_address = "192.0.2.1";
     CHECK(dovecot_request(5, credentials).view() ==
-          "AUTH\t5\tPLAIN\tservice=smtp\tnologin\trip=192.0.2.1\tresp=AGpvZQBzZWNyZXQ=\n");
+          "AUTH\t5\tPLAIN\tservice=smtp\tnologin\tno-penalty\trip=192.0.2.1\tresp=AGpvZQBzZWNyZXQ=\n");
     credentials.tls = true;
     CHECK(dovecot_request(6, credentials)
               .view()
