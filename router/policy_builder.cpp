@@ -154,7 +154,9 @@ void PolicyBuilder::look_for_open_relay(PolicyKind kind, const Word& key, const 
     };
     if (kind == PolicyKind::Net) {
         const Result<config::Network> network = config::Network::parse(key.text);
-        if (network && network->prefix() < (network->address().is_v4() ? kWidestV4 : kWidestV6)) {
+        if (network && network->prefix() == 0) {
+            errors_.add(key.position, fmt::format("{} relay is an open relay", network->text()));
+        } else if (network && network->prefix() < (network->address().is_v4() ? kWidestV4 : kWidestV6)) {
             add_danger(fmt::format("{} may send mail anywhere: an open relay", network->text()));
         }
     } else if (kind == PolicyKind::Recipient) {

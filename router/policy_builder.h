@@ -26,7 +26,7 @@ struct BuiltPolicy {
 /// Builds the policy table from the lines `net`, `helo`, `login`, `port`, `sender`, `rcpt`, `class` and
 /// `default`. Among the errors, each added with its position, are: items that are not known or not for that
 /// kind of line, classes that are not there or use themselves, keys given twice, `default` lines that grant
-/// something, and `rcpt` lines that would relay from anybody to anywhere.
+/// something, and lines that would let anybody send anywhere.
 [[nodiscard]] BuiltPolicy build_policy(const config::Settings& settings, config::Errors& errors);
 
 /// Adds an error for each `rcpt DOMAIN accept` whose domain is neither local nor relayed. It would look as if

@@ -36,7 +36,7 @@ Result<void> add_address(AddressTable<PolicyRule>& table, const config::Word& ke
 }
 
 Result<void> add_port(std::unordered_map<std::uint16_t, PolicyRule>& table, const config::Word& key,
-                      PolicyRule rule) {
+                      PolicyRule&& rule) {
     const Result<std::uint64_t> port = config::parse_count(key.text);
     if (!port || *port == 0 || *port > std::numeric_limits<std::uint16_t>::max()) {
         return permanent("the port is a number from 1 to 65535");

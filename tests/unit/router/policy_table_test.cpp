@@ -164,6 +164,8 @@ TEST_CASE("errors of the policy table say where they are", "[policy_table]") {
     const std::vector<Case> cases = {
         {"net 10.0.0.0/99 relay", "3:5: "},
         {"net 10.0.0.1/8 relay", "3:5: "},
+        {"net 0.0.0.0/0 relay", "3:5: 0.0.0.0/0 relay is an open relay"},
+        {"net ::/0 use all\nclass all relay", "3:5: ::/0 relay is an open relay"},
         {"net 10.0.0.0/8", "3:1: the line says nothing about 10.0.0.0/8"},
         {"net 10.0.0.0/8 rely", "3:16: unknown item \"rely\"; did you mean \"relay\"?"},
         {"net 10.0.0.0/8 relay\nnet 10.0.0.0/8 reject",
@@ -221,8 +223,8 @@ TEST_CASE("open relays are dangers", "[policy_table]") {
         std::string line;
         std::size_t dangers;
     };
-    for (const Case& one : std::vector<Case>{{"net 0.0.0.0/0 relay", 1},
-                                             {"net ::/0 use c", 1},
+    for (const Case& one : std::vector<Case>{{"net 0.0.0.0/1 relay", 1},
+                                             {"net 8000::/2 use c", 1},
                                              {"net 0.0.0.0/0 conns=5", 0},
                                              {"net 10.0.0.0/8 relay", 0},
                                              {"rcpt *.com relay", 1},
