@@ -138,8 +138,9 @@ Secret dovecot_request(std::uint32_t id, const Credentials& credentials) {
     std::string encoded = encode_base64(message);
     wipe(message);
     // The counting of failures is done here; Dovecot's own would hold back good logins from the same address.
-    const std::string head = fmt::format("AUTH\t{}\tPLAIN\tservice=smtp\t{}nologin\tno-penalty\trip={}\tresp=", id,
-                                         credentials.tls ? "secured\t" : "", credentials.client_address);
+    const std::string head =
+        fmt::format("AUTH\t{}\tPLAIN\tservice=smtp\t{}nologin\tno-penalty\trip={}\tresp=", id,
+                    credentials.tls ? "secured\t" : "", credentials.client_address);
     std::string line;
     line.reserve(head.size() + encoded.size() + 1);
     line += head;

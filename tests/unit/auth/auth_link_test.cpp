@@ -82,7 +82,8 @@ TEST_CASE("a session worker logs its clients in, and authd may be away meanwhile
     async::Loop loop;
     config::Limits limits;
     const std::string socket = authd.path("run/auth.sock");
-    AuthLink link(loop, [socket]() { return connect_to(socket); }, limits);
+    AuthLink link(
+        loop, [socket]() { return connect_to(socket); }, limits);
     CHECK(link.mechanisms().empty());
     link.start();
     async::run_to_end(loop, log_in(loop, link, authd));

@@ -23,8 +23,8 @@
 
 namespace postrider::auth::test {
 
-/// A folder with a configuration, and authd as a process of its own working in it. Whoever runs the test plays
-/// smtpd and administrator; as root authd becomes another user.
+/// A folder with a configuration, and authd as a process of its own working in it. Whoever runs the test
+/// plays smtpd and administrator; as root authd becomes another user.
 class AuthdProcess {
   public:
     AuthdProcess() {
@@ -48,9 +48,10 @@ class AuthdProcess {
     void write(const std::string& name, std::string text) const {
         if (name == "postrider.conf") {
             const std::string self = std::to_string(::getuid());
-            text = "hostname mx2.test\nrun_dir ../run\nspool_dir ../spool\nstate_dir ../state\n"
-                   "user authd 65533\nuser remote-delivery 65532\nuser smtpd " +
-                   self + "\nuser queue-manager " + self + "\ntable_poll_interval 1s\n" + text;
+            text =
+                "hostname mx2.test\nrun_dir ../run\nspool_dir ../spool\nstate_dir ../state\n"
+                "user authd 65533\nuser remote-delivery 65532\nuser smtpd " +
+                self + "\nuser queue-manager " + self + "\ntable_poll_interval 1s\n" + text;
         }
         const std::filesystem::path staging = root_ / "etc" / (name + ".editing");
         std::ofstream(staging, std::ios::binary) << text;
@@ -72,10 +73,11 @@ class AuthdProcess {
         return false;
     }
 
-    /// Starts authd and waits until it can be connected to. `mounts` are shell commands that are run before it, in
-    /// a mount namespace of its own, which only root can have.
+    /// Starts authd and waits until it can be connected to. `mounts` are shell commands that are run before
+    /// it, in a mount namespace of its own, which only root can have.
     void start(const std::string& mounts = {}) {
-        std::string command = std::string("exec ") + AUTHD_EXECUTABLE + " --config " + path("etc/postrider.conf");
+        std::string command =
+            std::string("exec ") + AUTHD_EXECUTABLE + " --config " + path("etc/postrider.conf");
         if (!mounts.empty()) command = mounts + " && " + command;
         std::vector<std::string> arguments = {"sh", "-c", command};
         if (!mounts.empty()) {

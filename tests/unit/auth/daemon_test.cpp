@@ -180,7 +180,8 @@ TEST_CASE("users of the system log in through PAM, also while a module hangs") {
     authd.write("passwd", passwd.str() + "joe:x:64401:64401:" + home + "sleeper:x:64402:64402:" + home +
                               "expired:x:64403:64403:" + home);
     authd.write("shadow", "joe:" + hash_for("secret") + ":19000:0:99999:7:::\nsleeper:" + hash_for("secret") +
-                              ":19000:0:99999:7:::\nexpired:" + hash_for("secret") + ":19000:0:99999:7::100:\n");
+                              ":19000:0:99999:7:::\nexpired:" + hash_for("secret") +
+                              ":19000:0:99999:7::100:\n");
     authd.write("passwords", "virtual:" + hash_for("secret") + "\njoe:" + hash_for("another") + "\n");
     authd.write("postrider.conf",
                 "auth pam\nauth passwd_file passwords\nauth_pam_processes 2\nauth_timeout 3s\n");

@@ -40,8 +40,8 @@ TEST_CASE("lines of a Dovecot") {
         CHECK(line->temporary == c.temporary);
         CHECK(line->text == c.text);
     }
-    for (const std::string line : {"", "OK", "OK\t", "OK\tx", "OK\t-1", "OK\t4294967296", "FAIL\t1x", "CONT", "VERSION",
-                                   "VERSION\t1", "VERSION\tx\t1", "MECH"}) {
+    for (const std::string line : {"", "OK", "OK\t", "OK\tx", "OK\t-1", "OK\t4294967296", "FAIL\t1x", "CONT",
+                                   "VERSION", "VERSION\t1", "VERSION\tx\t1", "MECH"}) {
         INFO(line);
         CHECK_FALSE(parse_dovecot_line(line).has_value());
     }
@@ -57,7 +57,9 @@ TEST_CASE("what is sent to a Dovecot") {
     CHECK(dovecot_request(5, credentials).view() ==
           "AUTH\t5\tPLAIN\tservice=smtp\tnologin\tno-penalty\trip=192.0.2.1\tresp=AGpvZQBzZWNyZXQ=\n");
     credentials.tls = true;
-    CHECK(dovecot_request(6, credentials).view().starts_with("AUTH\t6\tPLAIN\tservice=smtp\tsecured\tnologin\t"));
+    CHECK(dovecot_request(6, credentials)
+              .view()
+              .starts_with("AUTH\t6\tPLAIN\tservice=smtp\tsecured\tnologin\t"));
 }
 
 }  // namespace postrider::auth

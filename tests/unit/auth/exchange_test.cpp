@@ -110,9 +110,10 @@ class ScramFixture {
     ScramFixture& operator=(const ScramFixture&) = delete;
 
     std::unique_ptr<ScramExchange> server(bool plus, std::string_view binding) {
-        return std::make_unique<ScramExchange>(library_, plus, std::string(binding), [this](const std::string& login) {
-            return login == "joe" ? verifier_ : made_up_verifier(login, "key", verifier_);
-        });
+        return std::make_unique<ScramExchange>(
+            library_, plus, std::string(binding), [this](const std::string& login) {
+                return login == "joe" ? verifier_ : made_up_verifier(login, "key", verifier_);
+            });
     }
 
     Ending run(const ScramClient& client, bool plus, std::string_view server_binding) {
@@ -209,8 +210,8 @@ TEST_CASE("SCRAM messages that are none") {
     ScramFixture scram;
     const std::string first = "n,,n=joe,r=abcdef";
     CHECK(text_of(scram.server(false, "")->start(std::nullopt)) == "challenge ");
-    for (const std::string& data : {""s, "x"s, "n,,"s, "n,,n=joe"s, "n,,n=joe\0,r=abc"s, "\xff\xff"s, "n,,n=joe,r="s,
-                                    "n,,m=x,n=joe,r=abc"s, std::string(5000, ',')}) {
+    for (const std::string& data : {""s, "x"s, "n,,"s, "n,,n=joe"s, "n,,n=joe\0,r=abc"s, "\xff\xff"s,
+                                    "n,,n=joe,r="s, "n,,m=x,n=joe,r=abc"s, std::string(5000, ',')}) {
         INFO(data);
         CHECK(text_of(scram.server(false, "")->start(data)) == "malformed");
     }

@@ -22,7 +22,8 @@ Milliseconds fail(FailureCounter& counter, const std::string& client, const std:
 }
 
 /// What a login is met with; one that is admitted is abandoned at once.
-Admission probe(FailureCounter& counter, const std::string& client, const std::string& account, SteadyTime now) {
+Admission probe(FailureCounter& counter, const std::string& client, const std::string& account,
+                SteadyTime now) {
     const Admission admission = counter.admit(client, account, now);
     if (admission == Admission::Admitted) counter.abandoned(client, account);
     return admission;

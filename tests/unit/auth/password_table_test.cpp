@@ -51,10 +51,10 @@ TEST_CASE("passwords match hashes of every kind") {
 TEST_CASE("a password file is read by its lines") {
     const std::string hash = hash_of("$5$rounds=1000$saltsalt$");
     std::vector<std::string> errors;
-    const auto table = PasswordTable::parse("# users\n\njoe:" + hash +
-                                                "\nAnn@Example.org:{CRYPT}" + hash +
-                                                ":1000:1000::/home/ann:/bin/sh\r\nlocked:!:\nj\xc3\xbcrgen:" + hash,
-                                            "users", errors);
+    const auto table =
+        PasswordTable::parse("# users\n\njoe:" + hash + "\nAnn@Example.org:{CRYPT}" + hash +
+                                 ":1000:1000::/home/ann:/bin/sh\r\nlocked:!:\nj\xc3\xbcrgen:" + hash,
+                             "users", errors);
     CHECK(errors.empty());
     CHECK(table.size() == 4);
     for (const char* login : {"joe", "JOE", "ann@example.org", "locked", "j\xc3\xbcrgen"})
@@ -83,7 +83,8 @@ TEST_CASE("errors of a password file say where they are, and show no hash") {
         {"joe::x", "f:1:5: there is no password hash"},
         {"\njoe:secret", "f:2:5: " + unknown},
         {"joe:{PLAIN}secret",
-         "f:1:5: the scheme is none of {CRYPT}, {SHA512-CRYPT}, {SHA256-CRYPT}, {BLF-CRYPT}, {SCRAM-SHA-256}"},
+         "f:1:5: the scheme is none of {CRYPT}, {SHA512-CRYPT}, {SHA256-CRYPT}, {BLF-CRYPT}, "
+         "{SCRAM-SHA-256}"},
         {"joe:{CRYPT", "f:1:5: a scheme without \"}\""},
         {"joe:$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/", "f:1:5: " + unknown},
         {"joe:ab01FAX.bQRSU", "f:1:5: " + unknown},
@@ -91,8 +92,10 @@ TEST_CASE("errors of a password file say where they are, and show no hash") {
         {"joe:$6$saltsalt$", "f:1:5: not a complete $6$ hash of crypt(3)"},
         {"joe:" + good + " ", "f:1:5: the hash has a character that no hash has"},
         {"joe:" + good + "\nJoe:" + good, "f:2:1: joe is given twice"},
-        {"joe:{SCRAM-SHA-256}4096,c2FsdA==," + key, "f:1:5: a SCRAM verifier is iterations,salt,storedkey,serverkey"},
-        {"joe:{SCRAM-SHA-256}1,c2FsdA==," + key + "," + key, "f:1:5: the iterations must be from 4096 to 10000000"},
+        {"joe:{SCRAM-SHA-256}4096,c2FsdA==," + key,
+         "f:1:5: a SCRAM verifier is iterations,salt,storedkey,serverkey"},
+        {"joe:{SCRAM-SHA-256}1,c2FsdA==," + key + "," + key,
+         "f:1:5: the iterations must be from 4096 to 10000000"},
         {"joe:{SCRAM-SHA-256}4096x,c2FsdA==," + key + "," + key,
          "f:1:5: the iterations must be from 4096 to 10000000"},
         {"joe:{SCRAM-SHA-256}4096,?," + key + "," + key, "f:1:5: the salt is not in base64"},
@@ -109,9 +112,9 @@ TEST_CASE("errors of a password file say where they are, and show no hash") {
 
 TEST_CASE("the verifier of RFC 7677") {
     // Its example: user "user", password "pencil".
-    const auto verifier =
-        parse_password_hash("{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==,"
-                            "WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=");
+    const auto verifier = parse_password_hash(
+        "{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==,"
+        "WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=");
     REQUIRE(verifier.has_value());
     CHECK(matches(*verifier, Secret("pencil")));
     CHECK_FALSE(matches(*verifier, Secret("pencils")));
