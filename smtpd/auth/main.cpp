@@ -202,6 +202,8 @@ int serve(const config::Settings& settings, const Tables& tables) {
                                                                     kMaximumPeers, service);
     const async::SignalHandler on_term(loop, SIGTERM, [&loop] { loop.stop(); });
     const async::SignalHandler on_interrupt(loop, SIGINT, [&loop] { loop.stop(); });
+    // Everybody else reads again what changed; the password files are looked at anyway.
+    const async::SignalHandler on_hangup(loop, SIGHUP, [] {});
     server.start();
     log::info("started").add("methods", settings.auth.size());
     loop.run();

@@ -65,6 +65,9 @@ class Helpers {
         const pid_t pid = ::fork();
         if (pid < 0) return {};
         if (pid == 0) {
+            // What modules start is to be ended like anything else.
+            std::signal(SIGTERM, SIG_DFL);
+            std::signal(SIGINT, SIG_DFL);
             // Killed together with the spawner, also if that dies without a word.
             ::prctl(PR_SET_PDEATHSIG, SIGKILL);
             if (::getppid() != parent) ::_exit(0);
@@ -122,6 +125,9 @@ class Helpers {
 };
 
 [[noreturn]] void run_spawner(const Fd& control, const PamCheck& check) {
+    // It ends with authd, and not before: a signal to all processes at once must not look like a fault.
+    std::signal(SIGTERM, SIG_IGN);
+    std::signal(SIGINT, SIG_IGN);
     // What PAM modules take from the environment is not for whoever started the suite to say.
     ::clearenv();
     ::setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);

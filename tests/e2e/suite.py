@@ -24,7 +24,8 @@ from smtp import Session
 from stage import MX_DOMAINS, SERVERS, Stage
 
 DAEMONS = ("smtpd", "router", "queue-manager", "local-delivery", "remote-delivery")
-DAEMON_UIDS = {"smtpd": 64201, "router": 64203, "queue-manager": 64204, "remote-delivery": 64205}
+DAEMON_UIDS = {"smtpd": 64201, "router": 64203, "queue-manager": 64204, "remote-delivery": 64205,
+               "authd": 64206}
 FIRST_USER_UID = 64301
 USERS = ("alice", "bob", "carol", "dave")
 SANITIZER = re.compile(r"ERROR: (Address|Leak)Sanitizer|runtime error:|SUMMARY: \w*Sanitizer|LeakSanitizer has")

@@ -26,6 +26,12 @@ SECCOMP_FILTER = 2
 CAPABILITIES = {name: 1 << bit for name, bit in
                 {"CHOWN": 0, "DAC_OVERRIDE": 1, "DAC_READ_SEARCH": 2, "FOWNER": 3, "KILL": 5, "SETGID": 6, "SETUID": 7}.items()}
 LOCAL_DELIVERY_MAY_HAVE = sum(CAPABILITIES.values())
+# PAM modules read /etc/shadow, keep counts of their own, become users, and tell the audit log.
+AUDIT_WRITE = 1 << 29
+AUTH_HELPERS_MAY_HAVE = LOCAL_DELIVERY_MAY_HAVE | AUDIT_WRITE
+
+CONFIG = "auth pam\nauth passwd_file passwords\n"
+FILES = {"passwords": "nobody:!\n"}
 
 
 class Judge:
@@ -74,6 +80,8 @@ class Judge:
             # A mailbox process inherits its parent's bound and has no right to lower it. The bound gives nothing:
             # without new privileges, nothing that is executed could fill it.
             allowed = LOCAL_DELIVERY_MAY_HAVE if uid is None or (is_mailbox_process and kind == "Bnd") else 0
+            if name.startswith("auth-helper"):
+                allowed = AUTH_HELPERS_MAY_HAVE
             if mask & ~allowed:
                 wrong.append(f"capabilities {kind} {mask & ~allowed:#x}")
         return wrong
@@ -146,6 +154,11 @@ def main() -> int:
                 program.judge(f"there is a {kind}", any(is_of(name, kind) for name in daemons))
             for name, pid in daemons.items():
                 judge.process(name, Process.read(pid))
+            spawners = proc.children_of(daemons["authd"])
+            helpers = [helper for spawner in spawners for helper in proc.children_of(spawner)]
+            program.judge("authd has a spawner and helpers for PAM", len(spawners) == 1 and len(helpers) == 4)
+            for helper in spawners + helpers:
+                judge.process(f"auth-helper {helper}", Process.read(helper))
             children = proc.children_of(daemons["local-delivery"])
             program.judge("a mailbox process is kept for alice", bool(children))
             for child in children:
