@@ -59,8 +59,7 @@ struct Listener {
 struct TlsCertificate {
     std::string chain;  ///< absolute path
     std::string key;    ///< absolute path
-    std::string name;   ///< for clients that ask for it, lower case, perhaps with `*.` in front; empty: those
-                       ///< in the certificate
+    std::string name;   ///< lower case, perhaps with `*.` in front; empty: those in the certificate
     Position chain_position;
     Position key_position;
 };
