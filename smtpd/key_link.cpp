@@ -70,8 +70,8 @@ KeyLink::KeyLink(async::Loop& loop, Client::Connect connect, const config::Setti
         log::info(connected ? "keyd connected" : "keyd lost");
         forget_incomplete();
     });
-    client_.on_notice([this](wire::KeyReply&& reply, std::vector<Fd> descriptors) {
-        take(std::move(reply), std::move(descriptors));
+    client_.on_notice([this](wire::KeyReply&& reply, const std::vector<Fd>& descriptors) {
+        take(std::move(reply), descriptors);
     });
 }
 
@@ -85,7 +85,7 @@ void KeyLink::forget_incomplete() {
     refused_ = false;
 }
 
-void KeyLink::take(wire::KeyReply&& reply, std::vector<Fd> descriptors) {
+void KeyLink::take(wire::KeyReply&& reply, const std::vector<Fd>& descriptors) {
     Result<void> taken;
     if (reply.has_pair()) {
         taken = take_pair(reply.pair(), descriptors);

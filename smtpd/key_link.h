@@ -36,7 +36,7 @@ class KeyLink : public Tls {
   private:
     using Contexts = std::map<std::string, std::shared_ptr<const tls::ServerContext>>;  // by endpoint
 
-    void take(wire::KeyReply&& reply, std::vector<Fd> descriptors);
+    void take(wire::KeyReply&& reply, const std::vector<Fd>& descriptors);
     Result<void> take_pair(const wire::KeyPair& pair, const std::vector<Fd>& descriptors);
     Result<void> take_authorities(const std::vector<Fd>& descriptors);
     Result<void> complete(const wire::KeyRingComplete& ring);
