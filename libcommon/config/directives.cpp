@@ -53,13 +53,22 @@ const Keyword* find_keyword(const std::vector<Keyword>& keywords, std::string_vi
     return found == keywords.end() ? nullptr : &*found;
 }
 
-/// `auth METHOD …` says how clients log in; every other `auth` line is about a login, and is the same as
-/// `login LOGIN ITEM …`. A login that is called like a method stands in quotes.
+/// `auth METHOD …` says how clients log in. An `auth` line with an item of the policy table is about a login,
+/// and is the same as `login LOGIN ITEM …`; a login that is called like a method stands in quotes then.
 void tell_auth_lines_apart(Directive& directive) {
     if (directive.name != "auth" || directive.words.empty()) return;
-    const Word& word = directive.words.front();
-    const bool method = word.text == "pam" || word.text == "passwd_file" || word.text == "dovecot";
-    if (!method || word.quoted) directive.name = "login";
+    const Word& first = directive.words.front();
+    const bool method = first.text == "pam" || first.text == "passwd_file" || first.text == "dovecot";
+    if (method && !first.quoted) return;
+    const DirectiveRow& row = *find_directive("login");
+    const bool has_item =
+        std::any_of(directive.words.begin() + 1, directive.words.end(), [&](const Word& word) {
+            return !word.quoted && (word.text == "use" || find_keyword(row.flags, word.text) != nullptr);
+        });
+    const bool has_option =
+        std::any_of(directive.options.begin(), directive.options.end(),
+                    [&](const Option& option) { return find_keyword(row.options, option.key) != nullptr; });
+    if (has_item || has_option) directive.name = "login";
 }
 
 /// Checks directives one after the other; remembers where the Once directives were.
