@@ -63,7 +63,8 @@ Answer Dialogue::greeting(const ClientVerdict& client) {
 
 void Dialogue::client_decided(const ClientVerdict& client) {
     policy_ = client.policy;
-    ask_again_with_helo_ = client.ask_again_with_helo;
+    // Said of a client that has not greeted yet; it holds for every greeting of the session.
+    ask_again_with_helo_ = ask_again_with_helo_ || client.ask_again_with_helo;
     patience_.set_tarpit(policy_.tarpit());
 }
 

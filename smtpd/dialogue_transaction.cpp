@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "libcommon/mail/ascii.h"
 #include "libcommon/mail/path.h"
 #include "smtpd/dialogue.h"
 #include "smtpd/replies.h"

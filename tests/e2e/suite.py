@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from certificate import make_certificate
 from process import TestFailure, end_session, wait_for
 from smtp import Session
 from stage import MX_DOMAINS, SERVERS, Stage
@@ -122,16 +123,7 @@ class Suite:
 
     def make_certificate(self, file: str, *names: str) -> None:
         """Puts FILE.pem and FILE.key into the folder: a certificate for these names, signed by itself."""
-        staging = self.folder / f"{file}.editing"
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-                        "-nodes", "-days", "2", "-subj", f"/CN={names[0]}", "-addext",
-                        "subjectAltName=" + ",".join(f"DNS:{name}" for name in names),
-                        "-keyout", str(staging) + ".key", "-out", str(staging) + ".pem"],
-                       check=True, capture_output=True)
-        for suffix, mode in ((".key", 0o600), (".pem", 0o644)):
-            path = Path(str(staging) + suffix)
-            path.chmod(mode)
-            path.rename(self.folder / (file + suffix))
+        make_certificate(self.folder / f"{file}.pem", self.folder / f"{file}.key", *names)
 
     def _make_users(self) -> None:
         passwd, group = ("", "")
@@ -179,8 +171,11 @@ class Suite:
             raise TestFailure(f"postriderd ended with {self._process.returncode}")
         if not self._workers_have_all():
             return False
+        return any(self._takes_mail_from(client) for client in ("OUT", "IN"))
+
+    def _takes_mail_from(self, client: str) -> bool:
         try:
-            session = self.session("OUT", timeout=10)
+            session = self.session(client, timeout=10)
         except OSError:
             return False
         with contextlib.closing(session):  # in the middle of a message, which is thereby forgotten

@@ -138,8 +138,8 @@ def main() -> int:
     with Program(__doc__) as program:
         folder, stage = program.scratch("separation"), program.stage()
         make_certificate(folder / "tls.pem", folder / "tls.key", "mx2.test")
-        nsd, suite = Nsd(folder / "nsd", stage), Suite(program.binaries, folder / "suite", stage,
-                                                       f"tls_certificate {folder}/tls.pem {folder}/tls.key\n")
+        config = CONFIG + f"tls_certificate {folder}/tls.pem {folder}/tls.key\n"
+        nsd, suite = Nsd(folder / "nsd", stage), Suite(program.binaries, folder / "suite", stage, config, FILES)
         nsd.start()
         try:
             suite.start()
@@ -150,7 +150,7 @@ def main() -> int:
             # One that has just been started has not come to its filter yet, which is the last thing it puts on.
             wait_for("every process to have a filter",
                      lambda: all(Process.read(pid).seccomp == SECCOMP_FILTER for pid in daemons.values()), 10)
-            for kind in ("smtpd", "router", "queue-manager", "local-delivery", "remote-delivery", "keyd"):
+            for kind in ("smtpd", "router", "queue-manager", "local-delivery", "remote-delivery", "keyd", "authd"):
                 program.judge(f"there is a {kind}", any(is_of(name, kind) for name in daemons))
             for name, pid in daemons.items():
                 judge.process(name, Process.read(pid))
