@@ -46,7 +46,7 @@ void Service::on_connect(Peer& peer) {
 }
 
 Result<void> Service::on_request(Peer& /*peer*/, wire::KeyRequest&& /*request*/,
-                                 std::vector<Fd> /*descriptors*/) {
+                                 const std::vector<Fd>& /*descriptors*/) {
     return permanent("asked, where there is nothing to ask");
 }
 

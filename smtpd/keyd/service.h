@@ -28,7 +28,7 @@ class Service {
 
     void on_connect(Peer& peer);
     /// A worker has nothing to ask: always an error.
-    Result<void> on_request(Peer& peer, wire::KeyRequest&& request, std::vector<Fd> descriptors);
+    Result<void> on_request(Peer& peer, wire::KeyRequest&& request, const std::vector<Fd>& descriptors);
     void on_disconnect(Peer& peer);
 
   private:
