@@ -9,7 +9,7 @@ build_packages="clang-16 lld-16 cmake ninja-build pkg-config protobuf-compiler l
 # To check it: sanitizers and fuzzer, clang's tools, and what the end-to-end tests use of the system. Their mail
 # servers and name server are not among these: tests/e2e/peers.py unpacks them without installing anything.
 check_packages="$build_packages openssl git ccache catch2 libclang-rt-16-dev llvm-16 clang-format-16 clang-tidy-16
-    clang-tools-16 mandoc iproute2 util-linux mount e2fsprogs procps dpkg-dev"
+    clang-tools-16 mandoc iproute2 util-linux mount e2fsprogs procps dpkg-dev swaks libnet-ssleay-perl"
 
 # install_packages NAME…: installs those that are missing, when root; otherwise says what to install.
 install_packages() {
