@@ -42,6 +42,8 @@ bool Dispatcher::offer_one(QueuePeer& peer, Agent& agent) {
     agent.jobs.emplace(dispatch->job.number, std::move(dispatch->job));
     wire::QueueReply reply;
     *reply.mutable_deliver() = std::move(dispatch->frame);
+    reply.mutable_deliver()->set_reports_taken(agent.reports_taken);
+    agent.reports_said = agent.reports_taken;
     // If it cannot be sent the agent is disconnected, and gone() gives the job to another.
     peer.reply(reply, std::move(dispatch->descriptor));
     return true;
@@ -68,14 +70,28 @@ Result<void> Dispatcher::report(QueuePeer& peer, const wire::DeliveryReport& rep
     if (!known) {
         // Of a job that was given out before our last start.
         queue_.late_report(*id, transports_of(peer.role()), std::move(results));
-        return {};
+    } else {
+        auto found = agent->second.jobs.find(report.job());
+        Job job = std::move(found->second);
+        agent->second.jobs.erase(found);
+        queue_.job_done(job, results);
     }
-    auto found = agent->second.jobs.find(report.job());
-    Job job = std::move(found->second);
-    agent->second.jobs.erase(found);
-    queue_.job_done(job, results);
+    if (agent != agents_.end()) agent->second.reports_taken = report.sequence();
     offer();
+    say_taken(peer, report.sequence());
     return {};
+}
+
+// Mostly a job that was offered just now has said so already.
+void Dispatcher::say_taken(QueuePeer& peer, std::uint64_t sequence) {
+    auto agent = agents_.find(&peer);
+    if (agent != agents_.end()) {
+        if (agent->second.reports_said >= sequence) return;
+        agent->second.reports_said = sequence;
+    }
+    wire::QueueReply reply;
+    reply.mutable_reports_taken()->set_sequence(sequence);
+    peer.reply(reply);
 }
 
 void Dispatcher::gone(QueuePeer& peer) {

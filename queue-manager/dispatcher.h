@@ -39,8 +39,11 @@ class Dispatcher {
         TransportSet transports;
         std::size_t capacity = 0;
         std::unordered_map<std::uint64_t, Job> jobs;
+        std::uint64_t reports_taken = 0;  // the last report that is in the files
+        std::uint64_t reports_said = 0;   // the last one that the agent was told so of
     };
     bool offer_one(QueuePeer& peer, Agent& agent);
+    void say_taken(QueuePeer& peer, std::uint64_t sequence);
 
     Queue& queue_;
     std::unordered_map<QueuePeer*, Agent> agents_;

@@ -9,8 +9,8 @@ namespace postrider::ipc {
 
 namespace {
 
-// Reports kept while the queue-manager is away; more than an agent can have jobs.
-constexpr std::size_t kMaxUnsent = 20'000;
+// Reports kept until the queue-manager says that it has them; more than an agent can have jobs.
+constexpr std::size_t kMaxKept = 20'000;
 
 }  // namespace
 
@@ -27,10 +27,10 @@ AgentLink::AgentLink(async::Loop& loop, wire::Role role, std::vector<wire::Trans
 }
 
 void AgentLink::connected() {
-    log::info("connected").add("peer", "queue-manager").add("unsent_reports", unsent_.size());
-    while (!unsent_.empty()) {
-        if (!queue_.notify(unsent_.front())) return;
-        unsent_.pop_front();
+    log::info("connected").add("peer", "queue-manager").add("kept_reports", kept_.size());
+    // The queue-manager before may have died with them; one that has them already takes no notice.
+    for (const wire::QueueRequest& report : kept_) {
+        if (!queue_.notify(report)) return;
     }
     announce();
 }
@@ -51,11 +51,13 @@ void AgentLink::close() {
 }
 
 void AgentLink::dispatch(wire::QueueReply&& notice, std::vector<Fd> descriptors) {
+    if (notice.has_reports_taken()) return forget_reports(notice.reports_taken().sequence());
     if (!notice.has_deliver()) {
         log::warning("unexpected frame").add("peer", "queue-manager");
         return;
     }
     wire::DeliverJob job = std::move(*notice.mutable_deliver());
+    forget_reports(job.reports_taken());
     if (descriptors.size() != 1) {
         log::error("job without its file").add("id", job.queue_id()).add("descriptors", descriptors.size());
         report(job, defer_all(job, "4.3.0", "the delivery job came without the message"));
@@ -71,12 +73,21 @@ void AgentLink::report(const wire::DeliverJob& job, std::vector<wire::DeliveryRe
     report->set_queue_id(job.queue_id());
     for (auto& result : results)
         *report->add_results() = std::move(result);
-    if (queue_.notify(request)) return;
-    if (unsent_.size() >= kMaxUnsent) {
-        log::error("report lost").add("id", job.queue_id()).add("effect", "the delivery will be made again");
+    report->set_sequence(++last_report_);
+    // Without a connection it is sent when there is one again.
+    static_cast<void>(queue_.notify(request));
+    if (kept_.size() >= kMaxKept) {
+        log::error("report not kept")
+            .add("id", job.queue_id())
+            .add("effect", "the delivery may be made again");
         return;
     }
-    unsent_.push_back(std::move(request));
+    kept_.push_back(std::move(request));
+}
+
+void AgentLink::forget_reports(std::uint64_t taken) {
+    while (!kept_.empty() && kept_.front().report().sequence() <= taken)
+        kept_.pop_front();
 }
 
 std::vector<wire::DeliveryResult> defer_all(const wire::DeliverJob& job, std::string_view status,

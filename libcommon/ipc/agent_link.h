@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <vector>
@@ -11,9 +12,9 @@
 namespace postrider::ipc {
 
 /// A delivery agent's connection to the queue-manager: announces what the agent takes, hands it jobs, and
-/// brings its reports back. Reports that cannot be sent because the queue-manager is being restarted are kept
-/// and sent first when it is back, before it can give the same deliveries out again: what was delivered
-/// meanwhile is not delivered twice.
+/// brings its reports back. A report is kept until the queue-manager says that it is in the queue's files,
+/// and is sent again, before anything else, to a queue-manager that was restarted: what was delivered is not
+/// delivered twice because the one before died.
 class AgentLink {
   public:
     /// Takes up to `capacity` jobs at a time, of these transports.
@@ -40,12 +41,14 @@ class AgentLink {
     /// The authority of an agent: the one frame it obeys is a job with one descriptor.
     void dispatch(wire::QueueReply&& notice, std::vector<Fd> descriptors);
     void announce();
+    void forget_reports(std::uint64_t taken);
 
     std::vector<wire::Transport> transports_;
     std::size_t capacity_;
     std::function<void(wire::DeliverJob&&, Fd)> on_job_;
     std::function<void(bool)> on_state_;
-    std::deque<wire::QueueRequest> unsent_;
+    std::deque<wire::QueueRequest> kept_;  // reports that the queue-manager may not have yet
+    std::uint64_t last_report_ = 0;
     Client<wire::QueueRequest, wire::QueueReply> queue_;  // last: its notices use the others
 };
 
