@@ -184,7 +184,9 @@ Answer Dialogue::greet_back() {
         const std::vector<std::string> extensions = extension_lines();
         greeting.lines.insert(greeting.lines.end(), extensions.begin(), extensions.end());
     }
-    return non_mail(std::move(greeting));
+    Answer answer = non_mail(std::move(greeting));
+    answer.keeps_lines = true;
+    return answer;
 }
 
 Action Dialogue::help() {

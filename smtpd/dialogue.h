@@ -24,6 +24,7 @@ struct Answer {
     std::string rule;           ///< of a refusal: what decided it
     Milliseconds delay{0};      ///< to be waited before it is sent
     bool ends_session = false;  ///< the connection is closed after it
+    bool keeps_lines = false;   ///< has all its lines, whatever the client is thought to cope with
 };
 
 /// The sender's right to send is to be asked for; the answer goes to Dialogue::sender_decided().

@@ -316,8 +316,7 @@ void Session::put(const Answer& answer, const std::string& command) {
         ++refusals_;
         log_refusal(answer, command);
     }
-    const bool in_one_line = dialogue_.single_line_replies() && command.substr(0, 4) != "EHLO";
-    if (in_one_line && answer.reply.lines.size() > 1) {
+    if (dialogue_.single_line_replies() && !answer.keeps_lines && answer.reply.lines.size() > 1) {
         mail::Reply reply = answer.reply;
         reply.lines.resize(1);
         stream_.put(mail::format(reply));

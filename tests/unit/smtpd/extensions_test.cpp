@@ -218,6 +218,14 @@ TEST_CASE("HELP says what the administrator wants said") {
     CHECK(player.replies.at(2).ends_with("500 5.5.1 See https://mx.test/"));
 }
 
+TEST_CASE("replies of a single line, but to EHLO, however it is written") {
+    Player player;
+    player.settings.help_text = {"Ask postmaster@mx.test"};
+    player.router.client.policy.set_single_line_replies(true);
+    CHECK(player.play("< 220\n> ehlo a.test\n< 250-mx.test\n> HELP\n< 214 2.0.0 Ask\n> QUIT\n< 221") ==
+          kAsExpected);
+}
+
 TEST_CASE("ETRN") {
     Player player;
     CHECK(player.play("< 220\n> EHLO a.test\n< 250\n> ETRN b.test\n< 502 5.5.1\n> QUIT\n< 221") ==
