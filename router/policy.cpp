@@ -204,9 +204,8 @@ Verdict unclear_client() {
     return refuse(451, "4.3.0", "the client's address is not known", std::string(kDefaultRule));
 }
 
-Verdict too_much_sent(std::string_view login, std::string_view what) {
-    return refuse(452, "4.7.1", fmt::format("too many {} from {}, try again later", what, login),
-                  what == "messages" ? "account_message_rate" : "account_recipient_rate");
+bool may_relay(const Client& client, const Tables& tables) {
+    return !relay_right(client, tables).empty();
 }
 
 ConnectDecision decide_connect(const Client& client, const Tables& tables) {

@@ -26,8 +26,8 @@ struct Verdict {
 /// The verdict on a client that cannot even be described: it waits, because that is nobody's fault but ours.
 [[nodiscard]] Verdict unclear_client();
 
-/// The verdict on an account that has sent as much as it may for now. `what` is "messages" or "recipients".
-[[nodiscard]] Verdict too_much_sent(std::string_view login, std::string_view what);
+/// Whether the client may send to any domain: a local user, who has logged in, or whom a line lets.
+[[nodiscard]] bool may_relay(const Client& client, const Tables& tables);
 
 struct ConnectDecision {
     Verdict verdict;

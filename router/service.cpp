@@ -25,9 +25,6 @@ constexpr std::size_t kMaximumWaiting = 10'000;
 /// memory; those that go beyond are to be asked for again.
 constexpr std::size_t kMaximumDeliveries = 20'000;
 
-/// Accounts whose messages are counted: about 20 MB at most. Those that were idle longest are forgotten.
-constexpr std::size_t kMaximumAccounts = 50'000;
-
 /// The client of a question; nothing if its address is none, which is an error of the asking daemon.
 std::optional<Client> client_of(const wire::Client& asked) {
     Client client;
@@ -127,32 +124,20 @@ bool may_ask(wire::Role role, wire::RouterRequest::BodyCase question) {
 }
 
 Service::Service(UserCache& users, std::shared_ptr<const Tables> tables)
-    : users_(users), tables_(std::move(tables)), messages_(kMaximumAccounts), recipients_(kMaximumAccounts) {
-    use_rates();
+    : users_(users), tables_(std::move(tables)) {
+    history_.use_tables(*tables_);
 }
 
 void Service::use_tables(std::shared_ptr<const Tables> tables) {
     tables_ = std::move(tables);
-    use_rates();
+    history_.use_tables(*tables_);
 }
 
-void Service::use_rates() {
-    messages_.set_rate(tables_->account_message_rate);
-    recipients_.set_rate(tables_->account_recipient_rate);
-}
-
-/// Counts one more message or recipient of an account, unless it has sent too much: then it is refused. Local
-/// users are not counted, because they have no account.
-void Service::limit_account(const Client& client, RateWindow& sent, std::string_view what, Verdict& verdict) {
-    const bool counted = !client.local && !client.login.empty();
-    if (!counted || verdict.action != Verdict::Action::Accept) return;
-    const SteadyTime now = std::chrono::steady_clock::now();
-    if (sent.has_room(client.login, now)) {
-        sent.count(client.login, now);
-        return;
-    }
+/// What a rate says stands above what the tables say, which have accepted.
+void Service::refuse_if(std::optional<Verdict> refused, Verdict& verdict) {
+    if (!refused) return;
     ++counters_.refused_by_rate;
-    verdict = too_much_sent(client.login, what);
+    verdict = std::move(*refused);
 }
 
 void Service::on_connect(Peer& peer) {
@@ -221,6 +206,11 @@ Service::Pending Service::answer_connect(Peer& peer, std::uint64_t id,
     reply.set_id(id);
     if (const std::optional<Client> client = client_of(question.client())) {
         ConnectDecision decision = decide_connect(*client, *tables_);
+        const SteadyTime now = std::chrono::steady_clock::now();
+        if (question.begins_session()) {
+            refuse_if(history_.count_connection(*client, *tables_, now), decision.verdict);
+            reply.mutable_connect()->set_new_client(history_.is_new(*client, *tables_, now));
+        }
         fill(*reply.mutable_connect()->mutable_verdict(), decision.verdict);
         *reply.mutable_connect()->mutable_policy() = std::move(decision.policy);
         reply.mutable_connect()->set_ask_again_with_helo(decision.ask_again_with_helo);
@@ -238,7 +228,9 @@ Service::Pending Service::answer_sender(Peer& peer, std::uint64_t id, const wire
     Verdict verdict = unclear_client();
     if (const std::optional<Client> client = client_of(question.client())) {
         verdict = decide_sender(*client, question.sender(), *tables_);
-        limit_account(*client, messages_, "messages", verdict);
+        if (verdict.action == Verdict::Action::Accept) {
+            refuse_if(history_.count_message(*client, *tables_, std::chrono::steady_clock::now()), verdict);
+        }
     }
     fill(*reply.mutable_verdict(), verdict);
     peer.reply(reply);
@@ -251,7 +243,10 @@ Service::Pending Service::answer_recipient(Peer& peer, std::uint64_t id,
     if (const std::optional<Client> client = client_of(question.client())) {
         decision = decide_recipient(*client, question.sender(), question.recipient(), *tables_, users_);
         if (!decision.pending.empty()) return std::move(decision.pending);
-        limit_account(*client, recipients_, "recipients", decision.verdict);
+        if (decision.verdict.action == Verdict::Action::Accept) {
+            refuse_if(history_.count_recipient(*client, *tables_, std::chrono::steady_clock::now()),
+                      decision.verdict);
+        }
     } else {
         decision.verdict = unclear_client();
     }

@@ -10,8 +10,8 @@
 #include "libcommon/base/result.h"
 #include "libcommon/ipc/router.pb.h"
 #include "libcommon/ipc/server.h"
+#include "router/client_history.h"
 #include "router/policy.h"
-#include "router/rate_window.h"
 #include "router/tables.h"
 #include "router/users.h"
 
@@ -26,7 +26,7 @@ struct ServiceCounters {
     std::uint64_t recipients_deferred = 0;
     std::uint64_t recipients_resolved = 0;
     std::uint64_t verifications = 0;
-    std::uint64_t refused_by_rate = 0;  ///< messages and recipients of accounts that had sent too much
+    std::uint64_t refused_by_rate = 0;  ///< what accounts and clients had no room left for
     std::uint64_t explanations = 0;
     std::uint64_t waits_for_users = 0;  ///< questions that needed a look-up
     std::uint64_t loads = 0;            ///< tables that came into force
@@ -65,15 +65,13 @@ class Service {
     Pending answer_resolve(Peer& peer, std::uint64_t id, const wire::ResolveQuestion& question);
     Pending answer_explain(Peer& peer, std::uint64_t id, const wire::ExplainQuestion& question);
     Pending answer_status(Peer& peer, std::uint64_t id);
-    void limit_account(const Client& client, RateWindow& sent, std::string_view what, Verdict& verdict);
-    void use_rates();
+    void refuse_if(std::optional<Verdict> refused, Verdict& verdict);
     async::Task<void> answer_later(Peer& peer, wire::RouterRequest request, Pending pending);
 
     UserCache& users_;
     std::shared_ptr<const Tables> tables_;
     ServiceCounters counters_;
-    RateWindow messages_;    // of each login, for account_message_rate
-    RateWindow recipients_;  // and for account_recipient_rate
+    ClientHistory history_;
 };
 
 /// Whether a peer of this role may send this frame: the table of router.proto.

@@ -102,8 +102,8 @@ void Builder::set_limits() {
     tables_->limits.expansion_steps = limits.size(Limit::AliasExpansion);
     tables_->limits.nesting = limits.size(Limit::AliasNesting);
     tables_->sender_login_check = settings_.sender_login_check;
-    tables_->account_message_rate = settings_.account_message_rate;
-    tables_->account_recipient_rate = settings_.account_recipient_rate;
+    tables_->rates = settings_.rates;
+    tables_->client_prefixes = config::ClientPrefixes(limits);
 }
 
 std::optional<std::string> Builder::domain_name(const Word& word) {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "libcommon/config/client_network.h"
 #include "libcommon/config/language.h"
 #include "libcommon/config/settings.h"
 #include "router/alias_file.h"
@@ -93,9 +94,9 @@ struct Tables {
     DomainTable<Route> routes;
     PolicyTable policy;
     SenderLogins sender_logins;
-    bool sender_login_check = true;                      ///< whether sender_login counts at all
-    std::optional<config::Rate> account_message_rate;    ///< messages of one login; empty: no limit
-    std::optional<config::Rate> account_recipient_rate;  ///< their recipients
+    bool sender_login_check = true;  ///< whether sender_login counts at all
+    config::SendingRates rates;
+    config::ClientPrefixes client_prefixes;
 
     /// The local domain of that name, or nullptr.
     [[nodiscard]] const LocalDomain* local_domain(std::string_view domain) const;

@@ -6,44 +6,45 @@ using config::IpAddress;
 using config::Limit;
 
 ConnectionCount::ConnectionCount(const config::Limits& limits)
-    : limit_(limits.size(Limit::MaxConnections)),
-      prefix_v4_(static_cast<unsigned>(limits.size(Limit::ClientPrefixV4))),
-      prefix_v6_(static_cast<unsigned>(limits.size(Limit::ClientPrefixV6))) {}
-
-IpAddress ConnectionCount::client_of(const IpAddress& address) const {
-    return address.masked(address.is_v4() ? prefix_v4_ : prefix_v6_);
-}
+    : limit_(limits.size(Limit::MaxConnections)), prefixes_(limits) {}
 
 bool ConnectionCount::admit(const IpAddress& address) {
     if (total_ >= limit_) return false;
-    ++clients_[client_of(address)];
-    ++total_;
+    ++clients_[prefixes_.network_of(address)];
+    add();
     return true;
 }
 
-config::Load ConnectionCount::load() const {
-    return total_ * 10 >= limit_ * 9 ? config::Load::Overload : config::Load::Normal;
+void ConnectionCount::add() {
+    ++total_;
+    if (total_ * 10 >= limit_ * 9) load_ = config::Load::Overload;
+}
+
+void ConnectionCount::remove() {
+    --total_;
+    // Not at the same number as above, or it would come and go with every connection.
+    if (total_ * 10 <= limit_ * 7) load_ = config::Load::Normal;
 }
 
 bool ConnectionCount::admit_local() {
     if (total_ >= limit_) return false;
-    ++total_;
+    add();
     return true;
 }
 
 void ConnectionCount::release(const IpAddress& address) {
-    const auto found = clients_.find(client_of(address));
+    const auto found = clients_.find(prefixes_.network_of(address));
     if (found == clients_.end()) return;
     if (--found->second == 0) clients_.erase(found);
-    --total_;
+    remove();
 }
 
 void ConnectionCount::release_local() {
-    if (total_ > 0) --total_;
+    if (total_ > 0) remove();
 }
 
 std::size_t ConnectionCount::from(const IpAddress& address) const {
-    const auto found = clients_.find(client_of(address));
+    const auto found = clients_.find(prefixes_.network_of(address));
     return found == clients_.end() ? 0 : found->second;
 }
 

@@ -3,13 +3,11 @@
 #include <cstddef>
 #include <map>
 
-#include "libcommon/config/limits.h"
-#include "libcommon/config/network.h"
+#include "libcommon/config/client_network.h"
 
 namespace postrider::smtpd {
 
-/// How many connections there are, in all and from each client. A client is a network: all of an IPv6 /64
-/// usually belongs to one host, which could otherwise come from as many addresses as it likes.
+/// How many connections there are, in all and from each client, which is a network (config::ClientPrefixes).
 class ConnectionCount {
   public:
     /// Takes max_connections, client_prefix_v4 and client_prefix_v6.
@@ -26,19 +24,21 @@ class ConnectionCount {
     void release(const config::IpAddress& address);
     void release_local();
 
-    /// Overload when nine of ten connections are in use: then new ones get the tighter limits.
-    [[nodiscard]] config::Load load() const;
+    /// Overload from when nine of ten places are taken until three of ten are free: new sessions get the
+    /// tighter limits then.
+    [[nodiscard]] config::Load load() const { return load_; }
 
     [[nodiscard]] std::size_t total() const { return total_; }
     [[nodiscard]] std::size_t from(const config::IpAddress& address) const;
 
   private:
-    [[nodiscard]] config::IpAddress client_of(const config::IpAddress& address) const;
+    void add();
+    void remove();
 
     std::size_t limit_;
-    unsigned prefix_v4_;
-    unsigned prefix_v6_;
+    config::ClientPrefixes prefixes_;
     std::size_t total_ = 0;
+    config::Load load_ = config::Load::Normal;
     std::map<config::IpAddress, std::size_t> clients_;
 };
 

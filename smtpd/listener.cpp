@@ -135,6 +135,7 @@ void Listener::admit(Fd socket, const sockaddr_storage& address, std::size_t lis
         admitted = connections_.admit(*ip);
         start.set_client_sessions(static_cast<std::uint32_t>(connections_.from(*ip)));
     }
+    say_load();
     if (admitted) {
         hand_over(std::move(socket), std::move(start), client);
     } else {
@@ -176,6 +177,16 @@ void Listener::release(const std::optional<IpAddress>& address) {
     } else {
         connections_.release_local();
     }
+    say_load();
+}
+
+void Listener::say_load() {
+    const config::Load load = connections_.load();
+    if (load == said_load_) return;
+    said_load_ = load;
+    log::warning(load == config::Load::Overload ? "overload begins, limits are tightened" : "overload ends")
+        .add("sessions", connections_.total())
+        .add("max_connections", settings_.limits.size(Limit::MaxConnections));
 }
 
 // ---- workers ----------------------------------------------------------------------------------------------

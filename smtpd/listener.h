@@ -47,6 +47,7 @@ class Listener {
     void admit(Fd socket, const sockaddr_storage& address, std::size_t listener);
     void turn_away(const Fd& socket, const wire::NewSession& start);
     void hand_over(Fd socket, wire::NewSession start, const std::optional<config::IpAddress>& address);
+    void say_load();
     void release(const std::optional<config::IpAddress>& address);
 
     async::Task<void> accept_workers(Fd listening);
@@ -61,6 +62,7 @@ class Listener {
     std::vector<ListeningSocket> client_sockets_;
     Fd worker_socket_;
     ConnectionCount connections_;
+    config::Load said_load_ = config::Load::Normal;
     std::uint64_t next_session_;
     std::list<WorkerPeer*> workers_;  // the ready ones; they live in their tasks
     async::Condition workers_changed_;

@@ -26,7 +26,8 @@ class Router {
     Router& operator=(const Router&) = delete;
     virtual ~Router() = default;
 
-    virtual async::Task<ClientVerdict> may_connect(wire::Client client) = 0;
+    /// `begins_session`: it has just connected; false when more is known of it.
+    virtual async::Task<ClientVerdict> may_connect(wire::Client client, bool begins_session) = 0;
     virtual async::Task<Verdict> may_send(wire::Client client, std::string sender) = 0;
     virtual async::Task<Verdict> may_receive(wire::Client client, std::string sender,
                                              std::string recipient) = 0;

@@ -48,9 +48,10 @@ RouterLink::RouterLink(async::Loop& loop, Client::Connect connect, const config:
     client_.on_state([](bool connected) { log::info(connected ? "router connected" : "router lost"); });
 }
 
-async::Task<ClientVerdict> RouterLink::may_connect(wire::Client client) {
+async::Task<ClientVerdict> RouterLink::may_connect(wire::Client client, bool begins_session) {
     wire::RouterRequest request;
     *request.mutable_connect()->mutable_client() = std::move(client);
+    request.mutable_connect()->set_begins_session(begins_session);
     ClientVerdict verdict;
     auto answer = co_await call(std::move(request));
     if (!answer || !answer->reply.has_connect()) {
@@ -63,6 +64,7 @@ async::Task<ClientVerdict> RouterLink::may_connect(wire::Client client) {
     verdict.policy = decided.policy();
     verdict.client_name = decided.client_name();
     verdict.ask_again_with_helo = decided.ask_again_with_helo();
+    verdict.new_client = decided.new_client();
     co_return verdict;
 }
 

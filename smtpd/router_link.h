@@ -19,7 +19,7 @@ class RouterLink : public Router {
     /// Begins to connect; returns at once.
     void start() { client_.start(); }
 
-    async::Task<ClientVerdict> may_connect(wire::Client client) override;
+    async::Task<ClientVerdict> may_connect(wire::Client client, bool begins_session) override;
     async::Task<Verdict> may_send(wire::Client client, std::string sender) override;
     async::Task<Verdict> may_receive(wire::Client client, std::string sender, std::string recipient) override;
     async::Task<VerifiedAddress> verify(wire::Client client, std::string address, bool expand) override;

@@ -60,7 +60,11 @@ void Session::finish() {
 }
 
 async::Task<void> Session::greet() {
-    ClientVerdict client = co_await ask_about_client();
+    ClientVerdict client = co_await ask_about_client(true);
+    if (client.new_client && client.verdict.accepted() && listener_.kind == config::ListenerKind::Smtp) {
+        bool waited = co_await waits_for_greeting();
+        if (!waited) co_return;
+    }
     // RFC 5321, 3.1: the client waits for the banner. One that does not is likely to be no mail program.
     if (stream_.stale()) dialogue_.note_early_talker();
     Answer banner = dialogue_.greeting(client);
@@ -68,6 +72,27 @@ async::Task<void> Session::greet() {
         banner = ending(Reply{421, EnhancedCode{4, 7, 0}, {"Too many connections from your address"}},
                         "max_connections_per_client");
     co_await say(std::move(banner), "connect");
+}
+
+// Programs that only send spam often talk without listening; so a client that nobody knows yet is greeted a
+// little later than it expects. False: the session is over.
+async::Task<bool> Session::waits_for_greeting() {
+    const Milliseconds wait = services_.settings.limits.time(Limit::GreetWait, client_.load);
+    if (wait == Milliseconds(0)) co_return true;
+    waiting_ = true;
+    const async::Deadline greeted = services_.loop.after(wait);
+    Result<bool> filled = co_await stream_.fill(kInputBlock, greeted);
+    waiting_ = false;
+    // Nothing came in time, as it should be; or the connection is lost, which the greeting will notice.
+    if (!filled) co_return true;
+    if (!*filled || finishing_) {
+        end_waiting(std::nullopt);
+    } else {
+        co_await say(ending(Reply{554, EnhancedCode{5, 5, 1}, {"Wait for the greeting before you speak"}},
+                            "greet_wait"),
+                     "connect");
+    }
+    co_return false;
 }
 
 bool Session::has_too_many_connections() const {
@@ -79,9 +104,9 @@ bool Session::has_too_many_connections() const {
     return client_.sessions_of_client > most;
 }
 
-async::Task<ClientVerdict> Session::ask_about_client() {
+async::Task<ClientVerdict> Session::ask_about_client(bool begins_session) {
     wire::Client asked = wire_client();
-    ClientVerdict client = co_await services_.router.may_connect(std::move(asked));
+    ClientVerdict client = co_await services_.router.may_connect(std::move(asked), begins_session);
     client_known_ = client.answered;
     if (client.answered) client_name_ = client.client_name;
     co_return client;

@@ -76,7 +76,8 @@ class Session {
     async::Task<void> act(Action action, mail::Verb verb, std::string line);
     async::Task<bool> client_is_welcome();
     [[nodiscard]] bool has_too_many_connections() const;
-    async::Task<ClientVerdict> ask_about_client();
+    async::Task<ClientVerdict> ask_about_client(bool begins_session = false);
+    async::Task<bool> waits_for_greeting();
     async::Task<void> greet_again();
     async::Task<void> verify(AskAddress asked);
     async::Task<void> start_queue(StartQueue asked);

@@ -24,6 +24,7 @@ struct ClientVerdict {
     wire::SessionPolicy policy;
     std::string client_name;           ///< forward-confirmed reverse name, empty if there is none
     bool ask_again_with_helo = false;  ///< the greeting may change it
+    bool new_client = false;           ///< of the first verdict of a session: it has not sent before
 };
 
 /// What VRFY or EXPN has found.

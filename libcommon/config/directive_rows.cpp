@@ -340,6 +340,12 @@ std::vector<DirectiveRow> setting_rows() {
               "Messages that one login may send in a period."),
         value("account_recipient_rate", "RATE|off", "off", Reader::Router,
               "Recipients that one login may send to in a period."),
+        value("client_connection_rate", "RATE|off", "60/1m", Reader::Router,
+              "Connections of a client that may not relay, in a period; then 421."),
+        value("client_message_rate", "RATE|off", "120/1m", Reader::Router,
+              "Messages of a client that may not relay, in a period; then 452."),
+        value("client_recipient_rate", "RATE|off", "600/1m", Reader::Router,
+              "Recipients of a client that may not relay, in a period; then 452."),
         value("log_format", "text|json", "text", Reader::Everyone, "The form of log lines."),
         value("log_to", "stderr", "stderr", Reader::Everyone, "Where log lines go."),
         value("log_level", "debug|info|warning|error", "info", Reader::Everyone,
@@ -431,15 +437,11 @@ std::vector<DirectiveRow> planned_setting_rows() {
 std::vector<DirectiveRow> planned_limit_rows() {
     constexpr auto kSmtpd = Reader::Smtpd;
     return {
-        planned(value("greet_wait", "DURATION", "6s", kSmtpd, "The wait before the greeting.")),
         planned(value("dnsbl_timeout", "DURATION", "5s", kSmtpd, "A look-up in block lists.")),
         planned(value("proxy_timeout", "DURATION", "3s", kSmtpd, "A PROXY header.")),
         planned(value("milter_connect_timeout", "DURATION", "10s", kSmtpd, "A connection to a filter.")),
         planned(value("milter_command_timeout", "DURATION", "30s", kSmtpd, "A filter's answer.")),
         planned(value("milter_content_timeout", "DURATION", "300s", kSmtpd, "A filter's verdict.")),
-        planned(value("client_connection_rate", "RATE", "60/1m", kSmtpd, "Connections of a client.")),
-        planned(value("client_message_rate", "RATE", "120/1m", kSmtpd, "Messages of a client.")),
-        planned(value("client_recipient_rate", "RATE", "600/1m", kSmtpd, "Recipients of a client.")),
         planned(value("mta_sts_timeout", "DURATION", "60s", Reader::RemoteDelivery,
                       "Fetching an MTA-STS policy.")),
     };

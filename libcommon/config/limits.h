@@ -39,6 +39,7 @@ enum class Limit : std::uint8_t {
     QuitTimeout,
 
     // The SMTP server.
+    GreetWait,
     CommandTimeout,
     CommandTimeoutBeforeRcpt,
     ReceiveIdleTimeout,

@@ -100,6 +100,9 @@ inline constexpr std::array<LimitRow, kLimitCount> kLimitTable = [] {
              "Until the reply to QUIT."),
 
         // The SMTP server.
+        time(Limit::GreetWait, "greet_wait", 6 * kSecond, 2 * kSecond, "limits 7.3",
+             "How long a client that is new here waits for the greeting; one that does not is refused.", 0,
+             kMinute),
         time(Limit::CommandTimeout, "command_timeout", 5 * kMinute, 30 * kSecond, "RFC 5321 4.5.3.2.7",
              "Until the next command of a client; then 421."),
         time(Limit::CommandTimeoutBeforeRcpt, "command_timeout_before_rcpt", 5 * kMinute, 10 * kSecond,

@@ -2,6 +2,8 @@
 
 #include <sys/types.h>
 
+#include <array>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -64,6 +66,30 @@ struct TlsCertificate {
     Position chain_position;
     Position key_position;
 };
+
+/// How much clients and accounts may do in a period; empty: as much as they like.
+struct SendingRates {
+    // Of one login.
+    std::optional<Rate> account_messages;
+    std::optional<Rate> account_recipients;
+    // Of one network whose clients have neither logged in nor the right to relay.
+    std::optional<Rate> client_connections = Rate{60, std::chrono::minutes(1)};
+    std::optional<Rate> client_messages = Rate{120, std::chrono::minutes(1)};
+    std::optional<Rate> client_recipients = Rate{600, std::chrono::minutes(1)};
+};
+
+/// Which directive sets which rate.
+struct SendingRateRow {
+    std::string_view directive;
+    std::optional<Rate> SendingRates::*rate;
+};
+inline constexpr std::array<SendingRateRow, 5> kSendingRates = {{
+    {"account_message_rate", &SendingRates::account_messages},
+    {"account_recipient_rate", &SendingRates::account_recipients},
+    {"client_connection_rate", &SendingRates::client_connections},
+    {"client_message_rate", &SendingRates::client_messages},
+    {"client_recipient_rate", &SendingRates::client_recipients},
+}};
 
 /// Versions of TLS.
 enum class TlsVersion { V1_2, V1_3 };
@@ -133,15 +159,14 @@ struct Settings {
     TlsVersion tls_min = TlsVersion::V1_2;
     std::string tls_ciphers;  ///< of TLS 1.2; empty: those that libcommon/tls has
     bool tls_session_tickets = true;
-    std::string tls_client_ca;                   ///< absolute path; empty: no client certificate is believed
-    std::vector<std::string> help_text;          ///< lines of the reply to HELP
-    bool received_hide_client = false;           ///< of clients that have logged in
-    std::string reject_footer;                   ///< the last line of every permanent refusal; empty: none
-    std::string double_bounce_to;                ///< an address, or a local part at `hostname`
-    std::vector<Milliseconds> retry;             ///< the last one repeats
-    bool sender_login_check = true;              ///< on submission a sender must belong to the login
-    std::optional<Rate> account_message_rate;    ///< messages of one login; empty: no limit
-    std::optional<Rate> account_recipient_rate;  ///< their recipients
+    std::string tls_client_ca;           ///< absolute path; empty: no client certificate is believed
+    std::vector<std::string> help_text;  ///< lines of the reply to HELP
+    bool received_hide_client = false;   ///< of clients that have logged in
+    std::string reject_footer;           ///< the last line of every permanent refusal; empty: none
+    std::string double_bounce_to;        ///< an address, or a local part at `hostname`
+    std::vector<Milliseconds> retry;     ///< the last one repeats
+    bool sender_login_check = true;      ///< on submission a sender must belong to the login
+    SendingRates rates;
     LogFormat log_format = LogFormat::Text;
     LogLevel log_level = LogLevel::Info;
     Limits limits;  ///< all sizes, counts and time-outs, lifetime included

@@ -93,8 +93,11 @@ SettingsBuilder::Handler SettingsBuilder::handler(std::string_view name) {
         {"double_bounce_to", &B::double_bounce_to},
         {"retry", &B::retry},
         {"sender_login_check", &B::sender_login_check},
-        {"account_message_rate", &B::account_rate},
-        {"account_recipient_rate", &B::account_rate},
+        {"account_message_rate", &B::sending_rate},
+        {"account_recipient_rate", &B::sending_rate},
+        {"client_connection_rate", &B::sending_rate},
+        {"client_message_rate", &B::sending_rate},
+        {"client_recipient_rate", &B::sending_rate},
         {"log_format", &B::log_format},
         {"log_to", &B::log_to},
         {"log_level", &B::log_level},
@@ -303,10 +306,11 @@ void SettingsBuilder::sender_login_check(const Directive& directive) {
     store(parse_boolean(directive.words[0].text), settings_.sender_login_check, directive.words[0].position);
 }
 
-void SettingsBuilder::account_rate(const Directive& directive) {
+void SettingsBuilder::sending_rate(const Directive& directive) {
     const Word& word = directive.words[0];
-    const bool messages = directive.name == "account_message_rate";
-    std::optional<Rate>& rate = messages ? settings_.account_message_rate : settings_.account_recipient_rate;
+    const auto* const row = std::find_if(kSendingRates.begin(), kSendingRates.end(),
+                                         [&](const auto& one) { return one.directive == directive.name; });
+    std::optional<Rate>& rate = settings_.rates.*row->rate;
     if (word.text == "off") {
         rate.reset();
     } else if (Rate limit; store(parse_rate(word.text), limit, word.position)) {

@@ -55,7 +55,7 @@ class SettingsBuilder {
     void double_bounce_to(const Directive& directive);
     void retry(const Directive& directive);
     void sender_login_check(const Directive& directive);
-    void account_rate(const Directive& directive);
+    void sending_rate(const Directive& directive);
     void log_format(const Directive& directive);
     void log_to(const Directive& directive);
     void log_level(const Directive& directive);

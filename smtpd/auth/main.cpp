@@ -126,8 +126,7 @@ ServiceSettings service_settings(const config::Settings& settings) {
     result.timeout = limits.time(Limit::AuthTimeout);
     // A session has one exchange at a time, and the cancelling of the last one may still be on its way.
     result.exchanges_per_peer = limits.size(Limit::MaxConnections) * 2;
-    result.client_prefix_v4 = static_cast<unsigned>(limits.get(Limit::ClientPrefixV4));
-    result.client_prefix_v6 = static_cast<unsigned>(limits.get(Limit::ClientPrefixV6));
+    result.client_prefixes = config::ClientPrefixes(limits);
     return result;
 }
 

@@ -152,7 +152,7 @@ std::string Service::network_of(const std::string& address) const {
     const auto parsed = config::IpAddress::parse(address);
     // A client of a local socket has no address; all of them are one.
     if (!parsed) return "local";
-    return parsed->masked(parsed->is_v4() ? settings_.client_prefix_v4 : settings_.client_prefix_v6).text();
+    return settings_.client_prefixes.network_of(*parsed).text();
 }
 
 Result<void> Service::begin(Peer& peer, std::uint64_t id, wire::AuthBegin& begin) {

@@ -11,6 +11,7 @@
 #include "libcommon/async/sync.h"
 #include "libcommon/base/fd.h"
 #include "libcommon/base/result.h"
+#include "libcommon/config/client_network.h"
 #include "libcommon/ipc/auth.pb.h"
 #include "libcommon/ipc/server.h"
 #include "smtpd/auth/exchange.h"
@@ -37,8 +38,7 @@ struct ServiceSettings {
     FailureLimits failures;
     Milliseconds timeout{120'000};       ///< of a check, from its beginning
     std::size_t exchanges_per_peer = 0;  ///< under way at once
-    unsigned client_prefix_v4 = 32;      ///< clients of one network are one
-    unsigned client_prefix_v6 = 64;
+    config::ClientPrefixes client_prefixes;
 };
 
 /// Answers the frames of auth.sock: leads each exchange through its mechanism, asks the methods, and counts

@@ -1,2 +1,3 @@
+postrider_fuzzer(auth_exchange_fuzz authd_lib)
 postrider_fuzzer(dovecot_reply_fuzz authd_lib)
 postrider_fuzzer(password_file_fuzz authd_lib)

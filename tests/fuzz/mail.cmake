@@ -1,2 +1,4 @@
 postrider_fuzzer(address_fuzz common_mail)
 postrider_fuzzer(command_fuzz common_mail)
+postrider_fuzzer(content_fuzz common_mail)
+postrider_fuzzer(header_fuzz common_mail)

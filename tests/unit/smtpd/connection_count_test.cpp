@@ -60,13 +60,18 @@ TEST_CASE("a released place is free at once") {
     CHECK(count.total() == 1);
 }
 
-TEST_CASE("nine of ten places in use are overload") {
+TEST_CASE("nine of ten places in use are overload, until three are free") {
     ConnectionCount count(limits(20));
     for (int client = 0; client < 17; ++client)
         REQUIRE(count.admit(ip("192.0.2.1")));
     CHECK(count.load() == config::Load::Normal);
     REQUIRE(count.admit(ip("192.0.2.1")));
     CHECK(count.load() == config::Load::Overload);
+    for (int closed = 0; closed < 3; ++closed)
+        count.release(ip("192.0.2.1"));
+    CHECK(count.load() == config::Load::Overload);
+    count.release(ip("192.0.2.1"));
+    CHECK(count.load() == config::Load::Normal);
 }
 
 TEST_CASE("releasing what was not admitted changes nothing") {

@@ -263,6 +263,35 @@ TEST_CASE("limits that the router sets for a client") {
     CHECK(player.play("< 220\n> QUIT\n< 221") == kAsExpected);
 }
 
+TEST_CASE("a client that nobody knows yet has to wait for its greeting") {
+    struct Case {
+        std::string what;
+        bool new_client;
+        std::string script;
+    };
+    const std::vector<Case> cases = {
+        {"it waits", true, "< 220\n> EHLO a.test\n< 250\n> QUIT\n< 221\n< closed"},
+        {"it talks", true, "> EHLO a.test\n< 554 5.5.1\n< closed"},
+        {"it talks HTTP", true, ">> GET / HTTP/1.1\\r\\n\\r\\n\n< 554 5.5.1\n< closed"},
+        {"it begins TLS", true, ">> \\x16\\x03\\x01\n< 554 5.5.1\n< closed"},
+        {"the suite stops", true, "! finish\n< 421 4.3.2\n< closed"},
+        {"it is known", false, "> EHLO a.test\n< 220\n< 250\n> QUIT\n< 221"},
+    };
+    for (const Case& test : cases) {
+        INFO(test.what);
+        Player player;
+        player.settings.limits.set(config::Limit::GreetWait, 50);
+        player.router.client.new_client = test.new_client;
+        CHECK(player.play(test.script) == kAsExpected);
+        CHECK(player.router.sessions_begun == 1);
+    }
+    Player submission;
+    submission.settings.limits.set(config::Limit::GreetWait, 50);
+    submission.settings.listeners.front().kind = config::ListenerKind::Submission;
+    submission.router.client.new_client = true;
+    CHECK(submission.play("> EHLO a.test\n< 220\n< 250") == kAsExpected);
+}
+
 TEST_CASE("a greeting that the router does not like") {
     Player player;
     player.router.client.ask_again_with_helo = true;

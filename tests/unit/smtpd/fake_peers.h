@@ -35,10 +35,12 @@ class FakeRouter : public Router {
     Milliseconds delay{0};  ///< before a recipient is answered
     std::size_t asked_at_once = 0;
     std::size_t connect_questions = 0;
+    std::size_t sessions_begun = 0;
     wire::Client last_client;
 
-    async::Task<ClientVerdict> may_connect(wire::Client asked) override {
+    async::Task<ClientVerdict> may_connect(wire::Client asked, bool begins_session) override {
         ++connect_questions;
+        if (begins_session) ++sessions_begun;
         last_client = std::move(asked);
         ClientVerdict verdict = client;
         verdict.answered = reachable;
