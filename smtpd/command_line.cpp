@@ -1,18 +1,31 @@
 #include "smtpd/command_line.h"
 
+#include <algorithm>
+
+#include "libcommon/mail/ascii.h"
+
 namespace postrider::smtpd {
+
+namespace {
+
+// Enough to see which command a line began with, blanks in front of it included.
+constexpr std::size_t kBeginning = 32;
+
+}  // namespace
 
 CommandLine CommandLineReader::next(std::string_view input) {
     CommandLine found;
     const std::size_t end = input.find('\n');
     if (end == std::string_view::npos) {
         if (skipping_ || input.size() >= limit_) {
+            if (!skipping_) beginning_ = input.substr(0, kBeginning);
             skipping_ = true;
             found.consumed = input.size();
         }
         return found;
     }
     found.consumed = end + 1;
+    found.text = skipping_ ? std::string_view(beginning_) : input.substr(0, end);
     if (skipping_ || found.consumed > limit_) {
         skipping_ = false;
         found.state = LineState::TooLong;
@@ -27,6 +40,14 @@ CommandLine CommandLineReader::next(std::string_view input) {
     const bool clean = found.text.find_first_of(kForbidden) == std::string_view::npos;
     found.state = clean ? LineState::Complete : LineState::Malformed;
     return found;
+}
+
+bool announces_content(std::string_view line) {
+    const auto is_letter = [](char octet) { return mail::is_letter(octet); };
+    const auto* verb = std::find_if(line.begin(), line.end(), is_letter);
+    const auto* end = std::find_if_not(verb, line.end(), is_letter);
+    const std::string_view word(verb, static_cast<std::size_t>(end - verb));
+    return mail::equal_ignoring_case(word, "DATA") || mail::equal_ignoring_case(word, "BDAT");
 }
 
 }  // namespace postrider::smtpd

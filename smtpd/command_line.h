@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace postrider::smtpd {
@@ -16,7 +17,9 @@ enum class LineState {
 /// One look at the input.
 struct CommandLine {
     LineState state = LineState::Incomplete;
-    std::string_view text;     ///< the command, if Complete; points into the input
+    /// The command, if Complete; otherwise at least the beginning of what stood in its place. Points into the
+    /// input, or into the reader until its next call.
+    std::string_view text;
     std::size_t consumed = 0;  ///< octets of the input that are done with, line end included
 };
 
@@ -38,6 +41,11 @@ class CommandLineReader {
   private:
     std::size_t limit_;
     bool skipping_ = false;  // inside a line that is too long
+    std::string beginning_;  // of the line that is skipped
 };
+
+/// Whether a line that was refused may have been meant as DATA or BDAT, so that content may follow it.
+/// Someone in front of us may read it so, where we do not.
+[[nodiscard]] bool announces_content(std::string_view line);
 
 }  // namespace postrider::smtpd

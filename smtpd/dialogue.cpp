@@ -100,6 +100,9 @@ Action Dialogue::command(const mail::Command& command) {
         return end_with(make_reply(554, {5, 5, 1}, "This is a mail server"), "http");
     }
     if (command.verb == Verb::Quit) return quit(command);
+    if (phase_ == Phase::OutOfStep)
+        return refuse(make_reply(503, {5, 5, 1}, "This may be content, not a command; please QUIT"),
+                      "out-of-step");
     if (command.verb == Verb::Help) return help();
     // The octets behind BDAT follow whatever the answer is.
     if (command.verb == Verb::Bdat) return bdat(command);
@@ -135,16 +138,18 @@ Action Dialogue::command(const mail::Command& command) {
     }
 }
 
-Answer Dialogue::bad_line(LineState state) {
+Answer Dialogue::bad_line(LineState state, std::string_view line) {
     any_command_ = true;
+    if (announces_content(line)) fall_out_of_step();
     if (state == LineState::TooLong)
         return refuse(make_reply(500, {5, 5, 2}, "Line too long"), "command-line");
     return refuse(make_reply(500, {5, 5, 2}, "Lines end with CR LF and have no other CR, LF or NUL"),
                   "command-line");
 }
 
-Answer Dialogue::unreadable_command(const Error& error) {
+Answer Dialogue::unreadable_command(const Error& error, std::string_view line) {
     any_command_ = true;
+    if (announces_content(line)) fall_out_of_step();
     return refuse(make_reply(500, {5, 5, 2}, error.text), "syntax");
 }
 
@@ -270,6 +275,7 @@ Action Dialogue::quit(const mail::Command& command) {
 }
 
 Action Dialogue::unknown(const mail::Command& command) {
+    if (announces_content(command.argument)) fall_out_of_step();
     if (command.argument.empty()) return refuse(make_reply(500, {5, 5, 2}, "Empty line"), "syntax");
     return refuse(make_reply(500, {5, 5, 1}, "Unknown command"), "unknown-command", kUnknownVerbWeight);
 }
@@ -313,6 +319,14 @@ void Dialogue::reset_transaction() {
     transaction_ = Transaction();
     recipients_asked_ = 0;
     if (phase_ == Phase::InTransaction) phase_ = Phase::AwaitingMail;
+}
+
+// What was refused may have announced content, of a length that only the client knows. Another server that
+// stands in front of us may have read it and have let anything pass as content. None of that must be obeyed
+// here.
+void Dialogue::fall_out_of_step() {
+    reset_transaction();
+    phase_ = Phase::OutOfStep;
 }
 
 }  // namespace postrider::smtpd

@@ -118,8 +118,8 @@ class Dialogue {
     [[nodiscard]] Action command(const mail::Command& command);
 
     /// The answer to a line that is no command at all.
-    [[nodiscard]] Answer bad_line(LineState state);
-    [[nodiscard]] Answer unreadable_command(const Error& error);
+    [[nodiscard]] Answer bad_line(LineState state, std::string_view line);
+    [[nodiscard]] Answer unreadable_command(const Error& error, std::string_view line);
 
     /// The answers to MAIL and RCPT once their verdict is known.
     [[nodiscard]] Answer sender_decided(const Verdict& verdict);
@@ -179,6 +179,7 @@ class Dialogue {
   private:
     enum class Phase {
         Refused,        // The banner was a refusal; only QUIT helps.
+        OutOfStep,      // Content of unknown length may follow; only QUIT helps.
         AwaitingHello,  // Neither HELO nor EHLO yet.
         AwaitingMail,   // No transaction.
         InTransaction   // MAIL was syntactically right; its verdict may be outstanding.
@@ -207,12 +208,14 @@ class Dialogue {
     std::optional<Answer> refuse_encryption_and_login();
     std::optional<Answer> refuse_recipient();
     std::optional<Answer> refuse_path(const mail::Path& path, bool smtputf8);
+    Answer refuse_within_chunks(std::string text);
     std::optional<Answer> refuse_chunk(const TakeChunk& chunk);
 
     // Everything else: dialogue.cpp.
     Action hello(const mail::Command& command);
     Answer greet_back();
     Action rset(const mail::Command& command);
+    void fall_out_of_step();
     Action help();
     Action vrfy(const mail::Command& command);
     Action etrn(const mail::Command& command);

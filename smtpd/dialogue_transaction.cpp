@@ -43,6 +43,7 @@ std::optional<Answer> Dialogue::refuse_encryption_and_login() {
 std::optional<Answer> Dialogue::refuse_mail() {
     if (phase_ == Phase::AwaitingHello && !policy_.sloppy())
         return refuse(make_reply(503, {5, 5, 1}, "Say EHLO or HELO first"), "sequence");
+    if (in_chunks()) return refuse_within_chunks("There is a sender already");
     if (phase_ == Phase::InTransaction) {
         return refuse(make_reply(503, {5, 5, 1}, "There is a sender already"), "sequence");
     }
@@ -108,7 +109,7 @@ std::optional<Answer> Dialogue::refuse_recipient() {
 Action Dialogue::rcpt(const mail::Command& command) {
     if (phase_ != Phase::InTransaction)
         return refuse(make_reply(503, {5, 5, 1}, "MAIL comes first"), "sequence");
-    if (in_chunks()) return refuse(make_reply(503, {5, 5, 1}, "The message has begun already"), "sequence");
+    if (in_chunks()) return refuse_within_chunks("The message has begun already");
     const auto argument = mail::path_argument(command, is_strict());
     if (!argument) return refuse(make_reply(501, {5, 5, 2}, argument.error().text), "syntax");
     mail::PathOptions options;
@@ -148,8 +149,7 @@ Action Dialogue::data(const mail::Command& command) {
     if (!command.argument.empty()) return refuse_argument();
     if (phase_ != Phase::InTransaction)
         return refuse(make_reply(503, {5, 5, 1}, "MAIL comes first"), "sequence");
-    if (in_chunks())
-        return refuse(make_reply(503, {5, 5, 1}, "The message comes in chunks: BDAT"), "sequence");
+    if (in_chunks()) return refuse_within_chunks("The message comes in chunks: BDAT");
     // RFC 3030, 3: DATA could not carry it.
     if (transaction_.parameters.body == wire::Envelope::BINARYMIME)
         return refuse(make_reply(503, {5, 5, 1}, "BINARYMIME takes BDAT"), "sequence");
@@ -161,13 +161,20 @@ Action Dialogue::data(const mail::Command& command) {
 Action Dialogue::bdat(const mail::Command& command) {
     auto chunk = parse_chunk(command.argument);
     if (!chunk) {
-        // How many octets follow is not known, so the transaction ends here; they will not look like one.
-        reset_transaction();
+        // How many octets follow is not known.
+        fall_out_of_step();
         return refuse(make_reply(501, {5, 5, 4}, "BDAT takes a number of octets, and LAST"), "syntax");
     }
     chunk->refusal = refuse_chunk(*chunk);
     if (!chunk->refusal) ++transaction_.chunks;
     return std::move(*chunk);
+}
+
+// RFC 3030, 2: what comes of chunks after a command that does not belong between them is indeterminate, and
+// servers differ. So the message has ended, and chunks that still come belong to none.
+Answer Dialogue::refuse_within_chunks(std::string text) {
+    reset_transaction();
+    return refuse(make_reply(503, {5, 5, 1}, std::move(text)), "sequence");
 }
 
 std::optional<Answer> Dialogue::refuse_chunk(const TakeChunk& chunk) {

@@ -161,14 +161,16 @@ void Session::end_waiting(const std::optional<std::string>& error) {
 async::Task<void> Session::obey(LineState state, std::string line) {
     if (state != LineState::Complete) {
         co_await settle();
-        Answer answer = dialogue_.bad_line(state);
+        Answer answer = dialogue_.bad_line(state, line);
+        drop_ended_message();
         co_await say(std::move(answer), "");
         co_return;
     }
     auto command = mail::parse_command(line, listener_.strict);
     if (!command) {
         co_await settle();
-        Answer answer = dialogue_.unreadable_command(command.error());
+        Answer answer = dialogue_.unreadable_command(command.error(), line);
+        drop_ended_message();
         // A line that is no command may be a password that was sent too soon.
         if (dialogue_.secrets_may_follow()) line = "(hidden)";
         co_await say(std::move(answer), std::move(line));
@@ -189,8 +191,7 @@ async::Task<void> Session::obey_command(mail::Command command, std::string line)
         if (!welcome) co_return;
     }
     Action action = dialogue_.command(command);
-    // What it was may have ended the transaction, and with it a message that came in chunks.
-    if (incoming_ && !dialogue_.in_chunks()) drop_message();
+    drop_ended_message();
     co_await act(std::move(action), command.verb, std::move(line));
 }
 

@@ -113,6 +113,7 @@ class Session {
     async::Task<Transfer> await_content(SteadyTime began, std::uint64_t received);
     async::Task<void> complete_message();
     void drop_message();
+    void drop_ended_message();
     async::Task<void> commit(CompleteMessage message);
     async::Task<void> refuse_message(Verdict verdict);
     async::Task<void> refuse_early_content();

@@ -64,6 +64,11 @@ void Session::drop_message() {
     incoming_.reset();
 }
 
+// A command may have ended the transaction, and with it a message that came in chunks.
+void Session::drop_ended_message() {
+    if (incoming_ && !dialogue_.in_chunks()) drop_message();
+}
+
 async::Task<void> Session::take_message() {
     bool opened = co_await open_message();
     if (!opened) {

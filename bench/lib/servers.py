@@ -8,7 +8,6 @@ local:   into the Maildirs of 100 users
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import signal
 import socket
@@ -16,10 +15,11 @@ import subprocess
 import time
 from pathlib import Path
 
+import postfix
+
 USERS = 100
 MAIL_UID = 64301
 DAEMON_UIDS = {"smtpd": 64201, "router": 64203, "queue-manager": 64204, "remote-delivery": 64205}
-POSTFIX_UID, POSTDROP_GID = 64220, 64221
 
 
 def wait_for_port(port: int, log: Path) -> None:
@@ -118,34 +118,11 @@ class Postrider(Server):
         return f"postrider {done.stdout.strip() or '(not committed)'}"
 
 
-POSTFIX_MAIN = """\
-compatibility_level = 3.7
+POSTFIX_SETTINGS = """\
 myhostname = bench.test
-mydestination =
 inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
 mynetworks = 127.0.0.0/8
-queue_directory = {disk}/postfix/queue
-data_directory = {disk}/postfix/data
-command_directory = {tree}/usr/sbin
-daemon_directory = {tree}/usr/lib/postfix/sbin
-shlib_directory = {tree}/usr/lib/postfix
-meta_directory = {tree}/etc/postfix
-mail_owner = postfix
-setgid_group = postdrop
-default_privs = nobody
-import_environment = MAIL_CONFIG MAIL_LOGTAG TZ LANG=C POSTLOG_SERVICE POSTLOG_HOSTNAME LD_LIBRARY_PATH
-maillog_file = {disk}/postfix/log/mail.log
-maillog_file_prefixes = {disk}/postfix/log
-alias_maps =
-alias_database =
 smtpd_recipient_restrictions = permit_mynetworks, reject
-smtpd_peername_lookup = no
-smtp_dns_support_level = disabled
-smtp_host_lookup = native
-smtp_tls_security_level = none
-smtpd_tls_security_level = none
-in_flow_delay = 0s
 virtual_mailbox_domains = local.test
 virtual_mailbox_base = {disk}/mail
 virtual_mailbox_maps = texthash:{disk}/postfix/etc/users
@@ -154,68 +131,28 @@ virtual_gid_maps = static:{mail_uid}
 relayhost = [127.0.0.1]:{sink_port}
 """
 
-POSTFIX_MASTER = """\
-127.0.0.1:{port} inet n - n - - smtpd
-pickup    unix n - n 60    1 pickup
-cleanup   unix n - n -     0 cleanup
-qmgr      unix n - n 300   1 qmgr
-rewrite   unix - - n -     - trivial-rewrite
-bounce    unix - - n -     0 bounce
-defer     unix - - n -     0 bounce
-trace     unix - - n -     0 bounce
-verify    unix - - n -     1 verify
-flush     unix n - n 1000? 0 flush
-proxymap  unix - - n -     - proxymap
-smtp      unix - - n -     - smtp
-error     unix - - n -     - error
-retry     unix - - n -     - error
-discard   unix - - n -     - discard
-virtual   unix - n n -     - virtual
-anvil     unix - - n -     1 anvil
-scache    unix - - n -     1 scache
-postlog   unix-dgram n - n - 1 postlogd
-"""
-
 
 class Postfix(Server):
-    """Debian's Postfix from its unpacked package, with its defaults but for what the work needs.
-
-    `in_flow_delay = 0` lifts its brake on intake, which would only slow it down here.
-    """
+    """Debian's Postfix from its unpacked package, with its defaults but for what the work needs."""
 
     name = "postfix"
 
     def __init__(self, disk: Path, port: int, sink_port: int, tree: Path) -> None:
         super().__init__(disk, port, sink_port)
         self._tree = tree
-
-    def _environment(self) -> dict[str, str]:
-        return {**os.environ, "LD_LIBRARY_PATH": str(self._tree / "usr/lib/postfix")}
+        self._base = disk / "postfix"
 
     def configure(self, work: str) -> tuple[list[str], dict[str, str]]:
-        base = self.disk / "postfix"
-        for name in ("queue", "queue/pid", "etc", "data", "log"):
-            (base / name).mkdir(parents=True, exist_ok=True)
-        for name in ("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "maildrop",
-                     "private", "public", "saved", "trace"):
-            (base / "queue" / name).mkdir(exist_ok=True)
-            os.chown(base / "queue" / name, POSTFIX_UID, POSTDROP_GID if name in ("maildrop", "public") else 0)
-        os.chown(base / "data", POSTFIX_UID, 0)
-        main = POSTFIX_MAIN.format(disk=self.disk, tree=self._tree, mail_uid=MAIL_UID, sink_port=self.sink_port)
+        settings = POSTFIX_SETTINGS.format(disk=self.disk, mail_uid=MAIL_UID, sink_port=self.sink_port)
         if work == "discard":
-            main += "default_transport = discard:\n"
-        (base / "etc/main.cf").write_text(main, encoding="ascii")
-        (base / "etc/master.cf").write_text(POSTFIX_MASTER.format(port=self.port), encoding="ascii")
-        (base / "etc/dynamicmaps.cf").write_text("", encoding="ascii")
-        (base / "etc/users").write_text("".join(f"user{n}@local.test user{n}/\n" for n in range(USERS)), encoding="ascii")
-        return [str(self._tree / "usr/lib/postfix/sbin/master"), "-c", str(base / "etc"), "-d"], self._environment()
+            settings += "default_transport = discard:\n"
+        postfix.lay_out(self._base, self._tree, settings, f"127.0.0.1:{self.port} inet n - n - - smtpd\n")
+        (self._base / "etc/users").write_text("".join(f"user{n}@local.test user{n}/\n" for n in range(USERS)),
+                                              encoding="ascii")
+        return postfix.master(self._base, self._tree), postfix.environment(self._tree)
 
     def queue_is_empty(self) -> bool:
-        queue = self.disk / "postfix/queue"
-        return not any(files for name in ("maildrop", "incoming", "active", "deferred")
-                       for _, _, files in os.walk(queue / name))
+        return postfix.queue_is_empty(self._base)
 
     def description(self) -> str:
-        done = subprocess.run([str(self._tree / "usr/sbin/postconf"), "-c", str(self.disk / "postfix/etc"), "-h",
-                               "mail_version"], text=True, capture_output=True, env=self._environment())
-        return f"Postfix {re.sub(r'[^0-9.]', '', done.stdout) or '(unknown version)'}"
+        return postfix.version(self._base, self._tree)

@@ -182,6 +182,10 @@ class EximPeer:
     def count(self) -> int:
         return len(os.listdir(self._folder / "mail/new"))
 
+    def queue_is_empty(self) -> bool:
+        """Whether everything that Exim took has been delivered."""
+        return not any((self._folder / "spool/input").glob("**/*-[HD]"))
+
     def connections(self, source: str) -> int:
         """How many connections from that address Exim has seen."""
         log = self._folder / "log/mainlog"

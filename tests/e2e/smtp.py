@@ -98,6 +98,21 @@ class Session:
         if more:
             raise TestFailure(f"expected the connection to be closed, got {more!r}")
 
+    def read_to_end(self, quiet_seconds: float) -> None:
+        """Reads whatever the server says until it closes. When it has been quiet for so long, it gets to know that
+        nothing more will come."""
+        self._socket.settimeout(quiet_seconds)
+        try:
+            while self._socket.recv(65536):
+                pass
+        except TimeoutError:
+            self._socket.shutdown(socket.SHUT_WR)
+            self._socket.settimeout(self._timeout)
+            while self._socket.recv(65536):
+                pass
+        except ConnectionResetError:
+            return
+
     def command(self, text: str, *codes: int) -> Reply:
         """Sends one line and reads its reply, which must have one of `codes` if any are given."""
         self.send(text.encode("utf-8") + b"\r\n")

@@ -8,6 +8,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import message_ends
 import script
 from expectation import added_fields, header_fields, parse_replies, same_fields
 from smtp import Reply, stuffed
@@ -63,6 +64,24 @@ class Content(unittest.TestCase):
 
     def test_stuffing(self) -> None:
         self.assertEqual(stuffed(b".a\r\nb.\r\n..\r\n"), b"..a\r\nb.\r\n...\r\n.\r\n")
+
+
+class MessageEnds(unittest.TestCase):
+    def test_extent(self) -> None:
+        for kept, sent in ((b"Return-Path: <a>\nReceived: x\n\tby y\nA: b\n\nc\n", b"A: b\r\n\r\nc"), (b"A: b\n\nc", b"A: b\rc\n\n")):
+            self.assertEqual(message_ends.extent(kept), message_ends.extent(sent))
+        for one, other in ((b"a\n.\nb", b"a\nb"), (b"a\n..b", b"a\n.b"), (b"a\nRSET", b"a"), (b" a", b"a")):
+            self.assertNotEqual(message_ends.extent(one), message_ends.extent(other))
+
+    def test_contested(self) -> None:
+        first, long, second = (message_ends.Message("a", "b", content) for content in (b"1", b"1\n2", b"2"))
+        def taken(*messages: message_ends.Message) -> message_ends.Taken:
+            return message_ends.Counter(messages)
+        for ours, others, good in (([], [[long], [first, second]], True), ([first], [[first], [first, second]], True),
+                                   ([first], [[long], [first]], False), ([first, second], [[first], [first, second]], False),
+                                   ([first, first], [[first]], False), ([first], [[]], False)):
+            found = message_ends.contested(taken(*ours), [taken(*other) for other in others])
+            self.assertEqual(not found, good, (ours, others))
 
 
 class Scripts(unittest.TestCase):

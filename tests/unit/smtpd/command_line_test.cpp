@@ -31,6 +31,31 @@ std::vector<std::string> lines(const std::string& input, std::size_t piece, std:
 
 }  // namespace
 
+TEST_CASE("a refused line may have been meant as DATA or BDAT") {
+    for (const std::string line :
+         {"DATA", "data", " DATA", "DATA x", "BDAT", "bdat 5 LAST", "BDAT5", "\rDATA\rx"})
+        CHECK(announces_content(line));
+    for (const std::string line :
+         {"", " ", "5", "NOOP", "DATABASE", "Subject: DATA", "RCPT TO:<data@a.test>"})
+        CHECK_FALSE(announces_content(line));
+}
+
+TEST_CASE("of a line that is too long the beginning is kept") {
+    for (const std::size_t piece : std::vector<std::size_t>{1, 5, 100}) {
+        CommandLineReader reader(40);
+        const std::string input = "BDAT 5 LAST" + std::string(60, ' ') + "\r\n";
+        std::string buffered;
+        CommandLine line;
+        for (std::size_t at = 0; at < input.size(); at += piece) {
+            buffered += input.substr(at, piece);
+            line = reader.next(buffered);
+            if (line.state == LineState::TooLong) CHECK(line.text.starts_with("BDAT 5 LAST"));
+            buffered.erase(0, line.consumed);
+        }
+        CHECK(line.state == LineState::TooLong);
+    }
+}
+
 TEST_CASE("commands are cut at CRLF, however they arrive") {
     struct Case {
         std::string input;

@@ -54,7 +54,6 @@ TEST_CASE("a message in chunks") {
     CHECK(player.play(
               "< 220\n> EHLO a.test\n< 250\n> MAIL FROM:<a@b.test> BODY=8BITMIME\n< 250\n"
               "> RCPT TO:<x@local.test>\n< 250\n>> BDAT 8\\r\\nA: b\\r\\n\\r\\n\n< 250 2.0.0 8 octets\n"
-              "> DATA\n< 503\n> RCPT TO:<y@local.test>\n< 503\n"
               ">> BDAT 0\\r\\nBDAT 4 LAST\\r\\n.\\r\\nx\n< 250 2.0.0 0 octets\n< 250 2.0.0 queued as ID1\n"
               "> QUIT\n< 221") == kAsExpected);
     REQUIRE(player.queue.committed() == 1);
@@ -83,6 +82,37 @@ TEST_CASE("a chunk too many ends the message, and the session stays in step") {
     CHECK(player.queue.committed() == 0);
     for (const auto& [id, message] : player.queue.messages)
         CHECK(message.aborted);
+}
+
+TEST_CASE("a command that does not belong between chunks ends the message, and no chunk is taken any more") {
+    for (const std::string command : {"MAIL FROM:<c@d.test>", "RCPT TO:<y@local.test>", "DATA"}) {
+        Player player;
+        CHECK(player.play("< 220\n> EHLO a.test\n< 250\n> MAIL FROM:<a@b.test>\n< 250\n"
+                          "> RCPT TO:<x@local.test>\n< 250\n>> BDAT 1\\r\\na\n< 250\n> " +
+                          command + "\n< 503 5.5.1\n>> BDAT 6 LAST\\r\\nQUIT\\r\\n\n< 503\n> QUIT\n< 221") ==
+              kAsExpected);
+        CHECK(player.queue.committed() == 0);
+        CHECK(player.queue.messages.at("ID1").aborted);
+    }
+}
+
+TEST_CASE("behind a refused line that may announce content nothing is obeyed") {
+    for (const std::string line :
+         {"BDAT +6 LAST\\r\\n", "BDAT -1\\r\\n", "BDAT 0x6 LAST\\r\\n",
+          "BDAT 18446744073709551622 LAST\\r\\n", "BDAT 6LAST\\r\\n", "BDAT\\r\\n", "BDAT 6 LAST\\n",
+          "BDAT 6 LAST\\r\\r\\n", "BDAT 6\\0 LAST\\r\\n", " BDAT 6 LAST\\r\\n", "DATA\\n", "DATA\\0\\r\\n",
+          " data\\r\\n", "DATA\\rSubject: x\\r\\n"}) {
+        CAPTURE(line);
+        Player player;
+        CHECK(
+            player.play("< 220\n> EHLO a.test\n< 250\n> MAIL FROM:<a@b.test>\n< 250\n"
+                        "> RCPT TO:<x@local.test>\n< 250\n>> " +
+                        line +
+                        "\n< 50\n> RSET\n< 503\n> MAIL FROM:<c@d.test>\n< 503\n> RCPT TO:<x@local.test>\n"
+                        "< 503\n> DATA\n< 503\n> BDAT 0 LAST\n< 503\n> EHLO a.test\n< 503\n> QUIT\n< 221") ==
+            kAsExpected);
+        CHECK(player.queue.committed() == 0);
+    }
 }
 
 TEST_CASE("RSET, EHLO and hanging up drop the chunks") {
