@@ -31,7 +31,8 @@ bool is_beyond_ascii(const Envelope& envelope) {
 
 Result<std::string> envelope_address(std::string_view text, const std::string& host_name) {
     if (text.empty()) return no_address(text, "the address is empty");
-    if (!mail::is_printable_utf8(text)) return no_address(text, "the address has a control character");
+    if (!mail::is_printable_utf8(text))
+        return no_address(text, "the address has a control character or is no UTF-8");
     mail::PathOptions options;
     options.strict = true;
     const auto parsed = mail::parse_path(fmt::format("<{}>", text), options);

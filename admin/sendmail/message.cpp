@@ -127,7 +127,8 @@ std::vector<std::string> addresses_in(std::string_view list) {
 
 LocalMessage::LocalMessage(std::string_view text, bool dot_ends) {
     bool in_header = true;
-    if (text.starts_with("From ")) static_cast<void>(take_line(text));
+    if (text.starts_with("From ") && !begins_field(text.substr(0, text.find('\n'))))
+        static_cast<void>(take_line(text));
     while (!text.empty()) {
         const std::string line(take_line(text));
         if (dot_ends && line == ".") break;

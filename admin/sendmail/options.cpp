@@ -7,6 +7,8 @@
 #include <string_view>
 
 #include "admin/sendmail/option_values.h"
+#include "libcommon/mail/ascii.h"
+#include "libcommon/mail/utf8.h"
 
 namespace postrider::admin {
 
@@ -125,6 +127,12 @@ Result<void> check_whole(const SendmailOptions& options, bool interval) {
     const bool has_recipients = options.recipients_from_header || !options.recipients.empty();
     if (interval && options.mode == SendmailMode::Deliver && !has_recipients) {
         return permanent("-q with an interval is not supported: the suite attempts what waits by itself");
+    }
+    // A program that passes on what a stranger wrote means one address, not what stands behind a line break.
+    for (const auto& recipient : options.recipients) {
+        if (std::any_of(recipient.begin(), recipient.end(), mail::is_control))
+            return permanent(
+                fmt::format("recipient {}: control characters", mail::make_printable(recipient)));
     }
     if (options.mode == SendmailMode::Verify && options.recipients.empty())
         return permanent("option -bv needs addresses");

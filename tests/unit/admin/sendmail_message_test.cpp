@@ -53,6 +53,7 @@ TEST_CASE("a message is completed, and nothing else is changed") {
         {"", true, "From: f\nDate: d\nMessage-ID: m\n\n"},
         {"From alice Sun Nov 22 10:00:00 2026\nSubject: x\n\nFrom me\n", true,
          "Subject: x\nFrom: f\nDate: d\nMessage-ID: m\n\nFrom me\n"},
+        {"From : me\n\nb\n", true, "From : me\nDate: d\nMessage-ID: m\n\nb\n"},
         {"Subject: x\n\n\n\n a\rb\n..\n", true,
          "Subject: x\nFrom: f\nDate: d\nMessage-ID: m\n\n\n\n a\rb\n..\n"},
         {"Bcc: secret@x,\n more@x\nSubject: x\n\nb\n", true,

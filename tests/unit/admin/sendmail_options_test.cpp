@@ -158,6 +158,8 @@ TEST_CASE("what is no option or no value is refused, and what is allowed is said
         {{"-q!Ix"}, "-q!Ix is not supported"},
         {{"-qf"}, "-qf is not supported"},
         {{"-q30m"}, "by itself"},
+        {{"a@b\nx <c@d>"}, "a@b?x <c@d>: control characters"},
+        {{"-t", "a@b\t"}, "control characters"},
         {{"-bv"}, "-bv needs addresses"},
         {{"-oQ/tmp/queue", "a"}, "postrider.conf"},
         {{"-o", "a"}, "-o needs a value"},
