@@ -18,8 +18,7 @@ constexpr std::size_t kMaxEnvid = 100;
 
 /// Settings that would send the message another way, which nobody can ask of a running suite. To ignore them
 /// would be to do something else than the caller wants.
-constexpr std::array<std::string_view, 4> kImpossible = {"QueueDirectory", "AliasFile", "HostStatusDirectory",
-                                                         "DontInitGroups"};
+constexpr std::array<std::string_view, 2> kImpossible = {"QueueDirectory", "AliasFile"};
 constexpr std::string_view kImpossibleLetters = "AQ";
 
 tl::unexpected<Error> impossible(std::string_view setting) {

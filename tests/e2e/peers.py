@@ -20,6 +20,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = ROOT / "tests" / ".peers"
 PACKAGES = ("exim4-daemon-light", "postfix", "nsd", "libnss-wrapper", "dovecot-core", "bsd-mailx", "git-email")
+# What a package only recommends and yet does not run without.
+NEEDED = {"git-email": ["libmailtools-perl"]}
 # What a package wants beside it and does without: here, a mailer of its own.
 NOT_NEEDED = {"bsd-mailx": "exim4-.*|liblockfile-bin"}
 
@@ -41,10 +43,11 @@ def _run(command: list[str], **options: object) -> str:
 
 def _missing_with(package: str) -> list[str]:
     """The package and what apt would install with it here: the libraries that this machine lacks."""
-    planned = _run(["apt-get", "-s", "install", "--no-install-recommends", package])
+    needed = NEEDED.get(package, [])
+    planned = _run(["apt-get", "-s", "install", "--no-install-recommends", package, *needed])
     without = NOT_NEEDED.get(package, "")
     names = {name for name in re.findall(r"^Inst (\S+)", planned, re.MULTILINE) if not re.fullmatch(without, name)}
-    return sorted({package, *names})
+    return sorted({package, *needed, *names})
 
 
 def _fetch(package: str, root: Path) -> None:

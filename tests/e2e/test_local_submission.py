@@ -19,7 +19,7 @@ from program import Program
 from small_server import SmallServer
 from suite import Suite
 
-CONFIG = "alias_file local.test aliases\nretry 2h\n"
+CONFIG = "alias_file local.test aliases\nretry 2h\nshutdown_grace 3s\n"
 HOST_AS_ROOT = "local_domain mx2.test\nmailbox mx2.test maildir:~/Maildir\n"
 HOST_ALONE = "virtual_domain mx2.test maildir:${dir}/home/%u/Maildir users=users owner="
 BODY = "Grüße aus Köln – 你好\n.\n..\n. lone\n\nlast line\n".encode()
@@ -121,7 +121,7 @@ class LocalSubmission:
         script = ("git init -q . && git config user.name 'Jürgen Müller' && git config user.email alice@local.test && "
                   "printf 'über\\n.\\n' >file && git add file && git commit -q -m 'Grüße: erste Datei' && "
                   "git format-patch -q -1 --to=bob@local.test --cc='Käthe <carol@local.test>' && "
-                  f"perl {root}/usr/lib/git-core/git-send-email --quiet --confirm=never --8bit-encoding=UTF-8 "
+                  f"perl {root}/usr/lib/git-core/git-send-email --quiet --confirm=never --envelope-sender=alice@local.test --8bit-encoding=UTF-8 "
                   f"--smtp-server={self._alice.sendmail_script} *.patch && cp *.patch sent && git rev-parse HEAD")
         sent = self._alice.run("sh", "-c", script, env=environment, cwd=scratch)
         self.expect("git send-email sends", sent.returncode == 0 and not broke(sent), (sent.stderr, sent.stdout))
@@ -184,7 +184,7 @@ class LocalSubmission:
         shown = root.sendmail("-bv", "sales@local.test", "bob@local.test")
         self.expect("-bv shows the way of each", shown.returncode == 0 and b"aliases:1" in shown.stdout
                     and b"recipient <bob@local.test>: accepted" in shown.stdout, shown)
-        shown = root.sendmail("-bv", "bob@local.test", "nobody@local.test")
+        shown = root.sendmail("-bv", "bob@local.test", "nosuch@local.test")
         self.expect("-bv of an unknown user is no success", shown.returncode == 69, shown)
         shown = root.sendmail("-bv", "-odd@local.test")
         self.expect("-bv of an option is a usage error", shown.returncode == 64, shown)

@@ -47,7 +47,7 @@ void check_values(std::string_view text) {
     for (const auto& value : {parse_notify(text), parse_ret(text), parse_envid(text)})
         require(!value || (is_one_line(*value) && value->find(' ') == std::string::npos));
     const std::string field = from_field(text, "a@b.test");
-    require(field.ends_with("a@b.test") &&
+    require((field == "a@b.test" || field.ends_with(" <a@b.test>")) &&
             field.find_first_of(std::string_view("\r\0", 2)) == std::string::npos);
     // A line break only where the field goes on.
     for (std::size_t at = field.find('\n'); at != std::string::npos; at = field.find('\n', at + 1))
@@ -77,10 +77,12 @@ void check_message(std::string_view text, bool dot_ends) {
     message.complete("f@host.test", "d", "<m@host.test>");
     require(message.header_recipients() == recipients);
     const std::string completed = message.text();
+    const std::string header = completed.substr(0, completed.find("\n\n"));
+    if (!good) return;
+    require(header.find_first_of(std::string_view("\r\0", 2)) == std::string::npos);
     // What goes out is read as the same message, so that its header ends where it did.
-    require(LocalMessage(completed, false).text() == completed);
-    const std::string_view header = std::string_view(completed).substr(0, completed.find("\n\n"));
-    require(!good || header.find_first_of(std::string_view("\r\0", 2)) == std::string::npos);
+    const std::string again = LocalMessage(completed, false).text();
+    require(again.substr(0, again.find("\n\n")) == header);
 }
 
 }  // namespace
