@@ -9,11 +9,10 @@ import dataclasses
 import os
 import sys
 
-from caller import Caller, broke, parts, values
+from caller import Caller, broke, host_config, values
 from nsd import Nsd
 from program import Program
 from suite import Suite
-from test_local_submission import host_config
 
 # The addresses of others are theirs alone. Everybody's own is only needed where no account of the host is behind it.
 CONFIG = """\

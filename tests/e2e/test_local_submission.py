@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import peers
-from caller import Caller, broke, parts, values
+from caller import Caller, broke, host_config, parts, values
 from nsd import Nsd
 from process import wait_for
 from program import Program
@@ -20,16 +20,9 @@ from small_server import SmallServer
 from suite import Suite
 
 CONFIG = "alias_file local.test aliases\nretry 2h\nshutdown_grace 3s\n"
-HOST_AS_ROOT = "local_domain mx2.test\nmailbox mx2.test maildir:~/Maildir\n"
-HOST_ALONE = "virtual_domain mx2.test maildir:${dir}/home/%u/Maildir users=users owner="
 BODY = "Grüße aus Köln – 你好\n.\n..\n. lone\n\nlast line\n".encode()
 DATE_ZONE = {"TZ": "UTC", "LC_ALL": "C.UTF-8"}
 LARGE = 6_000_000
-
-
-def host_config() -> str:
-    """The host's own name is a domain with the same users."""
-    return HOST_AS_ROOT if os.geteuid() == 0 else f"{HOST_ALONE}{os.geteuid()}\n"
 
 
 class LocalSubmission:
@@ -84,8 +77,9 @@ class LocalSubmission:
                         and values(text, b"Cc") == [b"carol@local.test"], text)
 
     def _own_address(self) -> str:
-        name = subprocess.run(self._alice.command("id", "-un"), capture_output=True, text=True).stdout.strip()
-        return f"{name or f'uid-{self._alice.uid}'}@mx2.test"
+        named = self._alice.run("id", "-un")
+        name = named.stdout.decode().strip() if named.returncode == 0 else f"uid-{self._alice.uid}"
+        return f"{name}@mx2.test"
 
     def php(self) -> None:
         header = ("To: Bob <bob@local.test>,\n carol@local.test\nSubject: {}\nFrom: \"Shop, Köln\" <shop@local.test>\n"
