@@ -73,7 +73,7 @@ Result<ExplainCase> parse_explain_words(const std::string& recipient, const std:
     return what;
 }
 
-Result<std::vector<std::string>> explain(const config::Settings& settings, const ExplainCase& what) {
+Result<Explanation> explain(const config::Settings& settings, const ExplainCase& what) {
     wire::RouterRequest request;
     auto* question = request.mutable_explain();
     question->set_recipient(what.recipient);
@@ -89,12 +89,14 @@ Result<std::vector<std::string>> explain(const config::Settings& settings, const
     auto answers = ask<wire::RouterReply>({"router.sock", "router"}, std::move(request),
                                           settings.limits.time(config::Limit::IpcTimeout));
     if (!answers) return failure(answers.error());
-    std::vector<std::string> lines;
+    Explanation explanation;
     for (const auto& answer : *answers) {
-        const auto& found = answer.reply.explanation().lines();
-        lines.insert(lines.end(), found.begin(), found.end());
+        const auto& found = answer.reply.explanation();
+        explanation.lines.insert(explanation.lines.end(), found.lines().begin(), found.lines().end());
+        explanation.refused |= found.refused();
+        explanation.deferred |= found.deferred();
     }
-    return lines;
+    return explanation;
 }
 
 }  // namespace postrider::admin

@@ -25,9 +25,14 @@ struct ExplainCase {
 [[nodiscard]] Result<ExplainCase> parse_explain_words(const std::string& recipient,
                                                       const std::vector<std::string>& words);
 
-/// Asks the running router what it would decide and why; readable lines. The working directory must be
-/// run_dir.
-[[nodiscard]] Result<std::vector<std::string>> explain(const config::Settings& settings,
-                                                       const ExplainCase& what);
+/// What the router says to a case.
+struct Explanation {
+    std::vector<std::string> lines;  ///< readable
+    bool refused = false;            ///< the mail would be refused, or a recipient would not get it
+    bool deferred = false;           ///< the same, but for now only
+};
+
+/// Asks the running router what it would decide and why. The working directory must be run_dir.
+[[nodiscard]] Result<Explanation> explain(const config::Settings& settings, const ExplainCase& what);
 
 }  // namespace postrider::admin

@@ -146,15 +146,16 @@ int explain(const config::Settings& settings, const Arguments& arguments) {
         fmt::print(stderr, "postrider: {}\n", what.error().text);
         return kExitUsage;
     }
-    auto lines = admin::explain(settings, *what);
-    if (!lines) return report(lines.error());
+    auto explained = admin::explain(settings, *what);
+    if (!explained) return report(explained.error());
     if (arguments.json) {
-        fmt::print("{}", admin::lines_json(*lines));
-        return 0;
+        fmt::print("{}", admin::lines_json(explained->lines));
+    } else {
+        for (const auto& line : explained->lines)
+            fmt::print("{}\n", admin::printable(line));
     }
-    for (const auto& line : *lines)
-        fmt::print("{}\n", admin::printable(line));
-    return 0;
+    if (explained->refused) return kExitUnavailable;
+    return explained->deferred ? kExitTemporary : 0;
 }
 
 /// Has a daemon check the files that it reads; its exit status.

@@ -64,9 +64,15 @@ std::string delivery_text(const wire::Delivery& delivery) {
     return text + fmt::format(" ({})", delivery.rule());
 }
 
+void note(const Verdict& verdict, ExplainedAnswer& answer) {
+    answer.refused |= verdict.action == Verdict::Action::Reject;
+    answer.deferred |= verdict.action == Verdict::Action::Defer;
+}
+
 /// Verdict on the client, the policy of its session, and the lines that this comes from.
 void explain_client(const Client& client, const Tables& tables, ExplainedAnswer& answer) {
     const ConnectDecision decision = decide_connect(client, tables);
+    note(decision.verdict, answer);
     answer.lines.push_back(fmt::format("client {}: {}, {}", client_text(client),
                                        verdict_text(decision.verdict),
                                        decision.policy.relay() ? "may relay" : "may not relay"));
@@ -87,8 +93,9 @@ void explain_recipient(const wire::ExplainQuestion& question, const Client& clie
     wire::Recipient recipient;
     recipient.set_address(question.recipient());
     Resolution resolution = resolve_recipient(0, recipient, question.sender(), tables, users, &trace);
-    answer.pending = std::move(decision.pending);
+    answer.pending.insert(answer.pending.end(), decision.pending.begin(), decision.pending.end());
     answer.pending.insert(answer.pending.end(), resolution.pending.begin(), resolution.pending.end());
+    note(decision.verdict, answer);
     answer.lines.push_back(
         fmt::format("recipient <{}>: {}", question.recipient(), verdict_text(decision.verdict)));
     answer.lines.emplace_back("expansion:");
@@ -97,11 +104,23 @@ void explain_recipient(const wire::ExplainQuestion& question, const Client& clie
     answer.lines.emplace_back("deliveries:");
     if (resolution.recipient.has_failure()) {
         const wire::Failure& failed = resolution.recipient.failure();
+        (failed.temporary() ? answer.deferred : answer.refused) = true;
         answer.lines.push_back(
             fmt::format("  none, {}: {}", failed.temporary() ? "for now" : "for good", failed.text()));
     }
-    for (const wire::Delivery& delivery : resolution.recipient.deliveries())
+    for (const wire::Delivery& delivery : resolution.recipient.deliveries()) {
+        answer.refused |= delivery.transport() == wire::TRANSPORT_ERROR;
         answer.lines.push_back(delivery_text(delivery));
+    }
+}
+
+/// Verdict on the sender.
+void explain_sender(const std::string& sender, const Client& client, const Tables& tables, UserLookup& users,
+                    ExplainedAnswer& answer) {
+    SenderDecision decision = decide_sender(client, sender, tables, users);
+    note(decision.verdict, answer);
+    answer.lines.push_back(fmt::format("sender <{}>: {}", sender, verdict_text(decision.verdict)));
+    answer.pending.insert(answer.pending.end(), decision.pending.begin(), decision.pending.end());
 }
 
 }  // namespace
@@ -114,10 +133,7 @@ ExplainedAnswer explain(const wire::ExplainQuestion& question, const Client* cli
         explain_client(*client, tables, answer);
     }
     if (client == nullptr) client = &stranger;
-    if (question.has_sender()) {
-        answer.lines.push_back(fmt::format("sender <{}>: {}", question.sender(),
-                                           verdict_text(decide_sender(*client, question.sender(), tables))));
-    }
+    if (question.has_sender()) explain_sender(question.sender(), *client, tables, users, answer);
     if (!question.recipient().empty()) explain_recipient(question, *client, tables, users, answer);
     return answer;
 }

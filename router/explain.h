@@ -13,6 +13,8 @@ namespace postrider::router {
 struct ExplainedAnswer {
     std::vector<std::string> lines;
     std::vector<std::string> pending;  ///< not empty: look these users up and ask again
+    bool refused = false;              ///< the mail would be refused, or a recipient would not get it
+    bool deferred = false;             ///< the same, but for now only
 };
 
 /// Why things are decided as they are, in readable lines: the verdict of each stage that the question

@@ -233,6 +233,15 @@ ConnectDecision decide_connect(const Client& client, const Tables& tables) {
     return decision;
 }
 
+namespace {
+
+Verdict foreign_sender(const Client& client, std::string_view sender) {
+    return refuse(553, "5.7.1", fmt::format("sender {} does not belong to login {}", sender, client.login),
+                  "sender_login");
+}
+
+}  // namespace
+
 Verdict decide_sender(const Client& client, std::string_view sender, const Tables& tables) {
     const Result<std::optional<Address>> parsed = parse_sender(sender, tables);
     if (!parsed) return refuse(553, "5.1.7", "the sender is no valid address", std::string(kDefaultRule));
@@ -246,12 +255,25 @@ Verdict decide_sender(const Client& client, std::string_view sender, const Table
     if (std::optional<Verdict> unmet = unmet_demand(client, rule, tables)) return std::move(*unmet);
     const bool checked =
         tables.sender_login_check && client.submission && !client.local && !client.login.empty();
-    if (checked && *parsed && !belongs_to_login(**parsed, client.login, tables)) {
-        return refuse(553, "5.7.1",
-                      fmt::format("sender {} does not belong to login {}", sender, client.login),
-                      "sender_login");
-    }
+    if (checked && *parsed && !belongs_to_login(**parsed, client.login, tables))
+        return foreign_sender(client, sender);
     return accept(rule == nullptr ? std::string(kDefaultRule) : rule->position.line_text());
+}
+
+SenderDecision decide_sender(const Client& client, std::string_view sender, const Tables& tables,
+                             UserLookup& users) {
+    SenderDecision decision{decide_sender(client, sender, tables), {}};
+    const bool checked = tables.sender_login_check && client.local && !client.login.empty();
+    if (!checked || decision.verdict.action != Verdict::Action::Accept) return decision;
+    const Result<std::optional<Address>> parsed = parse_sender(sender, tables);
+    if (!parsed || !*parsed) return decision;
+    LocalClaim claim = local_claim(**parsed, client.login, tables, users);
+    decision.pending = std::move(claim.pending);
+    if (claim.state == LocalClaim::State::Bad) decision.verdict = foreign_sender(client, sender);
+    if (claim.state == LocalClaim::State::Unclear) {
+        decision.verdict = refuse(451, "4.3.0", "the user database does not answer", "sender_login");
+    }
+    return decision;
 }
 
 RecipientDecision decide_recipient(const Client& client, std::string_view sender, std::string_view recipient,

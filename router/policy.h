@@ -48,6 +48,16 @@ struct ConnectDecision {
 /// left to decide_recipient() where the policy exempts a recipient.
 [[nodiscard]] Verdict decide_sender(const Client& client, std::string_view sender, const Tables& tables);
 
+struct SenderDecision {
+    Verdict verdict;
+    std::vector<std::string> pending;  ///< not empty: no verdict yet; look these users up and ask again
+};
+
+/// The same, and for a user of this host whether the sender is kept for others by `sender_login` lines, which
+/// takes the user database: the kernel says his number, the lines say names.
+[[nodiscard]] SenderDecision decide_sender(const Client& client, std::string_view sender,
+                                           const Tables& tables, UserLookup& users);
+
 struct RecipientDecision {
     Verdict verdict;
     std::size_t deliveries = 0;        ///< what the recipient becomes; 0 where nothing was expanded

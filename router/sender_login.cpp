@@ -1,10 +1,13 @@
 #include "router/sender_login.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 #include <utility>
 
 #include "libcommon/mail/domain.h"
+#include "router/expansion.h"
 #include "router/tables.h"
 
 namespace postrider::router {
@@ -61,20 +64,69 @@ const SenderLogins::Entry* SenderLogins::find(std::string_view local, std::strin
     return nullptr;
 }
 
+std::vector<std::string> SenderLogins::of(std::string_view local, std::string_view domain) const {
+    std::vector<std::string> logins;
+    if (entries_.empty()) return logins;
+    for (const std::string& key : {login_key(local, domain), login_key({}, domain)}) {
+        const auto found = entries_.find(key);
+        if (found == entries_.end()) continue;
+        logins.insert(logins.end(), found->second.logins.begin(), found->second.logins.end());
+    }
+    return logins;
+}
+
+namespace {
+
+/// The local part as written and, in a local domain, without its detail. All folded.
+std::vector<std::string> user_names(const Address& sender, const LocalDomain* domain, const Tables& tables) {
+    std::vector<std::string> names{folded(sender.local)};
+    if (domain == nullptr) return names;
+    std::optional<std::string> user = without_detail(tables, names.front());
+    if (user) names.push_back(std::move(*user));
+    return names;
+}
+
+std::string kernel_login(uid_t uid) {
+    return fmt::format("uid:{}", uid);
+}
+
+}  // namespace
+
 bool belongs_to_login(const Address& sender, std::string_view login, const Tables& tables) {
-    const std::string local = folded(sender.local);
     const std::string own = folded(login);
     const LocalDomain* domain = tables.local_domain(sender.domain);
-    std::vector<std::string> names{local};
-    if (domain != nullptr) {
-        std::optional<std::string> user = without_detail(tables, local);
-        if (user) names.push_back(std::move(*user));
-    }
+    const std::vector<std::string> names = user_names(sender, domain, tables);
     const bool system_users = domain != nullptr && !domain->is_virtual;
     return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
         if (tables.sender_logins.find(name, sender.domain, login) != nullptr) return true;
         return login_key(name, sender.domain) == own || (system_users && name == own);
     });
+}
+
+LocalClaim local_claim(const Address& sender, std::string_view login, const Tables& tables,
+                       UserLookup& users) {
+    const LocalDomain* domain = tables.local_domain(sender.domain);
+    const std::vector<std::string> names = user_names(sender, domain, tables);
+    std::vector<std::string> logins;
+    for (const std::string& name : names) {
+        const std::vector<std::string> more = tables.sender_logins.of(name, sender.domain);
+        logins.insert(logins.end(), more.begin(), more.end());
+    }
+    LocalClaim claim;
+    if (logins.empty() || login == kernel_login(0)) return claim;
+    const bool system_users = domain != nullptr && !domain->is_virtual;
+    if (system_users) logins.insert(logins.end(), names.begin(), names.end());
+    claim.state = LocalClaim::State::Bad;
+    for (const std::string& name : logins) {
+        if (name == login) return LocalClaim();
+        const UserAnswer answer = users.find(name);
+        if (answer.state == UserAnswer::State::Known && kernel_login(answer.user->uid) == login)
+            return LocalClaim();
+        if (answer.state == UserAnswer::State::Pending) claim.pending.push_back(name);
+        if (answer.state == UserAnswer::State::Unavailable) claim.state = LocalClaim::State::Unclear;
+    }
+    if (!claim.pending.empty()) claim.state = LocalClaim::State::Pending;
+    return claim;
 }
 
 }  // namespace postrider::router

@@ -12,6 +12,7 @@
 namespace postrider::router {
 
 struct Tables;
+class UserLookup;
 
 /// Which logins may use which sender addresses: the lines `sender_login ADDRESS|@DOMAIN|DOMAIN LOGIN …`.
 class SenderLogins {
@@ -29,6 +30,9 @@ class SenderLogins {
     [[nodiscard]] const Entry* find(std::string_view local, std::string_view domain,
                                     std::string_view login) const;
 
+    /// The logins of an address and of its domain together.
+    [[nodiscard]] std::vector<std::string> of(std::string_view local, std::string_view domain) const;
+
   private:
     StringMap<Entry> entries_;  // by `local@domain`, folded, or `@domain`
 };
@@ -40,5 +44,24 @@ class SenderLogins {
 /// Case and, in local domains, the detail behind the delimiter do not matter. In a virtual domain the name of
 /// a user alone is not enough: a user of the system may have the same.
 [[nodiscard]] bool belongs_to_login(const Address& sender, std::string_view login, const Tables& tables);
+
+/// What is known of a local user and a sender.
+struct LocalClaim {
+    enum class State {
+        Good,
+        Bad,
+        Unclear,  ///< the user database does not answer
+        Pending,  ///< look the users up who are in `pending`, then ask again
+    };
+    State state = State::Good;
+    std::vector<std::string> pending;
+};
+
+/// Whether a user of this host may use a sender; `login` is `uid:NUMBER`, as the kernel says. Everybody may
+/// use an address for which no line is (mailing list programs and scripts do so for others), root every
+/// address. Where lines are for the address or its domain, the user must be one of the logins they name, be
+/// it by the name of a system user or as `uid:NUMBER`, or the address must be his own in a local_domain.
+[[nodiscard]] LocalClaim local_claim(const Address& sender, std::string_view login, const Tables& tables,
+                                     UserLookup& users);
 
 }  // namespace postrider::router

@@ -222,16 +222,18 @@ Service::Pending Service::answer_connect(Peer& peer, std::uint64_t id,
 }
 
 Service::Pending Service::answer_sender(Peer& peer, std::uint64_t id, const wire::SenderQuestion& question) {
-    ++counters_.senders;
-    wire::RouterReply reply;
-    reply.set_id(id);
     Verdict verdict = unclear_client();
     if (const std::optional<Client> client = client_of(question.client())) {
-        verdict = decide_sender(*client, question.sender(), *tables_);
+        SenderDecision decision = decide_sender(*client, question.sender(), *tables_, users_);
+        if (!decision.pending.empty()) return std::move(decision.pending);
+        verdict = std::move(decision.verdict);
         if (verdict.action == Verdict::Action::Accept) {
             refuse_if(history_.count_message(*client, *tables_, std::chrono::steady_clock::now()), verdict);
         }
     }
+    ++counters_.senders;
+    wire::RouterReply reply;
+    reply.set_id(id);
     fill(*reply.mutable_verdict(), verdict);
     peer.reply(reply);
     return {};
@@ -315,7 +317,9 @@ Service::Pending Service::answer_explain(Peer& peer, std::uint64_t id,
     if (!answer.pending.empty()) return std::move(answer.pending);
     ++counters_.explanations;
     reply_in_parts(peer, id, split_into_frames(std::move(answer.lines)),
-                   [](wire::RouterReply& reply, wire::Explanation part) {
+                   [&answer](wire::RouterReply& reply, wire::Explanation part) {
+                       part.set_refused(answer.refused);
+                       part.set_deferred(answer.deferred);
                        *reply.mutable_explanation() = std::move(part);
                    });
     return {};

@@ -11,11 +11,11 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstring>
 #include <exception>
-#include <filesystem>
 #include <random>
 
+#include "admin/sendmail/administration.h"
+#include "admin/sendmail/from_field.h"
 #include "admin/sendmail/message.h"
 #include "admin/sendmail/options.h"
 #include "admin/sendmail/submission.h"
@@ -32,7 +32,6 @@ using admin::SendmailOptions;
 constexpr int kExitUsage = 64;
 constexpr int kExitData = 65;
 constexpr int kExitUnavailable = 69;
-constexpr int kExitSystem = 71;
 constexpr int kExitTemporary = 75;
 constexpr int kExitConfig = 78;
 
@@ -74,18 +73,6 @@ std::string socket_path(const config::Settings& settings) {
     return {};
 }
 
-/// A display name in quotes, unless it is harmless (RFC 5322, 3.2.4).
-std::string from_field(const std::string& full_name, const std::string& address) {
-    if (full_name.empty()) return address;
-    std::string quoted;
-    for (char c : full_name) {
-        if (static_cast<unsigned char>(c) < ' ') continue;
-        if (c == '"' || c == '\\') quoted += '\\';
-        quoted += c;
-    }
-    return fmt::format("\"{}\" <{}>", quoted, address);
-}
-
 std::string new_message_id(const std::string& host_name) {
     std::random_device random;
     return fmt::format("<{:x}.{:08x}{:08x}@{}>", unix_millis_now(), random(), random(), host_name);
@@ -96,13 +83,14 @@ int report(const Error& error) {
     return error.temporary() ? kExitTemporary : kExitUnavailable;
 }
 
-int deliver(const SendmailOptions& options, const config::Settings& settings) {
-    auto text = read_standard_input(settings.limits.size(config::Limit::MaxMessageSize));
-    if (!text) {
-        fmt::print(stderr, "sendmail: {}\n", text.error().text);
-        return text.error().temporary() ? kExitTemporary : kExitData;
-    }
-    admin::LocalMessage message(*text, options.dot_ends);
+int report_usage(const Error& error) {
+    fmt::print(stderr, "sendmail: {}\n", error.text);
+    return kExitUsage;
+}
+
+/// Everybody that the options and the header name, as they are written.
+std::vector<std::string> named_recipients(const SendmailOptions& options,
+                                          const admin::LocalMessage& message) {
     std::vector<std::string> recipients;
     for (const auto& word : options.recipients) {
         for (auto& address : admin::addresses_in(word))
@@ -112,34 +100,59 @@ int deliver(const SendmailOptions& options, const config::Settings& settings) {
         for (auto& address : message.header_recipients())
             recipients.push_back(std::move(address));
     }
-    if (recipients.empty()) {
-        fmt::print(stderr, "sendmail: no recipients\n");
-        return kExitUsage;
-    }
-    message.remove_bcc();
+    return recipients;
+}
 
+/// Hands over a message that is complete but for its header fields.
+int submit(const SendmailOptions& options, const config::Settings& settings, admin::LocalMessage& message,
+           const std::vector<std::string>& recipients) {
     const Caller who = caller();
-    // A name without a domain is one of this host.
-    auto qualified = [&settings](const std::string& address) {
-        if (address.empty() || address.find('@') != std::string::npos) return address;
-        return address + "@" + settings.hostname;
-    };
-    const std::string sender = qualified(options.sender.value_or(who.name));
-    for (auto& recipient : recipients)
-        recipient = qualified(recipient);
-    const std::string& full_name = options.full_name.empty() ? who.full_name : options.full_name;
-    message.complete(from_field(full_name, sender.empty() ? qualified(who.name) : sender),
-                     mail::format_date(unix_millis_now()), new_message_id(settings.hostname));
-
-    auto server = admin::connect_to_submission(socket_path(settings));
-    if (!server) return report(server.error());
+    const std::string wanted = options.sender.value_or(who.name);
+    auto sender = wanted.empty() ? std::string() : admin::envelope_address(wanted, settings.hostname);
+    if (!sender) return report_usage(sender.error());
+    admin::Envelope envelope{*sender, {}, options.dsn};
     std::vector<std::string> refused;
-    auto submitted =
-        admin::submit(std::move(*server), settings.hostname, sender, recipients, message.text(), refused);
+    for (const auto& recipient : recipients) {
+        auto address = admin::envelope_address(recipient, settings.hostname);
+        if (address) envelope.recipients.push_back(std::move(*address));
+        if (!address) refused.push_back(address.error().text);
+    }
+    Result<void> submitted;
+    if (!envelope.recipients.empty()) {
+        message.remove_bcc();
+        const std::string& name = options.full_name.empty() ? who.full_name : options.full_name;
+        const std::string from =
+            sender->empty() ? fmt::format("{}@{}", who.name, settings.hostname) : *sender;
+        message.complete(admin::from_field(name, from), mail::format_date(unix_millis_now()),
+                         new_message_id(settings.hostname));
+        auto server = admin::connect_to_submission(socket_path(settings));
+        if (!server) return report(server.error());
+        submitted = admin::submit(std::move(*server), settings.hostname, envelope, message.text(), refused);
+    }
     for (const auto& line : refused)
         fmt::print(stderr, "sendmail: {}\n", line);
     if (!submitted) return report(submitted.error());
     return refused.empty() ? 0 : kExitUnavailable;
+}
+
+int deliver(const SendmailOptions& options, const config::Settings& settings) {
+    auto text = read_standard_input(settings.limits.size(config::Limit::MaxMessageSize));
+    if (!text) {
+        fmt::print(stderr, "sendmail: {}\n", text.error().text);
+        return text.error().temporary() ? kExitTemporary : kExitData;
+    }
+    admin::LocalMessage message(*text, options.dot_ends);
+    const auto checked = message.check_header();
+    if (!checked) {
+        fmt::print(stderr, "sendmail: {}\n", checked.error().text);
+        return kExitData;
+    }
+    const std::vector<std::string> recipients = named_recipients(options, message);
+    if (recipients.empty()) {
+        fmt::print(stderr, "sendmail: no recipients\n");
+        return kExitUsage;
+    }
+    return submit(options, settings, message, recipients);
 }
 
 int speak_smtp(const config::Settings& settings) {
@@ -149,19 +162,10 @@ int speak_smtp(const config::Settings& settings) {
     return ended ? 0 : report(ended.error());
 }
 
-int run_postrider(const SendmailOptions& options, const char* verb, const char* argument) {
-    std::error_code error;
-    const auto program = std::filesystem::read_symlink("/proc/self/exe", error).parent_path() / "postrider";
-    const char* const argv[] = {"postrider", "--config", options.config_file.c_str(), "queue", verb,
-                                argument,    nullptr};
-    ::execv(program.c_str(), const_cast<char* const*>(argv));
-    fmt::print(stderr, "sendmail: cannot run {}: {}\n", program.string(), std::strerror(errno));
-    return kExitSystem;
-}
-
 int run(const SendmailOptions& options) {
-    if (options.mode == SendmailMode::List) return run_postrider(options, "list", nullptr);
-    if (options.mode == SendmailMode::Flush) return run_postrider(options, "flush", "--all");
+    if (options.mode == SendmailMode::List) return admin::list_queue(options);
+    if (options.mode == SendmailMode::Flush) return admin::flush_queue(options);
+    if (options.mode == SendmailMode::Verify) return admin::verify(options);
     if (options.mode == SendmailMode::Aliases) return 0;
     auto loaded = config::load(options.config_file);
     for (const auto& error : loaded.errors)
@@ -182,10 +186,7 @@ int main(int argc, char** argv) {
     std::signal(SIGPIPE, SIG_IGN);
     try {
         auto options = admin::parse_sendmail_options(std::vector<std::string>(argv, argv + argc));
-        if (!options) {
-            fmt::print(stderr, "sendmail: {}\n", options.error().text);
-            return kExitUsage;
-        }
+        if (!options) return report_usage(options.error());
         return run(*options);
     } catch (const std::exception& error) {
         fmt::print(stderr, "sendmail: {}\n", error.what());

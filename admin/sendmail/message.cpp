@@ -1,5 +1,6 @@
 #include "admin/sendmail/message.h"
 
+#include <fmt/format.h>
 #include <strings.h>
 
 #include <algorithm>
@@ -39,6 +40,13 @@ bool begins_field(std::string_view line) {
         name.remove_suffix(1);  // obsolete, but seen
     return !name.empty() &&
            std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c < '\x7f'; });
+}
+
+/// A field on one line (RFC 5322, 2.2.3). Each of its lines ends with LF.
+std::string unfolded(std::string_view field) {
+    std::string line(field);
+    std::erase(line, '\n');
+    return line;
 }
 
 bool field_is(std::string_view field, std::string_view name) {
@@ -119,6 +127,8 @@ std::vector<std::string> addresses_in(std::string_view list) {
 
 LocalMessage::LocalMessage(std::string_view text, bool dot_ends) {
     bool in_header = true;
+    if (text.starts_with("From ") && !begins_field(text.substr(0, text.find('\n'))))
+        static_cast<void>(take_line(text));
     while (!text.empty()) {
         const std::string line(take_line(text));
         if (dot_ends && line == ".") break;
@@ -146,10 +156,19 @@ std::vector<std::string> LocalMessage::recipients_of(const std::vector<std::stri
         const bool wanted =
             std::any_of(names.begin(), names.end(), [&field](auto name) { return field_is(field, name); });
         if (!wanted) continue;
-        auto found = addresses_in(std::string_view(field).substr(field.find(':') + 1));
+        auto found = addresses_in(unfolded(field.substr(field.find(':') + 1)));
         recipients.insert(recipients.end(), found.begin(), found.end());
     }
     return recipients;
+}
+
+Result<void> LocalMessage::check_header() const {
+    for (const auto& field : fields_) {
+        if (field.find('\r') == std::string::npos && field.find('\0') == std::string::npos) continue;
+        return permanent(fmt::format("the header field {} has a character that cannot be sent",
+                                     field.substr(0, field.find(':'))));
+    }
+    return {};
 }
 
 std::vector<std::string> LocalMessage::header_recipients() const {

@@ -1,16 +1,17 @@
 #include "admin/sendmail/submission.h"
 
 #include <fmt/format.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 
 #include "libcommon/base/file.h"
+#include "libcommon/mail/ascii.h"
 #include "libcommon/mail/dot_stuffing.h"
 
 namespace postrider::admin {
@@ -22,7 +23,7 @@ class Dialogue {
   public:
     explicit Dialogue(Fd server) : server_(std::move(server)) {}
 
-    /// Sends `line` (empty: only waits) and returns the reply, all its lines joined.
+    /// Sends `line` (empty: only waits) and returns the reply: its code, and its lines joined by LF.
     Result<std::string> ask(std::string_view line) {
         if (!line.empty()) {
             auto sent = write_all(server_, fmt::format("{}\r\n", line));
@@ -47,13 +48,13 @@ class Dialogue {
         while (true) {
             auto line = read_line();
             if (!line) return line;
-            reply += reply.empty() ? *line : " " + line->substr(std::min<std::size_t>(line->size(), 4));
+            reply += reply.empty() ? *line : "\n" + line->substr(std::min<std::size_t>(line->size(), 4));
+            if (reply.size() > kLongest) return temporary("the mail server's reply has no end");
             if (line->size() < 4 || (*line)[3] != '-') return reply;
         }
     }
 
     Result<std::string> read_line() {
-        constexpr std::size_t kLongest = 8192;
         while (buffer_.find("\r\n") == std::string::npos) {
             std::array<char, 4096> block{};
             const ssize_t got = ::read(server_.get(), block.data(), block.size());
@@ -67,6 +68,8 @@ class Dialogue {
         return line;
     }
 
+    static constexpr std::size_t kLongest = 8192;
+
     Fd server_;
     std::string buffer_;
 };
@@ -75,7 +78,8 @@ bool positive(const std::string& reply) {
     return reply.starts_with('2') || reply.starts_with('3');
 }
 
-tl::unexpected<Error> refusal(const std::string& reply) {
+tl::unexpected<Error> refusal(std::string reply) {
+    std::replace(reply.begin(), reply.end(), '\n', ' ');
     return reply.starts_with('5') ? permanent(reply) : temporary(reply);
 }
 
@@ -94,20 +98,34 @@ Result<Fd> connect_to_submission(const std::string& path) {
     return server;
 }
 
-Result<void> submit(Fd server, const std::string& host_name, const std::string& sender,
-                    const std::vector<std::string>& recipients, const std::string& message,
-                    std::vector<std::string>& refused) {
-    Dialogue dialogue(std::move(server));
-    for (const std::string& line :
-         {std::string(), "EHLO " + host_name, fmt::format("MAIL FROM:<{}>", sender)}) {
-        auto reply = dialogue.ask(line);
-        if (!reply) return failure(reply.error());
-        if (!positive(*reply)) return refusal(*reply);
-    }
+namespace {
+
+/// Greeting, EHLO and MAIL; what the server offers.
+Result<Offer> begin_transaction(Dialogue& dialogue, const std::string& host_name, const Envelope& envelope,
+                                bool has_eight_bit) {
+    auto greeting = dialogue.ask({});
+    if (!greeting) return failure(greeting.error());
+    if (!positive(*greeting)) return refusal(*greeting);
+    auto hello = dialogue.ask("EHLO " + host_name);
+    if (!hello) return failure(hello.error());
+    if (!positive(*hello)) return refusal(*hello);
+    const Offer offer = read_offer(hello->substr(std::min<std::size_t>(hello->size(), 4)));
+    auto command = mail_command(envelope, has_eight_bit, offer);
+    if (!command) return failure(command.error());
+    auto taken = dialogue.ask(*command);
+    if (!taken) return failure(taken.error());
+    if (!positive(*taken)) return refusal(*taken);
+    return offer;
+}
+
+Result<void> name_recipients(Dialogue& dialogue, const Envelope& envelope, const Offer& offer,
+                             std::vector<std::string>& refused) {
     std::string last_refusal;
-    for (const std::string& recipient : recipients) {
-        auto reply = dialogue.ask(fmt::format("RCPT TO:<{}>", recipient));
+    std::size_t taken = 0;
+    for (const std::string& recipient : envelope.recipients) {
+        auto reply = dialogue.ask(rcpt_command(recipient, envelope.dsn, offer));
         if (!reply) return failure(reply.error());
+        taken += positive(*reply) ? 1 : 0;
         if (positive(*reply)) continue;
         // A temporary refusal of one recipient must not lose that recipient: the caller tries the whole
         // again.
@@ -115,7 +133,19 @@ Result<void> submit(Fd server, const std::string& host_name, const std::string& 
         refused.push_back(fmt::format("{}: {}", recipient, *reply));
         last_refusal = *reply;
     }
-    if (refused.size() == recipients.size()) return refusal(last_refusal);
+    if (taken == 0) return refusal(last_refusal);
+    return {};
+}
+
+}  // namespace
+
+Result<void> submit(Fd server, const std::string& host_name, const Envelope& envelope,
+                    const std::string& message, std::vector<std::string>& refused) {
+    Dialogue dialogue(std::move(server));
+    auto offer = begin_transaction(dialogue, host_name, envelope, !mail::is_ascii(message));
+    if (!offer) return failure(offer.error());
+    auto named = name_recipients(dialogue, envelope, *offer, refused);
+    if (!named) return named;
     auto ready = dialogue.ask("DATA");
     if (!ready) return failure(ready.error());
     if (!positive(*ready)) return refusal(*ready);
@@ -124,33 +154,6 @@ Result<void> submit(Fd server, const std::string& host_name, const std::string& 
     if (!positive(*accepted)) return refusal(*accepted);
     static_cast<void>(dialogue.ask("QUIT"));
     return {};
-}
-
-Result<void> relay_standard_streams(Fd server) {
-    std::array<pollfd, 2> waits = {pollfd{STDIN_FILENO, POLLIN, 0}, pollfd{server.get(), POLLIN, 0}};
-    std::array<char, 65536> block{};
-    while (true) {
-        if (::poll(waits.data(), waits.size(), -1) < 0 && errno != EINTR)
-            return system_failure("poll", errno);
-        if (waits[0].revents != 0) {
-            const ssize_t got = ::read(STDIN_FILENO, block.data(), block.size());
-            if (got <= 0) {
-                static_cast<void>(::shutdown(server.get(), SHUT_WR));
-                waits[0].fd = -1;  // poll(2) ignores it from now on
-                waits[0].revents = 0;
-            } else {
-                auto sent = write_all(server, std::string_view(block.data(), static_cast<std::size_t>(got)));
-                if (!sent) return sent;
-            }
-        }
-        if (waits[1].revents != 0) {
-            const ssize_t got = ::read(server.get(), block.data(), block.size());
-            if (got <= 0) return {};
-            const Fd output(::dup(STDOUT_FILENO));
-            auto sent = write_all(output, std::string_view(block.data(), static_cast<std::size_t>(got)));
-            if (!sent) return sent;
-        }
-    }
 }
 
 }  // namespace postrider::admin

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "admin/sendmail/envelope.h"
 #include "libcommon/base/fd.h"
 #include "libcommon/base/result.h"
 
@@ -13,12 +14,12 @@ namespace postrider::admin {
 
 /// Hands a message (LF line ends) over by SMTP. Error: Temporary when the server cannot take it now,
 /// Permanent when it refuses the sender, every recipient, or the message; the text holds the server's
-/// replies. Recipients that were refused while others were taken are listed in `refused`.
-[[nodiscard]] Result<void> submit(Fd server, const std::string& host_name, const std::string& sender,
-                                  const std::vector<std::string>& recipients, const std::string& message,
-                                  std::vector<std::string>& refused);
+/// replies. Recipients that were refused while others were taken are added to `refused`.
+[[nodiscard]] Result<void> submit(Fd server, const std::string& host_name, const Envelope& envelope,
+                                  const std::string& message, std::vector<std::string>& refused);
 
-/// Connects standard input and output to the server until both sides are done (-bs).
+/// Connects standard input and output to the server until the server is done (-bs). Temporary error: it did
+/// not say goodbye (221), so that whatever it did not answer was not taken.
 [[nodiscard]] Result<void> relay_standard_streams(Fd server);
 
 }  // namespace postrider::admin

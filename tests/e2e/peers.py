@@ -1,4 +1,5 @@
-"""The foreign programs the tests talk to: Exim, Postfix's tools and NSD, each from its Debian package.
+"""The foreign programs the tests talk to: Exim, Postfix's tools, NSD, mailx and git's mailer, each from its Debian
+package.
 
 They are unpacked into tests/.peers/ and run from there with scratch configurations. They are never
 installed: no system mailer appears on the machine, no service is started, no user is created.
@@ -18,7 +19,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = ROOT / "tests" / ".peers"
-PACKAGES = ("exim4-daemon-light", "postfix", "nsd", "libnss-wrapper", "dovecot-core")
+PACKAGES = ("exim4-daemon-light", "postfix", "nsd", "libnss-wrapper", "dovecot-core", "bsd-mailx", "git-email")
+# What a package only recommends and yet does not run without.
+NEEDED = {"git-email": ["libmailtools-perl"]}
+# What a package wants beside it and does without: here, a mailer of its own.
+NOT_NEEDED = {"bsd-mailx": "exim4-.*|liblockfile-bin"}
 
 
 class PeerError(RuntimeError):
@@ -38,8 +43,11 @@ def _run(command: list[str], **options: object) -> str:
 
 def _missing_with(package: str) -> list[str]:
     """The package and what apt would install with it here: the libraries that this machine lacks."""
-    planned = _run(["apt-get", "-s", "install", "--no-install-recommends", package])
-    return sorted({package, *re.findall(r"^Inst (\S+)", planned, re.MULTILINE)})
+    needed = NEEDED.get(package, [])
+    planned = _run(["apt-get", "-s", "install", "--no-install-recommends", package, *needed])
+    without = NOT_NEEDED.get(package, "")
+    names = {name for name in re.findall(r"^Inst (\S+)", planned, re.MULTILINE) if not re.fullmatch(without, name)}
+    return sorted({package, *needed, *names})
 
 
 def _fetch(package: str, root: Path) -> None:

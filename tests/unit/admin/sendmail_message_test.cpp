@@ -51,6 +51,11 @@ TEST_CASE("a message is completed, and nothing else is changed") {
         {"Subject: x\n\na\n.\nb\n", true, "Subject: x\nFrom: f\nDate: d\nMessage-ID: m\n\na\n"},
         {"Subject: x\n\na\n.\nb\n", false, "Subject: x\nFrom: f\nDate: d\nMessage-ID: m\n\na\n.\nb\n"},
         {"", true, "From: f\nDate: d\nMessage-ID: m\n\n"},
+        {"From alice Sun Nov 22 10:00:00 2026\nSubject: x\n\nFrom me\n", true,
+         "Subject: x\nFrom: f\nDate: d\nMessage-ID: m\n\nFrom me\n"},
+        {"From : me\n\nb\n", true, "From : me\nDate: d\nMessage-ID: m\n\nb\n"},
+        {"Subject: x\n\n\n\n a\rb\n..\n", true,
+         "Subject: x\nFrom: f\nDate: d\nMessage-ID: m\n\n\n\n a\rb\n..\n"},
         {"Bcc: secret@x,\n more@x\nSubject: x\n\nb\n", true,
          "Subject: x\nFrom: f\nDate: d\nMessage-ID: m\n\nb\n"},
     };
@@ -68,4 +73,25 @@ TEST_CASE("recipients come from the header, and from Resent fields alone where t
     CHECK(plain.header_recipients() == List{"a@x", "b@x", "c@x", "d@x", "e@x"});
     LocalMessage resent("To: a@x\nResent-To: r@x\n\n", true);
     CHECK(resent.header_recipients() == List{"r@x"});
+}
+
+TEST_CASE("addresses are whole though their field is folded") {
+    LocalMessage message("To: \"a,\r\n b\" <a@x>,\n\tb@x\nCc:\n c@x\n\n", true);
+    CHECK(message.header_recipients() == List{"a@x", "b@x", "c@x"});
+}
+
+TEST_CASE("a header that others could read otherwise is refused") {
+    struct Case {
+        std::string text;
+        bool good;
+    };
+    const std::vector<Case> cases = {
+        {"To: a@x\n\nbody \r and \r\n", true},   {"To: a@x\r\n\r\n", true},
+        {"To: a@x\rBcc: b@x\n\n", false},        {"To: a@x\r\r\n\n", false},
+        {"To: a@x\n folded \r here\n\n", false}, {std::string("To: a@x\0\n\n", 10), false},
+    };
+    for (const Case& each : cases) {
+        CAPTURE(each.text);
+        CHECK(LocalMessage(each.text, true).check_header().has_value() == each.good);
+    }
 }

@@ -11,6 +11,7 @@
 namespace postrider::router {
 
 using test::build;
+using test::FakeUsers;
 using test::tables_of;
 
 namespace {
@@ -88,6 +89,72 @@ TEST_CASE("where the sender is not compared with the login", "[sender_login]") {
     local.local = true;
     local.login = "alice";
     CHECK(decide_sender(local, sender, *tables).code == 0);
+}
+
+TEST_CASE("senders that users of this host may use", "[sender_login]") {
+    const auto tables = tables_of(kLogins + "sender_login dave@local.test carol uid:1077\n");
+    FakeUsers users;
+    users.add("mary", 1100);
+    users.add("clerk", 1101);
+    users.add("Paul", 1102);
+    struct Case {
+        std::string login;
+        std::string sender;
+        bool allowed;
+    };
+    const std::vector<Case> cases = {
+        // no line is for them
+        {"uid:1001", "alice@local.test", true},
+        {"uid:1001", "bob@local.test", true},
+        {"uid:1001", "x@remote.test", true},
+        {"uid:4000", "www@local.test", true},
+        // lines are
+        {"uid:1001", "boss@local.test", false},
+        {"uid:1001", "BOSS+x@Local.Test", false},
+        {"uid:1100", "boss@local.test", true},
+        {"uid:1102", "boss+x@local.test", true},
+        {"uid:1101", "anybody@shop.test", true},
+        {"uid:1001", "anybody@shop.test", false},
+        {"uid:1001", "alice@shop.test", false},
+        {"uid:1003", "dave@local.test", true},
+        {"uid:1077", "dave@local.test", true},
+        {"uid:107", "dave@local.test", false},
+        {"uid:1004", "dave@local.test", true},  // his own
+        {"uid:1001", "dave@local.test", false},
+        {"uid:0", "dave@local.test", true},
+        {"uid:1001", "", true},
+    };
+    Client local;
+    local.local = true;
+    for (const Case& one : cases) {
+        CAPTURE(one.login, one.sender);
+        local.login = one.login;
+        const SenderDecision decision = decide_sender(local, one.sender, *tables, users);
+        CHECK(decision.pending.empty());
+        CHECK((decision.verdict.action == Verdict::Action::Accept) == one.allowed);
+        if (!one.allowed) CHECK(decision.verdict.code == 553);
+    }
+    local.login = "uid:1001";
+    const auto unchecked = tables_of(kLogins + "sender_login_check no\n");
+    CHECK(decide_sender(local, "boss@local.test", *unchecked, users).verdict.code == 0);
+}
+
+TEST_CASE("users of this host wait for the user database", "[sender_login]") {
+    const auto tables = tables_of(kLogins);
+    FakeUsers users;
+    users.set("mary", UserAnswer::State::Pending);
+    users.set("Paul", UserAnswer::State::Unavailable);
+    Client local;
+    local.local = true;
+    local.login = "uid:1001";
+    CHECK(decide_sender(local, "boss@local.test", *tables, users).pending ==
+          std::vector<std::string>{"mary"});
+    users.add("mary", 1100);
+    const SenderDecision unclear = decide_sender(local, "boss@local.test", *tables, users);
+    CHECK(unclear.pending.empty());
+    CHECK(unclear.verdict.code == 451);
+    local.login = "uid:1100";
+    CHECK(decide_sender(local, "boss@local.test", *tables, users).verdict.code == 0);
 }
 
 TEST_CASE("lines that name no sender", "[sender_login]") {

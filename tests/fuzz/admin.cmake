@@ -1,0 +1,1 @@
+postrider_fuzzer(sendmail_fuzz sendmail_lib)
