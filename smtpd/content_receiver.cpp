@@ -78,27 +78,28 @@ void ContentReceiver::take_decoded(std::size_t before) {
     if (!header_.complete()) header_.feed(std::string_view(buffer_).substr(before));
     // The header, which is bounded, is written as a whole: fields may be added to it.
     if (!header_.complete()) return;
-    if (!header_done_) add_missing_fields();
+    if (!header_done_) complete_header();
     if (buffer_.size() >= kWriteBlock) write_buffer();
 }
 
-void ContentReceiver::add_missing_fields() {
+void ContentReceiver::complete_header() {
     header_done_ = true;
     if (header_.fault() != mail::HeaderFault::None) return;
-    std::string fields;
-    if (!header_.has_date()) fields += options_.date_field;
-    if (!header_.has_message_id()) fields += options_.message_id_field;
-    if (fields.empty()) return;
+    std::string added;
+    if (!header_.has_date()) added += options_.date_field;
+    if (!header_.has_message_id()) added += options_.message_id_field;
     std::size_t end = trace_length_ + header_.octets();
+    const bool has_body = end < buffer_.size();
     if (header_.ended_by_empty_line()) {
         end -= 2;  // in front of the empty line
-    } else {
-        // A message of nothing but a header, or nothing but a body, which must not become part of a header.
-        const bool has_body = end < buffer_.size();
-        if (!has_body && !buffer_.ends_with("\r\n")) fields.insert(0, "\r\n");
-        if (has_body) fields += "\r\n";
+    } else if (has_body) {
+        // A body must not become part of the header that we begin or end: its first line could be a blank and
+        // more, which would continue our field.
+        if (!added.empty() || header_.octets() == 0) added += "\r\n";
+    } else if (!added.empty() && !buffer_.ends_with("\r\n")) {
+        added.insert(0, "\r\n");
     }
-    buffer_.insert(end, fields);
+    buffer_.insert(end, added);
 }
 
 void ContentReceiver::write_buffer() {
@@ -115,7 +116,7 @@ void ContentReceiver::write_buffer() {
 Verdict ContentReceiver::finish() {
     header_.finish();
     chunk_checker_.finish();
-    if (!is_worthless() && !header_done_) add_missing_fields();
+    if (!is_worthless() && !header_done_) complete_header();
     if (!is_worthless() && !buffer_.empty()) write_buffer();
     std::string().swap(buffer_);
     switch (fault()) {

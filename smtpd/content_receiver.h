@@ -67,7 +67,7 @@ class ContentReceiver {
     };
 
     void take_decoded(std::size_t before);
-    void add_missing_fields();
+    void complete_header();
     void write_buffer();
     [[nodiscard]] mail::DataFault fault() const;
     [[nodiscard]] std::uint64_t octets() const;

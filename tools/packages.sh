@@ -11,6 +11,10 @@ build_packages="clang-16 lld-16 cmake ninja-build pkg-config protobuf-compiler l
 check_packages="$build_packages openssl git ccache catch2 libclang-rt-16-dev llvm-16 clang-format-16 clang-tidy-16
     clang-tools-16 mandoc iproute2 util-linux mount e2fsprogs procps dpkg-dev swaks libnet-ssleay-perl"
 
+# node and npm, for a mail program that is written in JavaScript. Not from Debian where there is another one already,
+# which would not go together with it.
+command -v npm >/dev/null || check_packages="$check_packages nodejs npm"
+
 # install_packages NAME…: installs those that are missing, when root; otherwise says what to install.
 install_packages() {
     missing=""

@@ -42,6 +42,7 @@ smtp_accept_max_per_host = 0
 smtp_accept_queue_per_connection = 0
 smtp_accept_max_per_connection = 0
 tls_advertise_hosts =
+dsn_advertise_hosts = *
 chunking_advertise_hosts = *
 received_header_text =
 received_headers_max = 200
@@ -71,13 +72,13 @@ check_data:
   accept
 
 begin routers
-keep:
+{smarthost_router}keep:
   driver = accept
   caseful_local_part = true
   transport = keep
 
 begin transports
-keep:
+{smarthost_transport}keep:
   driver = appendfile
   directory = {folder}/mail
   directory_mode = 0755
@@ -94,6 +95,22 @@ keep:
 
 begin retry
 * * F,1h,1s
+"""
+
+
+SMARTHOST_ROUTER = """\
+smarthost:
+  driver = manualroute
+  route_list = * {address}
+  self = send
+  transport = smarthost
+
+"""
+SMARTHOST_TRANSPORT = """\
+smarthost:
+  driver = smtp
+  port = {port}
+
 """
 
 
@@ -116,10 +133,11 @@ class Arrival:
 
 
 class EximPeer:
-    """Owns one running Exim and the folder it works in."""
+    """Owns one running Exim and the folder it works in. With a smarthost it is a client: everything goes there."""
 
-    def __init__(self, name: str, folder: Path, stage: Stage) -> None:
+    def __init__(self, name: str, folder: Path, stage: Stage, smarthost: tuple[str, int] | None = None) -> None:
         self.name = name
+        self._smarthost = smarthost
         self.address = stage.server(name)
         self._folder = folder
         self._stage = stage
@@ -136,8 +154,13 @@ class EximPeer:
             (self._folder / table).write_text("", encoding="utf-8")
         address, port = self.address
         self._binary = peers.program("exim4-daemon-light", "usr/sbin/exim4")
+        router, transport = "", ""
+        if self._smarthost:
+            router = SMARTHOST_ROUTER.format(address=self._smarthost[0])
+            transport = SMARTHOST_TRANSPORT.format(port=self._smarthost[1])
         (self._folder / "exim.conf").write_text(
-            CONFIG.format(hostname=f"{self.name.lower()}.peer.test", uid=self._uid, gid=self._gid, address=address,
+            CONFIG.format(smarthost_router=router, smarthost_transport=transport,
+                          hostname=f"{self.name.lower()}.peer.test", uid=self._uid, gid=self._gid, address=address,
                           port=port, folder=self._folder, binary=self._binary), encoding="utf-8")
         (self._folder / "passwd").write_text(
             f"root:x:0:0::/root:/bin/sh\nDebian-exim:x:{self._uid}:{self._gid}::/:/usr/sbin/nologin\n", encoding="utf-8")
@@ -157,6 +180,18 @@ class EximPeer:
         with self._stage.inside("world"):
             wait_for(f"Exim {self.name} to listen on {self.address} (see {self._folder}/log)",
                      lambda: accepts_connections(self.address))
+
+    def submit(self, dialogue: list[str]) -> str:
+        """Speaks SMTP with an Exim on standard input, which delivers at once; what it wrote into its log about that."""
+        before = self._log_size()
+        subprocess.run([*self._stage.command("world"), str(self._binary), "-C", str(self._folder / "exim.conf"), "-odf", "-bs"],
+                       input="\r\n".join([*dialogue, "QUIT", ""]).encode(), check=True, capture_output=True, timeout=60,
+                       env=self._environment())
+        return (self._folder / "log/mainlog").read_text(encoding="utf-8", errors="replace")[before:]
+
+    def _log_size(self) -> int:
+        log = self._folder / "log/mainlog"
+        return len(log.read_text(encoding="utf-8", errors="replace")) if log.exists() else 0
 
     def stop(self) -> None:
         if self._process:

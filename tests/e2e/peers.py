@@ -1,5 +1,4 @@
-"""The foreign programs the tests talk to: Exim, Postfix's tools, NSD, mailx and git's mailer, each from its Debian
-package.
+"""The foreign programs the tests talk to: Exim, Postfix, NSD and others, each from its Debian package or from npm.
 
 They are unpacked into tests/.peers/ and run from there with scratch configurations. They are never
 installed: no system mailer appears on the machine, no service is started, no user is created.
@@ -15,15 +14,17 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = ROOT / "tests" / ".peers"
-PACKAGES = ("exim4-daemon-light", "postfix", "nsd", "libnss-wrapper", "dovecot-core", "bsd-mailx", "git-email")
+PACKAGES = ("exim4-daemon-light", "postfix", "nsd", "libnss-wrapper", "dovecot-core", "msmtp", "bsd-mailx", "git-email")
 # What a package only recommends and yet does not run without.
 NEEDED = {"git-email": ["libmailtools-perl"]}
 # What a package wants beside it and does without: here, a mailer of its own.
 NOT_NEEDED = {"bsd-mailx": "exim4-.*|liblockfile-bin"}
+NPM_PACKAGES = ("nodemailer@7.0.13",)
 
 
 class PeerError(RuntimeError):
@@ -79,15 +80,33 @@ def _fetch(package: str, root: Path) -> None:
 
 def root_of(package: str, peers: Path = PEERS) -> Path:
     """The folder into which the package is unpacked; fetches it if it is not there."""
-    root = peers / package
+    return _root(peers / package, package, _fetch)
+
+
+def _root(root: Path, package: str, fetch: Callable[[str, Path], None]) -> Path:
     if root.is_dir():
         return root
-    peers.mkdir(parents=True, exist_ok=True)
-    with open(peers / ".lock", "w", encoding="ascii") as lock:
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with open(root.parent / ".lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # tests that start together fetch once
         if not root.is_dir():
-            _fetch(package, root)
+            fetch(package, root)
     return root
+
+
+def _fetch_npm(package: str, root: Path) -> None:
+    staging = root.with_name(root.name + ".new")
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    _run(["npm", "pack", "--silent", package], cwd=staging)
+    _run(["tar", "-xzf", *(archive.name for archive in staging.glob("*.tgz"))], cwd=staging)
+    (staging / "package").rename(root)
+    shutil.rmtree(staging)
+
+
+def npm_root_of(package: str, peers: Path = PEERS) -> Path:
+    """The same for a package of npm, by its name; its version is the one in NPM_PACKAGES."""
+    return _root(peers / package, next(one for one in NPM_PACKAGES if one.startswith(f"{package}@")), _fetch_npm)
 
 
 def program(package: str, path: str, peers: Path = PEERS) -> Path:
@@ -109,6 +128,8 @@ def main() -> int:
     try:
         for package in PACKAGES:
             print(f"peers: {package} in {root_of(package)}")
+        for package in NPM_PACKAGES:
+            print(f"peers: {package} in {npm_root_of(package.split('@')[0])}")
     except PeerError as error:
         print(f"peers: {error}", file=sys.stderr)
         return 1

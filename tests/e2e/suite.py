@@ -31,7 +31,8 @@ FIRST_USER_UID = 64301
 USERS = ("alice", "bob", "carol", "dave")
 SANITIZER = re.compile(r"ERROR: (Address|Leak)Sanitizer|runtime error:|SUMMARY: \w*Sanitizer|LeakSanitizer has")
 
-IN_OWN_MOUNTS = 'mount --bind "$1" /etc/passwd && mount --bind "$2" /etc/group && shift 2 && exec "$@"'
+# Pairs of a file and what it stands for here, then "--" and the command.
+IN_OWN_MOUNTS = 'while [ "$1" != -- ]; do mount --bind "$1" "$2" || exit; shift 2; done; shift; exec "$@"'
 
 
 def is_of(process: str, daemon: str) -> bool:
@@ -77,6 +78,8 @@ class Suite:
         self._process: subprocess.Popen[bytes] | None = None
         self._log_before = 0  # characters of the log when the suite was last started
         self._make_users()
+        # What the suite sees in place of the system's files, when it runs as root.
+        self.own_files = {Path("/etc/passwd"): folder / "passwd", Path("/etc/group"): folder / "group"}
         for name, text in (files or {}).items():
             self.write_file(name, text)
         self.config_file.write_text(self._base_config(config) + self.expand(config), encoding="utf-8")
@@ -153,7 +156,7 @@ class Suite:
         command = [str(self.binaries / "postriderd"), "--config", str(self.config_file)]
         if self.as_root:
             command = ["unshare", "--mount", "--propagation", "private", "--", "sh", "-c", IN_OWN_MOUNTS, "sh",
-                       str(self.folder / "passwd"), str(self.folder / "group"), *command]
+                       *(str(path) for place, file in self.own_files.items() for path in (file, place)), "--", *command]
         environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=1:exitcode=99",
                        "UBSAN_OPTIONS": "print_stacktrace=1", "LSAN_OPTIONS": "exitcode=99"}
         with open(self.log_file, "ab") as log:

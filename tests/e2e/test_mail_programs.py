@@ -1,55 +1,147 @@
 #!/usr/bin/python3
-"""A real mail program sends through the suite in every way it knows: swaks with each mechanism, by STARTTLS and from
-the first octet. With `--full`, testssl.sh also looks at how the suite encrypts."""
+"""Real mail programs send through the suite in every way they know: swaks, nodemailer and msmtp log in with each
+mechanism that they have, by STARTTLS and from the first octet, with passwords that a file, PAM and a real Dovecot
+know; Exim hands its mail on in chunks; and what is asked for with DSN and SMTPUTF8 comes true. With `--full`,
+testssl.sh also looks at how the suite encrypts."""
 
 from __future__ import annotations
 
+import base64
+import dataclasses
+import hashlib
+import hmac
 import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import mail_programs
+from dovecot import DovecotPeer
+from exim import EximPeer
+from mail_programs import Order, Sent
 from nsd import Nsd
-from process import Skip, TestFailure
+from process import Skip, TestFailure, wait_for
 from program import Program
 from suite import Suite
 
-# The password is "secret".
-LOGIN = "alice:{CRYPT}$6$abcdefgh$ltjgWl6579NluT/Vi1nwEvcil.G5Nbc4NiXZaNGStk8PSwGfQv72N2CKPPrVACtLtip/cZ/1GM/O6IND4WQhG.\n"
 CONFIG = """\
 listen ${us:submission} submission
 listen ${us:submissions} submission tls=implicit
 tls_certificate ${dir}/us.pem ${dir}/us.key
 auth passwd_file ${dir}/logins
+auth pam
+auth dovecot ${dir}/dovecot/base/auth-postrider
 auth_failures_per_client 1000/1h
 auth_failures_per_account 1000/1h
+error_delay 0s
+error_delay_max 0s
+relay_domain remote.test
+alias_file local.test aliases
 """
-WAYS = {"submission": ["--tls"], "submissions": ["--tls-on-connect"]}
+ALIASES = "j\u00f6rg: carol\npostmaster: bob\n"
+PAM_SERVICE = "auth required pam_unix.so nodelay\naccount required pam_unix.so\n"
+LISTENERS = {"submission": False, "submissions": True}
+
+# Nobody on this host.
+ERIN = "erin@local.test"
+# Who knows the password "secret" of whom. The users of Dovecot and PAM are in no file of ours.
+KEPT_BY = {"alice": "a file, hashed", "bob": "a file, for SCRAM", "dave": "PAM", ERIN: "Dovecot"}
+WAYS: list[tuple[Callable[[list[str], Order], Sent], str, tuple[str, ...]]] = [
+    (mail_programs.swaks, "PLAIN", ("alice", "bob", "dave", ERIN)),
+    (mail_programs.swaks, "LOGIN", ("alice", "dave", ERIN)),
+    (mail_programs.nodemailer, "PLAIN", ("alice", "dave", ERIN)),
+    (mail_programs.nodemailer, "LOGIN", ("alice", "dave", ERIN)),
+    (mail_programs.msmtp, "PLAIN", ("alice", "dave", ERIN)),
+    (mail_programs.msmtp, "LOGIN", ("alice",)),
+    (mail_programs.msmtp, "SCRAM-SHA-256", ("bob",)),
+]
 BAD = {"MEDIUM", "HIGH", "CRITICAL", "FATAL"}
 
 
-def swaks(suite: Suite, listener: str, *options: str) -> int:
-    address, port = suite.stage.us(listener)
-    command = [*suite.stage.command("world"), "swaks", "--server", f"{address}:{port}", "--ehlo", "out.example",
-               "--from", "alice@local.test", "--to", "bob@local.test", "--timeout", "20", *options]
-    done = subprocess.run(command, text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
-    return done.returncode
+def hashed(password: str) -> str:
+    done = subprocess.run(["openssl", "passwd", "-6", "-stdin"], input=password, text=True, capture_output=True, check=True)
+    return done.stdout.strip()
 
 
-def send(program: Program, suite: Suite) -> None:
-    sent = 0
-    for listener, tls in WAYS.items():
-        for mechanism in ("PLAIN", "LOGIN"):
-            login = ["--auth", mechanism, "--auth-user", "alice"]
-            code = swaks(suite, listener, *tls, *login, "--auth-password", "secret")
-            program.judge(f"{listener}, {mechanism}", code == 0, f"swaks ends with {code}")
-            sent += code == 0
-            code = swaks(suite, listener, *tls, *login, "--auth-password", "wrong")
-            program.judge(f"{listener}, {mechanism}, wrong password", code == 28, f"swaks ends with {code}")
-    suite.wait_until_empty()
-    program.judge("each message arrived", len(suite.mailbox("bob")) == sent)
-    program.judge("no password in the log", "secret" not in suite.log() and "c2VjcmV0" not in suite.log())
+def scram_verifier(password: str, salt: bytes = b"salt of a test", iterations: int = 4096) -> str:
+    """RFC 5802, 3, for SHA-256."""
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server = hmac.digest(salted, b"Server Key", "sha256")
+    return ",".join([str(iterations), *(base64.b64encode(part).decode() for part in (salt, stored, server))])
+
+
+class Programs:
+    """Sends with all of them to one suite, and judges what arrives."""
+
+    def __init__(self, program: Program, suite: Suite, has_pam: bool) -> None:
+        self._program = program
+        self._suite = suite
+        self._prefix = suite.stage.command("world")
+        self._logins = [name for name in KEPT_BY if name != "dave" or has_pam]
+        self._sent = 0
+
+    def order(self, listener: str = "submission", **more: str) -> Order:
+        return Order(self._suite.stage.us(listener), LISTENERS[listener], **more)
+
+    def log_in(self) -> None:
+        for listener in LISTENERS:
+            for send, mechanism, logins in WAYS:
+                for login in (name for name in logins if name in self._logins):
+                    what = f"{send.__name__}, {listener}, {mechanism}, password in {KEPT_BY[login]}"
+                    order = self.order(listener, mechanism=mechanism, login=login,
+                                       sender=login if login == ERIN else f"{login}@local.test")
+                    sent = send(self._prefix, order)
+                    self._program.judge(what, sent.taken, sent.said)
+                    self._sent += sent.taken
+                    wrong = send(self._prefix, dataclasses.replace(order, password="wrong"))
+                    self._program.judge(f"{what}: not with another one", not wrong.taken and "535" in wrong.said, wrong.said)
+        wait_for("each message to arrive", lambda: len(self._suite.mailbox("bob")) == self._sent)
+        self._program.judge("no password in the log", "secret" not in self._suite.log() and "c2VjcmV0" not in self._suite.log())
+
+    def not_as_others(self) -> None:
+        for send in (mail_programs.swaks, mail_programs.nodemailer, mail_programs.msmtp):
+            sent = send(self._prefix, self.order(mechanism="PLAIN", login="alice", sender="bob@local.test"))
+            self._program.judge(f"{send.__name__}: alice is not bob", not sent.taken and "553" in sent.said, sent.said)
+
+    def internationalized(self) -> None:
+        order = self.order(mechanism="PLAIN", login="alice", recipient="j\u00f6rg@local.test", subject="an J\u00f6rg")
+        sent = mail_programs.nodemailer(self._prefix, order)
+        self._program.judge("nodemailer: SMTPUTF8", sent.taken, sent.said)
+        wait_for("it to arrive", lambda: self._suite.mailbox("carol"))
+
+    def notifications(self) -> None:
+        """R refuses the recipient; whether and what the sender is told is what the program asked for."""
+        for send, extra in ((mail_programs.nodemailer, [b"Original-Envelope-Id: QQ=1", b"Original-Recipient: rfc822;Bob@x.test"]),
+                            (mail_programs.msmtp, [])):
+            for notify in ("failure", "never"):
+                subject = f"{send.__name__} {notify}"
+                sent = send(self._prefix, self.order(mechanism="PLAIN", login="alice", recipient="gone@remote.test",
+                                                     subject=subject, notify=notify))
+                self._program.judge(f"{send.__name__}: NOTIFY={notify.upper()}", sent.taken, sent.said)
+                self._suite.wait_until_empty()
+                reports = [report for report in self._suite.mailbox("alice") if subject.encode() in report]
+                if notify == "never":
+                    self._program.judge(f"{subject}: no report", not reports, f"{reports}")
+                    continue
+                wanted = [b"Status: 5.1.1", b"text/rfc822-headers", *extra]
+                good = len(reports) == 1 and all(part in reports[0] for part in wanted) and b"Hello." not in reports[0]
+                self._program.judge(f"{subject}: one report, without the text", good, f"{reports}"[:1500])
+
+    def chunks(self, client: EximPeer) -> None:
+        """Exim asks for a report by SMTP extension, and sends in chunks because the suite offers that."""
+        for sender in ("alice@local.test", ""):
+            said = client.submit(["EHLO here", f"MAIL FROM:<{sender}> RET=HDRS ENVID=QQ+3D2",
+                                  "RCPT TO:<gone@remote.test> NOTIFY=FAILURE ORCPT=rfc822;Bob+2B+40x.test", "DATA",
+                                  "Subject: by Exim", "", "..", "Hello.", "."])
+            self._program.judge(f"Exim: BDAT from <{sender}>", " => " in said and " K " in said, said)
+        self._suite.wait_until_empty()
+        reports = [report for report in self._suite.mailbox("alice") if b"by Exim" in report]
+        wanted = (b"Original-Envelope-Id: QQ=2", b"Original-Recipient: rfc822;Bob+@x.test")
+        good = len(reports) == 1 and all(part in reports[0] for part in wanted)
+        self._program.judge("Exim: DSN parameters come through", good, f"{reports}"[:1500])
 
 
 def look_at_encryption(program: Program, suite: Suite, folder: Path) -> None:
@@ -69,23 +161,49 @@ def look_at_encryption(program: Program, suite: Suite, folder: Path) -> None:
     program.judge("testssl finds nothing above low", not bad, f"{len(findings)} findings, {bad}")
 
 
+def give_passwords(suite: Suite) -> bool:
+    """To the system, as the suite sees it, for dave; whether that can be done."""
+    if not suite.as_root:
+        return False
+    services = suite.folder / "pam.d"
+    services.mkdir()
+    (services / "postrider").write_text(PAM_SERVICE, encoding="ascii")
+    (suite.folder / "shadow").write_text(f"dave:{hashed('secret')}:19000:0:99999:7:::\n", encoding="ascii")
+    suite.own_files |= {Path("/etc/pam.d"): services, Path("/etc/shadow"): suite.folder / "shadow"}
+    return True
+
+
 def main() -> int:
     with Program(__doc__, extra={"--full": {"action": "store_true"}}) as program:
-        if not shutil.which("swaks"):
-            raise Skip("swaks is missing: apt-get install swaks")
         folder, stage = program.scratch("programs"), program.stage()
-        nsd, suite = Nsd(folder / "nsd", stage), Suite(program.binaries, folder / "suite", stage, CONFIG, {"logins": LOGIN})
+        logins = f"alice:{hashed('secret')}\nbob:{{SCRAM-SHA-256}}{scram_verifier('secret')}\n"
+        suite = Suite(program.binaries, folder / "suite", stage, CONFIG, {"logins": logins, "aliases": ALIASES})
         suite.make_certificate("us", "mx2.test")
-        nsd.start()
+        has_pam = give_passwords(suite)
+        (folder / "suite/dovecot").mkdir()
+        nsd = Nsd(folder / "nsd", stage)
+        dovecot = DovecotPeer(folder / "suite/dovecot", {ERIN: "secret"})
+        remote = EximPeer("R", folder / "R", stage)
+        client = EximPeer("SH", folder / "client", stage, smarthost=stage.us("smtp"))
+        peers = (nsd, dovecot, remote)
+        for peer in peers:
+            peer.start()
+        remote.reject("gone", "550 5.1.1 unknown")
         try:
             suite.start()
-            send(program, suite)
+            programs = Programs(program, suite, has_pam)
+            programs.log_in()
+            programs.not_as_others()
+            programs.internationalized()
+            programs.notifications()
+            programs.chunks(client)
             if program.options.full:
                 look_at_encryption(program, suite, folder)
             suite.stop()
         finally:
             suite.abandon()
-            nsd.stop()
+            for peer in peers:
+                peer.stop()
     return program.exit_code
 
 

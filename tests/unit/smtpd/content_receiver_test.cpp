@@ -72,7 +72,7 @@ TEST_CASE("content is taken to its end and judged there") {
     const std::vector<Case> cases = {
         {".\r\n", "", "", ""},
         {"a: b\r\n\r\nbody\r\n.\r\nQUIT\r\n", "", "a: b\r\n\r\nbody\r\n", "QUIT\r\n"},
-        {"..\r\n.x\r\n.\r\n", "", ".\r\nx\r\n", ""},
+        {"..\r\n.x\r\n.\r\n", "", "\r\n.\r\nx\r\n", ""},  // a body, kept apart from our header
         {"a\n.\nMAIL FROM:<x@y>\r\n.\r\nNOOP", "550 5.6.11 bare LF", "", "NOOP"},
         {"a\n.\r\nMAIL FROM:<x@y>\r\n.\r\n", "550 5.6.11 bare LF", "", ""},
         {"a\r.\r\nMAIL FROM:<x@y>\r\n.\r\n", "550 5.6.11 bare CR", "", ""},
@@ -202,6 +202,30 @@ TEST_CASE("fields that a submitted message lacks are added at the end of its hea
         for (const std::size_t piece : {std::size_t{1}, std::size_t{3}, std::size_t{1000}}) {
             INFO(test.content << " in pieces of " << piece);
             const Received received = receive_chunks(test.content, piece, options);
+            CHECK(received.refusal.empty());
+            CHECK((received.stored == "Received: us\r\n" + test.stored));
+        }
+    }
+}
+
+TEST_CASE("a body without header does not become part of ours") {
+    struct Case {
+        std::string content;
+        std::string stored;
+    };
+    const std::vector<Case> cases = {
+        {" for everybody\r\n", "\r\n for everybody\r\n"},
+        {"\tb\r\n", "\r\n\tb\r\n"},
+        {"body only\r\n", "\r\nbody only\r\n"},
+        {"\r\nbody\r\n", "\r\nbody\r\n"},
+        {"A: b\r\n\r\n body\r\n", "A: b\r\n\r\n body\r\n"},
+        {"A: b\r\nno field\r\n", "A: b\r\nno field\r\n"},
+        {"", ""},
+    };
+    for (const Case& test : cases) {
+        for (const std::size_t piece : {std::size_t{1}, std::size_t{3}, std::size_t{1000}}) {
+            INFO(test.content << " in pieces of " << piece);
+            const Received received = receive_chunks(test.content, piece, ContentOptions());
             CHECK(received.refusal.empty());
             CHECK((received.stored == "Received: us\r\n" + test.stored));
         }
