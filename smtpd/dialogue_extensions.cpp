@@ -96,7 +96,8 @@ Action Dialogue::start_tls(const mail::Command& command) {
     if (encrypted_) return refuse(make_reply(503, {5, 5, 1}, "The session is encrypted already"), "sequence");
     if (!offers_tls()) return not_implemented();
     if (!command.argument.empty()) return refuse_argument();
-    if (phase_ == Phase::AwaitingHello)
+    // Clients that know without EHLO what is offered do no harm: the session begins anew in any case.
+    if (phase_ == Phase::AwaitingHello && is_strict())
         return refuse(make_reply(503, {5, 5, 1}, "Say EHLO first"), "sequence");
     return StartTls{accept(make_reply(220, {2, 0, 0}, "Ready to start TLS"))};
 }

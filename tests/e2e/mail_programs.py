@@ -84,3 +84,22 @@ def msmtp(prefix: list[str], order: Order) -> Sent:
         command += [f"--dsn-notify={order.notify}", "--dsn-return=headers"]
     text = f"From: {order.sender}\nTo: {order.recipient}\nSubject: {order.subject}\n\nHello.\n"
     return _run([*command, "--", order.recipient], text, env=peers.environment("msmtp"))
+
+
+def gsasl(prefix: list[str], order: Order) -> Sent:
+    """Only logs in."""
+    host, port = order.address
+    command = [*prefix, str(peers.program("gsasl", "usr/bin/gsasl")), "--smtp", f"--connect={host}:{port}", "--starttls",
+               "--x509-ca-file=", f"--mechanism={order.mechanism}", f"--authentication-id={order.login}",
+               f"--password={order.password}", "--authorization-id=", "--quiet"]
+    if not order.mechanism.endswith("-PLUS"):
+        command.append("--no-cb")
+    return _run(command, env=peers.environment("gsasl"))
+
+
+def scram_verifier(password: str) -> str:
+    """As a line of a password file has it, for SCRAM-SHA-256."""
+    done = subprocess.run([str(peers.program("gsasl", "usr/bin/gsasl")), "--mkpasswd", "--mechanism=SCRAM-SHA-256",
+                           "--iteration-count=4096", f"--password={password}"], text=True, capture_output=True, check=True,
+                          env=peers.environment("gsasl"))
+    return done.stdout.strip()

@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = ROOT / "tests" / ".peers"
-PACKAGES = ("exim4-daemon-light", "postfix", "nsd", "libnss-wrapper", "dovecot-core", "msmtp", "bsd-mailx", "git-email")
+PACKAGES = ("exim4-daemon-light", "postfix", "nsd", "libnss-wrapper", "dovecot-core", "msmtp", "gsasl", "bsd-mailx", "git-email")
 # What a package only recommends and yet does not run without.
 NEEDED = {"git-email": ["libmailtools-perl"]}
 # What a package wants beside it and does without: here, a mailer of its own.

@@ -6,11 +6,9 @@ testssl.sh also looks at how the suite encrypts."""
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import hashlib
-import hmac
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -57,20 +55,14 @@ WAYS: list[tuple[Callable[[list[str], Order], Sent], str, tuple[str, ...]]] = [
     (mail_programs.msmtp, "LOGIN", ("alice",)),
     (mail_programs.msmtp, "SCRAM-SHA-256", ("bob",)),
 ]
+# What GNU SASL's own client can do, which logs in and sends nothing; with "-PLUS" it binds the login to the encryption.
+MECHANISMS = {"PLAIN": "alice", "LOGIN": "alice", "SCRAM-SHA-256": "bob", "SCRAM-SHA-256-PLUS": "bob"}
 BAD = {"MEDIUM", "HIGH", "CRITICAL", "FATAL"}
 
 
 def hashed(password: str) -> str:
     done = subprocess.run(["openssl", "passwd", "-6", "-stdin"], input=password, text=True, capture_output=True, check=True)
     return done.stdout.strip()
-
-
-def scram_verifier(password: str, salt: bytes = b"salt of a test", iterations: int = 4096) -> str:
-    """RFC 5802, 3, for SHA-256."""
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
-    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
-    server = hmac.digest(salted, b"Server Key", "sha256")
-    return ",".join([str(iterations), *(base64.b64encode(part).decode() for part in (salt, stored, server))])
 
 
 class Programs:
@@ -100,6 +92,14 @@ class Programs:
                     self._program.judge(f"{what}: not with another one", not wrong.taken and "535" in wrong.said, wrong.said)
         wait_for("each message to arrive", lambda: len(self._suite.mailbox("bob")) == self._sent)
         self._program.judge("no password in the log", "secret" not in self._suite.log() and "c2VjcmV0" not in self._suite.log())
+
+    def log_in_only(self) -> None:
+        for mechanism, login in MECHANISMS.items():
+            for password in ("secret", "wrong"):
+                got = mail_programs.gsasl(self._prefix, self.order(mechanism=mechanism, login=login, password=password))
+                self._program.judge(f"gsasl, {mechanism}, {password}", got.taken == (password == "secret"), got.said)
+        bound = re.findall(r"result=accepted login=bob .*mechanism=SCRAM-SHA-256-PLUS", self._suite.log())
+        self._program.judge("one login was bound to its channel", len(bound) == 1, f"{bound}")
 
     def not_as_others(self) -> None:
         for send in (mail_programs.swaks, mail_programs.nodemailer, mail_programs.msmtp):
@@ -176,7 +176,7 @@ def give_passwords(suite: Suite) -> bool:
 def main() -> int:
     with Program(__doc__, extra={"--full": {"action": "store_true"}}) as program:
         folder, stage = program.scratch("programs"), program.stage()
-        logins = f"alice:{hashed('secret')}\nbob:{{SCRAM-SHA-256}}{scram_verifier('secret')}\n"
+        logins = f"alice:{hashed('secret')}\nbob:{mail_programs.scram_verifier('secret')}\n"
         suite = Suite(program.binaries, folder / "suite", stage, CONFIG, {"logins": logins, "aliases": ALIASES})
         suite.make_certificate("us", "mx2.test")
         has_pam = give_passwords(suite)
@@ -193,6 +193,7 @@ def main() -> int:
             suite.start()
             programs = Programs(program, suite, has_pam)
             programs.log_in()
+            programs.log_in_only()
             programs.not_as_others()
             programs.internationalized()
             programs.notifications()

@@ -161,22 +161,32 @@ TEST_CASE("what the client wants to hear of the delivery goes into the envelope"
     CHECK(envelope.recipients(0).orcpt() == "rfc822;old@o.test");
 }
 
+TEST_CASE("STARTTLS without EHLO") {
+    Player player;
+    player.tls.available = true;
+    CHECK(
+        player.play("< 220\n> STARTTLS\n< 220 2.0.0\n> MAIL FROM:<a@b.test>\n< 503\n> EHLO a.test\n< 250") ==
+        kAsExpected);
+    player.settings.listeners.front().strict = true;
+    CHECK(player.play("< 220\n> STARTTLS\n< 503 5.5.1") == kAsExpected);
+}
+
 TEST_CASE("STARTTLS begins the session anew and forgets what came in clear text") {
     Player player;
     player.tls.available = true;
     player.logins.offered = {"PLAIN"};
     player.settings.listeners.front().auth = config::ListenerAuth::Encrypted;
     CHECK(player.play(
-              "< 220\n> STARTTLS\n< 503\n> EHLO a.test\n< 250\n> AUTH PLAIN\n< 538 5.7.11\n"
+              "< 220\n> EHLO a.test\n< 250\n> AUTH PLAIN\n< 538 5.7.11\n"
               "> STARTTLS now\n< 501\n>> STARTTLS\\r\\nMAIL FROM:<injected@evil.test>\\r\\n\n< 220 2.0.0\n"
               "> MAIL FROM:<a@b.test>\n< 503\n> EHLO a.test\n< 250\n> STARTTLS\n< 503\n"
               "> MAIL FROM:<a@b.test>\n< 250\n> RCPT TO:<x@local.test>\n< 250\n> DATA\n< 354\n"
               ">> a\\r\\n.\\r\\n\n< 250\n> QUIT\n< 221") == kAsExpected);
     CHECK(player.tls.handshakes == 1);
-    CHECK(player.replies.at(2).find("STARTTLS") != std::string::npos);
-    CHECK(player.replies.at(2).find("AUTH") == std::string::npos);
-    CHECK(player.replies.at(7).find("STARTTLS") == std::string::npos);
-    CHECK(player.replies.at(7).find("AUTH PLAIN") != std::string::npos);
+    CHECK(player.replies.at(1).find("STARTTLS") != std::string::npos);
+    CHECK(player.replies.at(1).find("AUTH") == std::string::npos);
+    CHECK(player.replies.at(6).find("STARTTLS") == std::string::npos);
+    CHECK(player.replies.at(6).find("AUTH PLAIN") != std::string::npos);
     CHECK(player.queue.messages.at("ID1").content.find("with ESMTPS id ID1\r\n\t(TLSv1.3 NONE)") !=
           std::string::npos);
     CHECK(player.router.last_client.tls());
