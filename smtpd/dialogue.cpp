@@ -215,7 +215,16 @@ Action Dialogue::vrfy(const mail::Command& command) {
     // The same for all addresses, so that nobody learns which exist (RFC 5321, 7.3).
     if (!expand && !policy_.vrfy())
         return non_mail(make_reply(252, {2, 5, 2}, "Cannot verify, but will try to deliver"));
-    return AskAddress{command.argument, expand};
+    AskAddress asked{command.argument, expand, false};
+    const std::size_t blank = asked.address.rfind(' ');
+    if (blank != std::string::npos &&
+        mail::equal_ignoring_case(std::string_view(asked.address).substr(blank + 1), "SMTPUTF8")) {
+        asked.smtputf8 = true;
+        asked.address.erase(blank);
+    }
+    if (!asked.smtputf8 && !mail::is_ascii(asked.address))
+        return refuse(make_reply(553, {5, 6, 7}, "Addresses beyond ASCII take SMTPUTF8"), "smtputf8");
+    return asked;
 }
 
 Answer Dialogue::verified(const AskAddress& asked, const VerifiedAddress& found) {
@@ -224,10 +233,14 @@ Answer Dialogue::verified(const AskAddress& asked, const VerifiedAddress& found)
         return non_mail(make_reply(252, {2, 5, 2}, "Cannot verify, but will try to deliver"));
     Reply reply{250, mail::EnhancedCode{2, 1, 5}, {}};
     for (const std::string& address : found.addresses) {
+        if (!asked.smtputf8 && !mail::is_ascii(address))
+            return refuse(make_reply(553, {5, 6, 8}, "The answer takes SMTPUTF8"), "smtputf8");
         reply.lines.push_back("<" + address + ">");
         if (!asked.expand) break;
     }
-    return non_mail(std::move(reply));
+    Answer answer = non_mail(std::move(reply));
+    if (asked.smtputf8) answer.charset = mail::ReplyCharset::Utf8;
+    return answer;
 }
 
 Action Dialogue::etrn(const mail::Command& command) {

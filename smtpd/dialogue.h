@@ -25,6 +25,7 @@ struct Answer {
     Milliseconds delay{0};      ///< to be waited before it is sent
     bool ends_session = false;  ///< the connection is closed after it
     bool keeps_lines = false;   ///< has all its lines, whatever the client is thought to cope with
+    mail::ReplyCharset charset = mail::ReplyCharset::Ascii;
 };
 
 /// The sender's right to send is to be asked for; the answer goes to Dialogue::sender_decided().
@@ -45,6 +46,7 @@ struct AskAgain {};
 struct AskAddress {
     std::string address;  ///< as the client wrote it
     bool expand = false;
+    bool smtputf8 = false;  ///< the answer may have characters beyond ASCII (RFC 6531, 3.7.4.2)
 };
 
 /// ETRN of a client that may; the result goes to Dialogue::queue_started().

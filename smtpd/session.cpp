@@ -345,9 +345,9 @@ void Session::put(const Answer& answer, const std::string& command) {
     if (dialogue_.single_line_replies() && !answer.keeps_lines && answer.reply.lines.size() > 1) {
         mail::Reply reply = answer.reply;
         reply.lines.resize(1);
-        stream_.put(mail::format(reply));
+        stream_.put(mail::format(reply, answer.charset));
     } else {
-        stream_.put(mail::format(answer.reply));
+        stream_.put(mail::format(answer.reply, answer.charset));
     }
     if (answer.ends_session) {
         ended_ = true;

@@ -147,7 +147,8 @@ inline constexpr std::array<LimitRow, kLimitCount> kLimitTable = [] {
         bytes(Limit::TlsFileSize, "tls_file_size", 1 * kMiB, "design 11",
               "A file with certificates or with a private key.", 1 * kKiB, 64 * kMiB),
         time(Limit::AuthTimeout, "auth_timeout", 2 * kMinute, kSame, "limits 7.3",
-             "An AUTH dialogue, and the check of a password; then 454."),
+             "Until a client answers within an AUTH dialogue, then 421; and the check of a password, then "
+             "454."),
         bytes(Limit::AuthLine, "auth_line", 12 * kKiB, "RFC 4954 4",
               "A line of an AUTH dialogue, with CRLF; longer gets 500.", 12 * kKiB, 48 * kKiB),
         count(Limit::AuthAttempts, "auth_attempts", 3, kSame, "limits 7.3",

@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from suite import FIRST_USER_UID, IN_OWN_MOUNTS, SANITIZER, USERS, Suite
+from suite import FIRST_USER_UID, SANITIZER, USERS, Suite
 
 SECONDS = 120
 
@@ -40,9 +40,7 @@ class Caller:
         """What starts the words as a program of this user."""
         if not self.suite.as_root:
             return [*words]
-        mounts = ["unshare", "--mount", "--propagation", "private", "--", "sh", "-c", IN_OWN_MOUNTS, "sh",
-                  str(self.suite.folder / "passwd"), str(self.suite.folder / "group")]
-        return [*mounts, "setpriv", f"--reuid={self.uid}", f"--regid={self.uid}", "--clear-groups", "--", *words]
+        return [*self.suite.view(), "setpriv", f"--reuid={self.uid}", f"--regid={self.uid}", "--clear-groups", "--", *words]
 
     def run(self, *words: str | bytes, text: bytes = b"", **options: object) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(self.command(*words), input=text, capture_output=True, timeout=SECONDS,  # type: ignore

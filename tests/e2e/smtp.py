@@ -121,21 +121,33 @@ class Session:
             raise TestFailure(f"{text!r}: expected {codes}, got {reply}")
         return reply
 
-    def start_tls(self, name: str = "") -> None:
-        """Encrypts the connection. Whose certificate it is does not matter here, only which name is asked for."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
+    def start_tls(self, name: str = "", context: ssl.SSLContext | None = None, earlier: ssl.SSLSession | None = None) -> None:
+        """Encrypts the connection. Whose certificate it is does not matter here, only which name is asked for. An
+        `earlier` session, of the same context, is gone on with if the server lets it."""
+        context = context or any_certificate()
         self._socket.settimeout(self._timeout)
         if self._buffer:
             raise TestFailure(f"something was sent before the handshake: {self._buffer!r}")
         try:
-            self._socket = context.wrap_socket(self._socket, server_hostname=name or None)
+            self._socket = context.wrap_socket(self._socket, server_hostname=name or None, session=earlier)
         except (OSError, ssl.SSLError) as error:
             raise Closed(f"no TLS: {error}") from error
 
+    @property
+    def tls(self) -> ssl.SSLSocket:
+        assert isinstance(self._socket, ssl.SSLSocket)
+        return self._socket
+
     def close(self) -> None:
         self._socket.close()
+
+
+def any_certificate() -> ssl.SSLContext:
+    """For clients that do not look at whom they speak with."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def stuffed(content: bytes) -> bytes:

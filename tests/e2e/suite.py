@@ -149,14 +149,18 @@ class Suite:
         (self.folder / "group").write_text(group, encoding="utf-8")
         (self.folder / "users").write_text("".join(f"{name}\n" for name in self.users), encoding="utf-8")
 
+    def view(self) -> list[str]:
+        """What to put in front of a command, as root, so that it sees the users of the suite."""
+        files = [str(path) for place, file in self.own_files.items() for path in (file, place)]
+        return ["unshare", "--mount", "--propagation", "private", "--", "sh", "-c", IN_OWN_MOUNTS, "sh", *files, "--"]
+
     # Life
 
     def launch(self) -> subprocess.Popen[bytes]:
         """Starts postriderd without waiting for anything."""
         command = [str(self.binaries / "postriderd"), "--config", str(self.config_file)]
         if self.as_root:
-            command = ["unshare", "--mount", "--propagation", "private", "--", "sh", "-c", IN_OWN_MOUNTS, "sh",
-                       *(str(path) for place, file in self.own_files.items() for path in (file, place)), "--", *command]
+            command = [*self.view(), *command]
         environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=1:exitcode=99",
                        "UBSAN_OPTIONS": "print_stacktrace=1", "LSAN_OPTIONS": "exitcode=99"}
         with open(self.log_file, "ab") as log:

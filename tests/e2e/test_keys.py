@@ -4,8 +4,10 @@ the new one is broken, and comes back when it dies; mistakes are found before an
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,7 @@ from certificate import make_certificate
 from nsd import Nsd
 from process import wait_for
 from program import Program
+from smtp import any_certificate
 from suite import Suite
 
 
@@ -55,12 +58,31 @@ def check_restart(program: Program, suite: Suite) -> None:
     program.judge("keyd comes back", True)
 
 
+def check_tickets(program: Program, suite: Suite) -> None:
+    """A TLS session is gone on with where it began, and nowhere else."""
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        context = any_certificate()
+        context.minimum_version = context.maximum_version = version
+        earlier: ssl.SSLSession | None = None
+        for listener, expected in (("submission", False), ("submission", True), ("smtp", False)):
+            with contextlib.closing(suite.session("IN", listener)) as session:
+                session.reply()
+                session.command("EHLO inside.test", 250)
+                session.command("STARTTLS", 220)
+                session.start_tls("mx2.test", context, earlier)
+                session.command("EHLO inside.test", 250)  # a ticket of TLS 1.3 comes with the first answer
+                resumed = bool(session.tls.session_reused)
+                program.judge(f"{version.name}: {'resumed' if expected else 'begun anew'} on {listener}", resumed == expected)
+                earlier = earlier or session.tls.session
+
+
 def main() -> int:
     with Program(__doc__) as program:
         folder, stage = program.scratch("keys"), program.stage()
         make_certificate(folder / "tls.pem", folder / "tls.key", "mx2.test")
         nsd, suite = Nsd(folder / "nsd", stage), Suite(program.binaries, folder / "suite", stage,
-                                                       f"tls_certificate {folder}/tls.pem {folder}/tls.key\n")
+                                                       f"tls_certificate {folder}/tls.pem {folder}/tls.key\n"
+                                                       "listen ${us:submission} submission\n")
         check_mistakes(program, suite, folder)
         nsd.start()
         try:
@@ -68,6 +90,7 @@ def main() -> int:
             program.judge("keyd is there", "keyd" in suite.daemons())
             check_changes(program, suite, folder)
             check_restart(program, suite)
+            check_tickets(program, suite)
             suite.stop()
         finally:
             suite.abandon()

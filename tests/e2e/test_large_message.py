@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """A message of 100 MiB, by DATA and in chunks: the memory of the session worker does not grow with it, and it comes
-in at the speed of the connection."""
+in at the speed of the connection. Nor does it grow with a million chunks of one octet."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from suite import Suite, is_of
 
 CONFIG = """\
 max_message_size 200M
+bdat_chunks 2000000
 local_domain null.test
 alias_file null.test aliases
 """
@@ -59,6 +60,16 @@ def by_chunks(session: Session, size: int) -> None:
     assert session.command("BDAT 0 LAST").code == 250
 
 
+def by_octets(session: Session, count: int) -> None:
+    """Each octet in a chunk of its own, so that each CR is in another than its LF."""
+    at_once = 1000
+    for _ in range(count // at_once):
+        session.send(b"BDAT 1\r\n\rBDAT 1\r\n\n" * (at_once // 2))
+        for _ in range(at_once):
+            assert session.reply().code == 250
+    assert session.command("BDAT 0 LAST").code == 250
+
+
 def main() -> int:
     with Program(__doc__) as program:
         # On a disk the figure would be the disk's.
@@ -83,6 +94,12 @@ def main() -> int:
                     program.judge(f"{what}: memory stays", suite.is_sanitized or grown < 1024, f"{grown} KiB more")
                     program.judge(f"{what}: speed", suite.is_sanitized or rate > 200, f"{rate:.0f} MiB/s")
                     suite.wait_until_empty()
+                count = 50_000 if suite.is_sanitized else 1_000_000
+                before = peaks_kib(suite)
+                begin(session)
+                by_octets(session, count)
+                grown = max(now - then for now, then in zip(peaks_kib(suite), before))
+                program.judge(f"{count} chunks of one octet: memory stays", suite.is_sanitized or grown < 1024, f"{grown} KiB more")
                 session.command("QUIT", 221)
             suite.stop()
         finally:

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "libcommon/mail/xtext.h"
+
 namespace postrider::remote_delivery {
 namespace {
 
@@ -37,6 +39,29 @@ TEST_CASE("RCPT with and without DSN") {
     delivery.set_notify(1 | 2);
     delivery.clear_orcpt();
     CHECK(rcpt_command(delivery, everything()) == "RCPT TO:<x@y.test> NOTIFY=NEVER\r\n");
+}
+
+TEST_CASE("what came as ORCPT and ENVID goes on as the same, whatever characters it has") {
+    // Every printable character beside every other, as it is decoded where it comes in.
+    for (char first = ' '; first <= '~'; ++first) {
+        for (char second = ' '; second <= '~'; ++second) {
+            const std::string text = {'a', first, second, first, 'z'};
+            CAPTURE(text);
+            wire::Delivery delivery;
+            delivery.set_recipient("x@y.test");
+            delivery.set_orcpt("rfc822;" + text);
+            const std::string rcpt = rcpt_command(delivery, everything());
+            const std::string encoded = rcpt.substr(rcpt.find("rfc822;") + 7);
+            const std::string value = encoded.substr(0, encoded.size() - 2);
+            CHECK(value.find_first_of(" =") == std::string::npos);
+            CHECK(mail::decode_xtext(value).value_or("refused") == text);
+            MailOptions options;
+            options.envid = text;
+            const std::string mail = mail_command("", options, everything());
+            const std::string envid = mail.substr(mail.find("ENVID=") + 6);
+            CHECK(mail::decode_xtext(envid.substr(0, envid.size() - 2)).value_or("refused") == text);
+        }
+    }
 }
 
 TEST_CASE("what can stand in a command") {

@@ -233,6 +233,10 @@ TEST_CASE("too many attempts to log in end the session") {
                       "< 535\n" + wrong + "< 421 4.7.0\n< closed") == kAsExpected);
     player.logins.refusal = wire::AuthOutcome::UNAVAILABLE;
     CHECK(player.play("< 220\n> EHLO a.test\n< 250\n" + wrong + "< 454 4.7.0\n> QUIT\n< 221") == kAsExpected);
+    // Nor is it waited for without end.
+    player.settings.limits.set(config::Limit::AuthTimeout, 50);
+    CHECK(player.play("< 220\n> EHLO a.test\n< 250\n> AUTH PLAIN\n< 334\n< 421\n< closed") == kAsExpected);
+    player.settings.limits.set(config::Limit::AuthTimeout, 120'000);
     // Nothing in an endless line is a command.
     CHECK(player.play("< 220\n> EHLO a.test\n< 250\n> AUTH PLAIN\n< 334\n> " + std::string(13'000, 'x') +
                       "\n< 500 5.5.6\n< closed") == kAsExpected);
