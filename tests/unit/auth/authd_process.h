@@ -1,123 +1,28 @@
 #pragma once
 
-#include <fcntl.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <chrono>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <optional>
-#include <sstream>
 #include <stdexcept>
 #include <string>
-#include <thread>
-#include <vector>
 
 #include "libcommon/base/fd.h"
 #include "libcommon/ipc/auth.pb.h"
+#include "tests/unit/daemon_process.h"
 
 namespace postrider::auth::test {
 
-/// A folder with a configuration, and authd as a process of its own working in it. Whoever runs the test
-/// plays smtpd and administrator; as root authd becomes another user.
-class AuthdProcess {
+/// authd as a process of its own.
+class AuthdProcess : public postrider::test::DaemonProcess {
   public:
-    AuthdProcess() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "authd-test-XXXXXX").string();
-        root_ = ::mkdtemp(pattern.data());
-        std::filesystem::permissions(root_, std::filesystem::perms(0755));
-        for (const char* name : {"etc", "run"})
-            std::filesystem::create_directory(root_ / name);
-    }
-    ~AuthdProcess() {
-        if (pid_ > 0) {
-            ::kill(pid_, SIGKILL);
-            ::waitpid(pid_, nullptr, 0);
-        }
-        std::filesystem::remove_all(root_);
-    }
-    AuthdProcess(const AuthdProcess&) = delete;
-    AuthdProcess& operator=(const AuthdProcess&) = delete;
+    AuthdProcess() : DaemonProcess(AUTHD_EXECUTABLE, "authd") {}
 
-    /// Writes etc/NAME as an editor does; postrider.conf gets the lines that every test needs in front.
-    void write(const std::string& name, std::string text) const {
-        if (name == "postrider.conf") {
-            const std::string self = std::to_string(::getuid());
-            text =
-                "hostname mx2.test\nrun_dir ../run\nspool_dir ../spool\nstate_dir ../state\n"
-                "user authd 65533\nuser remote-delivery 65532\nuser smtpd " +
-                self + "\nuser queue-manager " + self + "\ntable_poll_interval 1s\n" + text;
-        }
-        const std::filesystem::path staging = root_ / "etc" / (name + ".editing");
-        std::ofstream(staging, std::ios::binary) << text;
-        std::filesystem::rename(staging, root_ / "etc" / name);
-    }
-    [[nodiscard]] std::string path(const std::string& name) const { return (root_ / name).string(); }
-    [[nodiscard]] std::string log() const {
-        std::ifstream file(root_ / "log");
-        std::stringstream text;
-        text << file.rdbuf();
-        return text.str();
-    }
-    /// Whether the log comes to contain `text` within a few seconds.
-    [[nodiscard]] bool logs(const std::string& text) const {
-        for (int i = 0; i < 400; ++i) {
-            if (log().find(text) != std::string::npos) return true;
-            std::this_thread::sleep_for(std::chrono::milliseconds(50));
-        }
-        return false;
-    }
-
-    /// Starts authd and waits until it can be connected to. `mounts` are shell commands that are run before
-    /// it, in a mount namespace of its own, which only root can have.
+    /// Starts authd and waits until it can be connected to.
     void start(const std::string& mounts = {}) {
-        std::string command =
-            std::string("exec ") + AUTHD_EXECUTABLE + " --config " + path("etc/postrider.conf");
-        if (!mounts.empty()) command = mounts + " && " + command;
-        std::vector<std::string> arguments = {"sh", "-c", command};
-        if (!mounts.empty()) {
-            arguments.insert(arguments.begin(), {"unshare", "--mount", "--propagation", "private", "--"});
-        }
-        std::vector<char*> words;
-        words.reserve(arguments.size() + 1);
-        for (std::string& argument : arguments)
-            words.push_back(argument.data());
-        words.push_back(nullptr);
-        const std::string log_path = path("log");
-        pid_ = ::fork();
-        if (pid_ == 0) {
-            const int log_file = ::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-            ::dup2(log_file, STDERR_FILENO);
-            ::execvp(words[0], words.data());
-            ::_exit(127);
-        }
+        launch({}, mounts);
         if (!logs(" started methods=")) throw std::runtime_error("authd does not start: " + log());
     }
-    [[nodiscard]] pid_t pid() const { return pid_; }
-    void signal(int number) const { ::kill(pid_, number); }
-    /// Waits for the end; the exit status, or 1000 and the signal.
-    [[nodiscard]] int wait() {
-        int status = 0;
-        ::waitpid(pid_, &status, 0);
-        pid_ = -1;
-        return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-    }
-    /// The exit status of `authd --check`; what it prints goes to the log.
-    [[nodiscard]] int check() const {
-        const std::string command = std::string(AUTHD_EXECUTABLE) + " --check --config " +
-                                    path("etc/postrider.conf") + " 2>>" + path("log");
-        const int status = std::system(command.c_str());
-        return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-    }
-
-  private:
-    std::filesystem::path root_;
-    pid_t pid_ = -1;
 };
 
 /// A connection to auth.sock. Every call waits; the end of the connection is an empty answer.

@@ -118,11 +118,11 @@ TEST_CASE("a password file is read again when it changed, and one with an error 
     AuthdProcess authd;
     authd.write("passwords", "joe:secret\n");
     authd.write("postrider.conf", "auth passwd_file passwords\n");
-    CHECK(authd.check() == 78);
+    CHECK(authd.run({"--check"}) == 78);
     CHECK(authd.log() == authd.path("etc/passwords") +
                              ":1:5: not a hash of a method that is known: $y$, $7$, $6$, $5$, $2b$\n");
     authd.write("passwords", "joe:" + hash_for("secret") + "\n");
-    CHECK(authd.check() == 0);
+    CHECK(authd.run({"--check"}) == 0);
     authd.start();
     AuthPeer smtpd(authd, wire::ROLE_SMTPD);
     CHECK(smtpd.offer() == "PLAIN LOGIN ");

@@ -105,25 +105,23 @@ TEST_CASE("a key that does not belong to its certificate is found at --check and
     KeydProcess keyd;
     keyd.write_pair("a", make_certificate({"a.test", {"a.test"}}));
     keyd.write_pair("b", make_certificate({"b.test", {"b.test"}}));
-    keyd.configure("tls_certificate a.pem b.key\n");
-    for (const char* argument : {"--check", ""}) {
-        keyd.start(argument);
-        CHECK(keyd.wait() == 78);
-    }
-    const std::string error = "postrider.conf:7:23: " + keyd.path("etc/b.key") + ": not the key of";
+    keyd.write("postrider.conf", "tls_certificate a.pem b.key\n");
+    for (const std::vector<std::string>& arguments : {std::vector<std::string>{"--check"}, {}})
+        CHECK(keyd.run(arguments) == 78);
+    const std::string error = "postrider.conf:" + std::to_string(KeydProcess::kLinesInFront + 1) +
+                              ":23: " + keyd.path("etc/b.key") + ": not the key of";
     CHECK(keyd.log().find(error) != keyd.log().rfind(error));
-    keyd.configure("tls_certificate a.pem a.key\n");
-    keyd.start("--check");
-    CHECK(keyd.wait() == 0);
+    keyd.write("postrider.conf", "tls_certificate a.pem a.key\n");
+    CHECK(keyd.run({"--check"}) == 0);
 }
 
 TEST_CASE("new certificates are used, broken ones are not, and sessions go on") {
     tls::prepare_library();
     KeydProcess keyd;
     keyd.write_pair("a", make_certificate({"first.test", {"mx.test"}}));
-    keyd.configure("tls_certificate a.pem a.key\nlisten 127.0.0.1:25 smtp\n");
+    keyd.write("postrider.conf", "tls_certificate a.pem a.key\nlisten 127.0.0.1:25 smtp\n");
     const config::Settings settings = keyd.settings();
-    keyd.start();
+    keyd.launch({});
     Loop loop;
     const auto check = [](Loop& on, const config::Settings& config, KeydProcess& process) -> Task<void> {
         KeyLink link(on, connector(process), config);
@@ -139,7 +137,7 @@ TEST_CASE("new certificates are used, broken ones are not, and sessions go on") 
         bool served = co_await eventually_serves(on, link, listener, "first.test");
         CHECK(served);
 
-        process.write("etc/a.key", "this is no key\n");
+        process.write("a.key", "this is no key\n");
         CHECK(process.logs("keys_not_loaded"));
         served = co_await eventually_serves(on, link, listener, "first.test");
         CHECK(served);
@@ -168,11 +166,11 @@ TEST_CASE("a ticket of one worker is good at another, and on its listener only")
     tls::prepare_library();
     KeydProcess keyd;
     keyd.write_pair("a", make_certificate({"mx.test", {"mx.test"}}));
-    keyd.configure(
-        "tls_certificate a.pem a.key\nlisten 127.0.0.1:25 smtp\nlisten 127.0.0.1:587 submission\n"
-        "listen 127.0.0.1:26 smtp tls=off\n");
+    keyd.write("postrider.conf",
+               "tls_certificate a.pem a.key\nlisten 127.0.0.1:25 smtp\nlisten 127.0.0.1:587 submission\n"
+               "listen 127.0.0.1:26 smtp tls=off\n");
     const config::Settings settings = keyd.settings();
-    keyd.start();
+    keyd.launch({});
     Loop loop;
     const auto check = [](Loop& on, const config::Settings& config, KeydProcess& process) -> Task<void> {
         KeyLink one(on, connector(process), config);
@@ -208,8 +206,8 @@ TEST_CASE("a ticket of one worker is good at another, and on its listener only")
 TEST_CASE("keys are given to session workers only") {
     KeydProcess keyd;
     keyd.write_pair("a", make_certificate({"mx.test", {"mx.test"}}));
-    keyd.configure("tls_certificate a.pem a.key\n");
-    keyd.start();
+    keyd.write("postrider.conf", "tls_certificate a.pem a.key\n");
+    keyd.launch({});
     REQUIRE(keyd.logs("started certificates=1"));
     Loop loop;
     const auto check = [](Loop& on, KeydProcess& process) -> Task<void> {
@@ -241,11 +239,12 @@ TEST_CASE("a confined session worker makes TLS sessions with keys that came afte
     KeydProcess keyd;
     const auto authority = make_certificate({"CA", {}, tls::test::KeyKind::Ecdsa, true, false});
     keyd.write_pair("a", make_certificate({"mx.test", {"mx.test"}, tls::test::KeyKind::Rsa}));
-    keyd.write("etc/ca.pem", authority.chain);
-    keyd.configure(
+    keyd.write("ca.pem", authority.chain);
+    keyd.write(
+        "postrider.conf",
         "tls_certificate a.pem a.key\ntls_client_ca ca.pem\nlisten 127.0.0.1:25 smtp client_cert=request\n");
     const config::Settings settings = keyd.settings();
-    keyd.start();
+    keyd.launch({});
     REQUIRE(keyd.logs("started certificates=1"));
     for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
         INFO(version);

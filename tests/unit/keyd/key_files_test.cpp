@@ -25,7 +25,7 @@ KeydProcess& folder() {
         for (const char* name : {"etc/a.key", "etc/old.key"})
             ::chmod(made.path(name).c_str(), 0600);
         ::chmod(made.path("etc/b.key").c_str(), 0644);
-        made.write("etc/empty", "");
+        made.write("empty", "");
         return true;
     }();
     static_cast<void>(filled);
@@ -33,7 +33,7 @@ KeydProcess& folder() {
 }
 
 LoadOutcome load_with(const std::string& lines) {
-    folder().configure(lines);
+    folder().write("postrider.conf", lines);
     return load_key_files(folder().settings());
 }
 
@@ -67,13 +67,13 @@ TEST_CASE("errors in key files have the place of the configuration") {
         const char* text;
     };
     const Case cases[] = {
-        {"tls_certificate a.pem b.key\n", "7:23", "b.key: not the key of the certificate"},
-        {"tls_certificate missing a.key\n", "7:17", "missing: No such file or directory"},
-        {"tls_certificate a.pem missing\n", "7:23", "missing: No such file or directory"},
-        {"tls_certificate empty a.key\n", "7:17", "empty: there is no certificate in it"},
-        {"tls_certificate a.pem empty\n", "7:23", "empty: not a private key without passphrase"},
-        {"tls_certificate a.pem a.key\ntls_client_ca a.key\n", "8:1", "a.key: there is no certificate in it"},
-        {"tls_certificate a.pem a.key\ntls_ciphers RC9\n", "8:1", "no usable cipher"},
+        {"tls_certificate a.pem b.key\n", "10:23", "b.key: not the key of the certificate"},
+        {"tls_certificate missing a.key\n", "10:17", "missing: No such file or directory"},
+        {"tls_certificate a.pem missing\n", "10:23", "missing: No such file or directory"},
+        {"tls_certificate empty a.key\n", "10:17", "empty: there is no certificate in it"},
+        {"tls_certificate a.pem empty\n", "10:23", "empty: not a private key without passphrase"},
+        {"tls_certificate a.pem a.key\ntls_client_ca a.key\n", "11:1", "a.key: there is no certificate in it"},
+        {"tls_certificate a.pem a.key\ntls_ciphers RC9\n", "11:1", "no usable cipher"},
     };
     for (const auto& test : cases) {
         const auto outcome = load_with(test.lines);
@@ -104,7 +104,7 @@ TEST_CASE("the folders of links and of what they lead to stay readable") {
         std::filesystem::remove(root / "live" / name);
         std::filesystem::create_symlink(root / "etc" / name, root / "live" / name);
     }
-    folder().configure("tls_certificate ../live/a.pem ../live/a.key\n");
+    folder().write("postrider.conf", "tls_certificate ../live/a.pem ../live/a.key\n");
     const auto folders = folders_of(folder().settings());
     const auto canonical = std::filesystem::canonical(root);
     CHECK(folders == std::vector<std::string>{(canonical / "etc").string(), (root / "live").string()});

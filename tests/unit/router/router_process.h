@@ -1,130 +1,30 @@
 #pragma once
 
-#include <fcntl.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <chrono>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <optional>
-#include <sstream>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "libcommon/base/fd.h"
 #include "libcommon/ipc/router.pb.h"
+#include "tests/unit/daemon_process.h"
 
 namespace postrider::router::test {
 
-/// A folder with a configuration, and the router as a process of its own working in it. Whoever runs the test
-/// plays smtpd, queue-manager and administrator, so their users are the caller's; as root the router becomes
-/// another user, who may not pass through the folder that holds everything.
-class RouterProcess {
+/// The router as a process of its own.
+class RouterProcess : public postrider::test::DaemonProcess {
   public:
-    RouterProcess() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "router-test-XXXXXX").string();
-        root_ = ::mkdtemp(pattern.data());
-        for (const char* name : {"etc", "run"})
-            std::filesystem::create_directory(root_ / name);
-    }
-    ~RouterProcess() {
-        if (pid_ > 0) {
-            ::kill(pid_, SIGKILL);
-            ::waitpid(pid_, nullptr, 0);
-        }
-        std::filesystem::remove_all(root_);
-    }
-    RouterProcess(const RouterProcess&) = delete;
-    RouterProcess& operator=(const RouterProcess&) = delete;
-
-    /// Writes etc/NAME; postrider.conf gets the lines that every test needs in front.
-    void write(const std::string& name, std::string text) const {
-        if (name == "postrider.conf") {
-            text =
-                "hostname mx2.test\nrun_dir ../run\nspool_dir ../spool\nstate_dir ../state\n"
-                "user router 65533\nuser remote-delivery 65532\nuser smtpd " +
-                std::to_string(::getuid()) + "\nuser queue-manager " + std::to_string(::getuid()) +
-                "\ntable_poll_interval 1s\n" + text;
-        }
-        std::ofstream(root_ / "etc" / name, std::ios::binary) << text;
-    }
-    [[nodiscard]] std::string path(const std::string& name) const { return (root_ / name).string(); }
-    [[nodiscard]] std::string log() const {
-        std::ifstream file(root_ / "log");
-        std::stringstream text;
-        text << file.rdbuf();
-        return text.str();
-    }
-    /// Whether the log comes to contain `text` within a few seconds.
-    [[nodiscard]] bool logs(const std::string& text) const {
-        return eventually([&] { return log().find(text) != std::string::npos; });
-    }
-    template <typename Condition>
-    [[nodiscard]] static bool eventually(Condition condition) {
-        for (int i = 0; i < 400; ++i) {
-            if (condition()) return true;
-            std::this_thread::sleep_for(std::chrono::milliseconds(50));
-        }
-        return false;
-    }
+    RouterProcess() : DaemonProcess(ROUTER_EXECUTABLE, "router") {}
 
     /// Starts the router and waits until it can be connected to, or has ended.
-    void start(const std::vector<std::string>& more_arguments = {}) {
-        std::vector<std::string> arguments = {ROUTER_EXECUTABLE, "--config", path("etc/postrider.conf")};
-        arguments.insert(arguments.end(), more_arguments.begin(), more_arguments.end());
-        const std::string log_path = path("log");
-        pid_ = ::fork();
-        if (pid_ == 0) {
-            const int log_file = ::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-            ::dup2(log_file, STDERR_FILENO);
-            std::vector<char*> words;
-            words.reserve(arguments.size() + 1);
-            for (std::string& argument : arguments)
-                words.push_back(argument.data());
-            words.push_back(nullptr);
-            ::execv(ROUTER_EXECUTABLE, words.data());
-            ::_exit(127);
-        }
-        if (!logs("started local_domains=") && ::kill(pid_, 0) == 0)
+    void start(const std::vector<std::string>& arguments = {}) {
+        launch(arguments);
+        if (!logs("started local_domains=") && ::kill(pid(), 0) == 0)
             throw std::runtime_error("the router does not start");
     }
-    void signal(int number) const { ::kill(pid_, number); }
-
-    /// Waits for the end; the exit status, or 1000 and the signal.
-    [[nodiscard]] int wait() {
-        int status = 0;
-        ::waitpid(pid_, &status, 0);
-        pid_ = -1;
-        return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-    }
-    [[nodiscard]] bool running() const { return ::waitpid(pid_, nullptr, WNOHANG) == 0; }
-
-    /// Runs the router to its end with `arguments` besides --config.
-    [[nodiscard]] int run(const std::vector<std::string>& arguments) {
-        const pid_t pid = ::fork();
-        if (pid == 0) {
-            std::string command = std::string(ROUTER_EXECUTABLE) + " --config " + path("etc/postrider.conf");
-            for (const std::string& argument : arguments)
-                command += " " + argument;
-            command += " 2>>" + path("log");
-            ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
-            ::_exit(127);
-        }
-        int status = 0;
-        ::waitpid(pid, &status, 0);
-        return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-    }
-
-  private:
-    std::filesystem::path root_;
-    pid_t pid_ = -1;
 };
 
 /// A connection to router.sock. Every call waits; the end of the connection is an empty answer.
