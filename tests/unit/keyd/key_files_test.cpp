@@ -72,7 +72,8 @@ TEST_CASE("errors in key files have the place of the configuration") {
         {"tls_certificate a.pem missing\n", "10:23", "missing: No such file or directory"},
         {"tls_certificate empty a.key\n", "10:17", "empty: there is no certificate in it"},
         {"tls_certificate a.pem empty\n", "10:23", "empty: not a private key without passphrase"},
-        {"tls_certificate a.pem a.key\ntls_client_ca a.key\n", "11:1", "a.key: there is no certificate in it"},
+        {"tls_certificate a.pem a.key\ntls_client_ca a.key\n", "11:1",
+         "a.key: there is no certificate in it"},
         {"tls_certificate a.pem a.key\ntls_ciphers RC9\n", "11:1", "no usable cipher"},
     };
     for (const auto& test : cases) {
