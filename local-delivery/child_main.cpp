@@ -14,6 +14,7 @@
 #include <exception>
 
 #include "libcommon/ipc/channel.h"
+#include "libcommon/ipc/packet.h"
 #include "libcommon/log/log.h"
 #include "libcommon/privsep/profile.h"
 #include "local-delivery/mailbox_file.h"
@@ -43,24 +44,11 @@ std::vector<gid_t> supplementary_groups(const ChildUser& user) {
 /// One job with its descriptor; false when the parent has closed the socket or sent what it never sends.
 bool receive_job(const Fd& socket, wire::ChildJob& job, Fd& file) {
     static std::array<char, ipc::kMaxFrame> block;
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-    iovec part{block.data(), block.size()};
-    msghdr header{};
-    header.msg_iov = &part;
-    header.msg_iovlen = 1;
-    header.msg_control = control.data();
-    header.msg_controllen = control.size();
-    ssize_t got = -1;
-    do {
-        got = ::recvmsg(socket.get(), &header, MSG_CMSG_CLOEXEC);
-    } while (got < 0 && errno == EINTR);
-    if (got <= 0 || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) return false;
-    const cmsghdr* rights = CMSG_FIRSTHDR(&header);
-    if (rights == nullptr || rights->cmsg_type != SCM_RIGHTS) return false;
-    int descriptor = -1;
-    std::memcpy(&descriptor, CMSG_DATA(rights), sizeof descriptor);
-    file = Fd(descriptor);
-    return job.ParseFromArray(block.data(), static_cast<int>(got));
+    ipc::ReceivedPacket packet = ipc::receive_packet(socket, block);
+    if (packet.error != 0 || packet.size == 0 || packet.truncated || packet.descriptors.size() != 1)
+        return false;
+    file = std::move(packet.descriptors.front());
+    return job.ParseFromArray(block.data(), static_cast<int>(packet.size));
 }
 
 bool has_peer(const Fd& socket) {

@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "libcommon/async/stream.h"
+#include "libcommon/ipc/packet.h"
 
 namespace postrider::ipc {
 
@@ -36,21 +37,6 @@ Result<Fd> new_socket() {
 
 const sockaddr* as_sockaddr(const sockaddr_un& address) {
     return reinterpret_cast<const sockaddr*>(&address);
-}
-
-/// Takes ownership of every descriptor in the control messages, whether or not they were wanted.
-std::vector<Fd> take_descriptors(msghdr& header) {
-    std::vector<Fd> descriptors;
-    for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
-        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
-        std::size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (std::size_t n = 0; n < count; ++n) {
-            int descriptor = -1;
-            std::memcpy(&descriptor, CMSG_DATA(part) + n * sizeof(int), sizeof descriptor);
-            descriptors.emplace_back(descriptor);
-        }
-    }
-    return descriptors;
 }
 
 }  // namespace
@@ -99,33 +85,21 @@ Result<std::optional<Frame>> Channel::receive_now(bool& would_block) {
     // One byte more than a frame may have, to notice a longer one; shared, because nothing is awaited
     // meanwhile.
     thread_local std::array<char, kMaxFrame + 1> block;
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kMaxDescriptors)> control{};
-    iovec part{block.data(), block.size()};
-    msghdr header{};
-    header.msg_iov = &part;
-    header.msg_iovlen = 1;
-    header.msg_control = control.data();
-    header.msg_controllen = control.size();
-    ssize_t got = ::recvmsg(socket_.get(), &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    ReceivedPacket packet = receive_packet(socket_, block, MSG_DONTWAIT);
     // A peer that died with our frames unread gives this error once, before the frames that it sent itself:
     // they still count, and the end is told after them.
-    if (got < 0 && errno == ECONNRESET) {
-        got = ::recvmsg(socket_.get(), &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    }
-    if (got < 0) {
-        would_block = errno == EAGAIN || errno == EINTR;
-        if (would_block) return std::optional<Frame>();
-        return system_failure("receive", errno);
-    }
-    Frame frame;
-    frame.descriptors = take_descriptors(header);
-    if (got == 0) return std::optional<Frame>();  // nobody sends empty packets: the end
-    if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || static_cast<std::size_t>(got) > kMaxFrame) {
+    if (packet.error == ECONNRESET) packet = receive_packet(socket_, block, MSG_DONTWAIT);
+    would_block = packet.error == EAGAIN;
+    if (would_block) return std::optional<Frame>();
+    if (packet.error != 0) return system_failure("receive", packet.error);
+    if (packet.size == 0) return std::optional<Frame>();  // nobody sends empty packets: the end
+    if (packet.truncated || packet.size > kMaxFrame)
         return permanent("the peer sent a frame that is too large");
-    }
-    frame.data.assign(block.data(), static_cast<std::size_t>(got));
+    Frame frame;
+    frame.descriptors = std::move(packet.descriptors);
+    frame.data.assign(block.data(), packet.size);
     // It may have been a password, and nobody knows when the next frame writes over it.
-    ::explicit_bzero(block.data(), static_cast<std::size_t>(got));
+    ::explicit_bzero(block.data(), packet.size);
     return std::optional<Frame>(std::move(frame));
 }
 
@@ -140,26 +114,11 @@ async::Task<Result<std::optional<Frame>>> Channel::receive(async::Deadline deadl
 }
 
 Result<Channel::Sent> Channel::send_now(std::string_view data, const Fd& descriptor) {
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-    iovec part{const_cast<char*>(data.data()), data.size()};
-    msghdr header{};
-    header.msg_iov = &part;
-    header.msg_iovlen = 1;
-    if (descriptor) {
-        header.msg_control = control.data();
-        header.msg_controllen = control.size();
-        cmsghdr* rights = CMSG_FIRSTHDR(&header);
-        rights->cmsg_level = SOL_SOCKET;
-        rights->cmsg_type = SCM_RIGHTS;
-        rights->cmsg_len = CMSG_LEN(sizeof(int));
-        int number = descriptor.get();
-        std::memcpy(CMSG_DATA(rights), &number, sizeof number);
-    }
-    ssize_t sent = ::sendmsg(socket_.get(), &header, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent >= 0) return Sent::Yes;
+    const int error = send_packet(socket_, data, descriptor, MSG_DONTWAIT);
+    if (error == 0) return Sent::Yes;
     // ETOOMANYREFS: too many descriptors in flight; they are taken as the peer reads.
-    if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS || errno == ETOOMANYREFS) return Sent::Full;
-    return system_failure("send", errno);
+    if (error == EAGAIN || error == ENOBUFS || error == ETOOMANYREFS) return Sent::Full;
+    return system_failure("send", error);
 }
 
 Result<void> Channel::post(const google::protobuf::MessageLite& message, Fd descriptor) {

@@ -1,11 +1,11 @@
 #include "smtpd/auth/pam_protocol.h"
 
-#include <sys/socket.h>
-
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <vector>
+
+#include "libcommon/ipc/packet.h"
 
 namespace postrider::auth {
 
@@ -65,50 +65,18 @@ PamReply parse_pam_reply(std::string_view packet) {
 }
 
 bool send_number(const Fd& socket, std::uint32_t number, const Fd& descriptor) {
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-    iovec part{&number, sizeof number};
-    msghdr header{};
-    header.msg_iov = &part;
-    header.msg_iovlen = 1;
-    if (descriptor) {
-        header.msg_control = control.data();
-        header.msg_controllen = control.size();
-        cmsghdr* rights = CMSG_FIRSTHDR(&header);
-        rights->cmsg_level = SOL_SOCKET;
-        rights->cmsg_type = SCM_RIGHTS;
-        rights->cmsg_len = CMSG_LEN(sizeof(int));
-        const int value = descriptor.get();
-        std::memcpy(CMSG_DATA(rights), &value, sizeof value);
-    }
-    ssize_t sent = -1;
-    do {
-        sent = ::sendmsg(socket.get(), &header, MSG_NOSIGNAL);
-    } while (sent < 0 && errno == EINTR);
-    return sent == static_cast<ssize_t>(sizeof number);
+    const std::string_view octets(reinterpret_cast<const char*>(&number), sizeof number);
+    return ipc::send_packet(socket, octets, descriptor) == 0;
 }
 
 std::optional<NumberPacket> receive_number(const Fd& socket, bool& would_block) {
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+    std::array<char, sizeof(NumberPacket::number)> octets{};
+    ipc::ReceivedPacket received = ipc::receive_packet(socket, octets);
+    would_block = received.error == EAGAIN;
+    if (received.error != 0 || received.size != octets.size() || received.truncated) return std::nullopt;
     NumberPacket packet;
-    iovec part{&packet.number, sizeof packet.number};
-    msghdr header{};
-    header.msg_iov = &part;
-    header.msg_iovlen = 1;
-    header.msg_control = control.data();
-    header.msg_controllen = control.size();
-    ssize_t got = -1;
-    do {
-        got = ::recvmsg(socket.get(), &header, MSG_CMSG_CLOEXEC);
-    } while (got < 0 && errno == EINTR);
-    would_block = got < 0 && errno == EAGAIN;
-    if (got <= 0) return std::nullopt;
-    const cmsghdr* rights = CMSG_FIRSTHDR(&header);
-    if (rights != nullptr && rights->cmsg_level == SOL_SOCKET && rights->cmsg_type == SCM_RIGHTS) {
-        int value = -1;
-        std::memcpy(&value, CMSG_DATA(rights), sizeof value);
-        packet.descriptor = Fd(value);
-    }
-    if (got != static_cast<ssize_t>(sizeof packet.number)) return std::nullopt;
+    std::memcpy(&packet.number, octets.data(), octets.size());
+    if (!received.descriptors.empty()) packet.descriptor = std::move(received.descriptors.front());
     return packet;
 }
 

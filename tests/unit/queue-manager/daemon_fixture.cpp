@@ -19,6 +19,7 @@
 
 #include "libcommon/base/file.h"
 #include "libcommon/ipc/channel.h"
+#include "libcommon/ipc/packet.h"
 #include "libcommon/queue_file/header.h"
 
 namespace postrider::queue_manager::test {
@@ -136,23 +137,11 @@ std::optional<TestPeer::Received> TestPeer::receive(std::chrono::milliseconds pa
     pollfd waiting{socket_.get(), POLLIN, 0};
     if (::poll(&waiting, 1, static_cast<int>(patience.count())) <= 0) return std::nullopt;
     std::string buffer(ipc::kMaxFrame, '\0');
-    iovec part{buffer.data(), buffer.size()};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * ipc::kMaxDescriptors)> control{};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    ssize_t got = ::recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC);
-    if (got <= 0) return std::nullopt;
+    ipc::ReceivedPacket packet = ipc::receive_packet(socket_, buffer);
+    if (packet.error != 0 || packet.size == 0) return std::nullopt;
     Received received;
-    REQUIRE(received.reply.ParseFromArray(buffer.data(), static_cast<int>(got)));
-    const cmsghdr* header = CMSG_FIRSTHDR(&message);
-    if (header != nullptr) {
-        int descriptor = -1;
-        std::memcpy(&descriptor, CMSG_DATA(header), sizeof(descriptor));
-        received.descriptor = Fd(descriptor);
-    }
+    REQUIRE(received.reply.ParseFromArray(buffer.data(), static_cast<int>(packet.size)));
+    if (!packet.descriptors.empty()) received.descriptor = std::move(packet.descriptors.front());
     return received;
 }
 

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <optional>
 #include <stdexcept>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "libcommon/base/fd.h"
+#include "libcommon/ipc/packet.h"
 #include "libcommon/ipc/router.pb.h"
 #include "tests/unit/daemon_process.h"
 
@@ -52,22 +54,7 @@ class RouterPeer {
 
     /// Sends a frame with a descriptor.
     void send_descriptor(const wire::RouterRequest& request) {
-        std::string data = request.SerializeAsString();
-        iovec part{data.data(), data.size()};
-        alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-        msghdr message{};
-        message.msg_iov = &part;
-        message.msg_iovlen = 1;
-        message.msg_control = control;
-        message.msg_controllen = sizeof control;
-        cmsghdr* header = CMSG_FIRSTHDR(&message);
-        header->cmsg_level = SOL_SOCKET;
-        header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof(int));
-        const int descriptor = STDERR_FILENO;
-        std::copy_n(reinterpret_cast<const char*>(&descriptor), sizeof descriptor,
-                    reinterpret_cast<char*>(CMSG_DATA(header)));
-        ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
+        static_cast<void>(ipc::send_packet(socket_, request.SerializeAsString(), Fd(::dup(STDERR_FILENO))));
     }
 
     [[nodiscard]] std::optional<wire::RouterReply> receive() {
