@@ -6,9 +6,9 @@ namespace postrider::router {
 
 namespace {
 
-/// Accounts or clients of which one thing is counted: about 20 MB at most. Those that were idle longest are
-/// forgotten.
-constexpr std::size_t kMost = 50'000;
+/// Accounts or clients of which one thing is counted, which takes about 5 MB. Those that were idle longest
+/// are forgotten.
+constexpr std::size_t kMost = 20'000;
 
 /// How long a client is known after it has sent.
 constexpr Milliseconds kKnownFor = std::chrono::hours(24 * 7);
@@ -16,6 +16,8 @@ constexpr Milliseconds kKnownFor = std::chrono::hours(24 * 7);
 /// Of whom the client is part; nothing if it is not counted.
 std::optional<std::string> counted_network(const Client& client, const Tables& tables) {
     if (!client.address || may_relay(client, tables)) return std::nullopt;
+    const PolicyRule* line = tables.policy.net(*client.address);
+    if (line != nullptr && line->verb == PolicyVerb::Accept) return std::nullopt;
     return tables.client_prefixes.network_of(*client.address).text();
 }
 
@@ -57,6 +59,7 @@ std::optional<Verdict> ClientHistory::count(Counted what, std::string_view who, 
 
 std::optional<Verdict> ClientHistory::count_connection(const Client& client, const Tables& tables,
                                                        SteadyTime now) {
+    if (client.submission) return std::nullopt;
     const auto network = counted_network(client, tables);
     return network ? count(ClientConnections, *network, now) : std::nullopt;
 }
@@ -65,17 +68,17 @@ std::optional<Verdict> ClientHistory::count_message(const Client& client, const 
                                                     SteadyTime now) {
     if (is_account(client)) return count(AccountMessages, client.login, now);
     const auto network = counted_network(client, tables);
-    if (!network) return std::nullopt;
-    std::optional<Verdict> refused = count(ClientMessages, *network, now);
-    if (!refused) known_.count(*network, now);
-    return refused;
+    return network ? count(ClientMessages, *network, now) : std::nullopt;
 }
 
 std::optional<Verdict> ClientHistory::count_recipient(const Client& client, const Tables& tables,
                                                       SteadyTime now) {
     if (is_account(client)) return count(AccountRecipients, client.login, now);
     const auto network = counted_network(client, tables);
-    return network ? count(ClientRecipients, *network, now) : std::nullopt;
+    if (!network) return std::nullopt;
+    std::optional<Verdict> refused = count(ClientRecipients, *network, now);
+    if (!refused) known_.count(*network, now);
+    return refused;
 }
 
 bool ClientHistory::is_new(const Client& client, const Tables& tables, SteadyTime now) {

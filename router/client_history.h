@@ -16,8 +16,9 @@ namespace postrider::router {
 /// which clients have sent before. It lies in memory of bounded size, and outlives smtpd, but not the router.
 ///
 /// An account is counted by its login, wherever it comes from. A client without login is counted by its
-/// network (config::ClientPrefixes) if it has no right to relay. Local users are not counted, nor are clients
-/// that may relay.
+/// network (config::ClientPrefixes), unless it may relay or its `net` line says accept. Local users are not
+/// counted, nor are connections for submission: whoever comes there is about to log in, and authd counts who
+/// fails to.
 class ClientHistory {
   public:
     ClientHistory();
@@ -34,7 +35,7 @@ class ClientHistory {
     [[nodiscard]] std::optional<Verdict> count_recipient(const Client& client, const Tables& tables,
                                                          SteadyTime now);
 
-    /// Whether this is a client that would be counted and has not had a sender accepted for a week.
+    /// Whether this is a client that would be counted and has not had a recipient accepted for a week.
     [[nodiscard]] bool is_new(const Client& client, const Tables& tables, SteadyTime now);
 
   private:

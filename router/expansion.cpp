@@ -7,6 +7,8 @@
 #include <unordered_set>
 #include <utility>
 
+#include "router/users.h"
+
 // How this ends. Work is a list of nodes, each an address and the stage at which it enters: aliases, then the
 // forwarding of the user, then his mailbox. A node either becomes a leaf or is replaced by its destinations,
 // which enter at the first stage again, or, where they mean the same address, at a later one. Two rules bound
@@ -50,14 +52,6 @@ constexpr std::string_view kOwnerPrefix = "owner-";
 /// Programs and files of alias tables get the rights of nobody, whose ids these are on every Linux: an alias
 /// file names no user, and root's it must not be.
 constexpr uid_t kNobody = 65534;
-
-/// Longer than any name that useradd(8) takes; such a name is not looked up.
-constexpr std::size_t kLongestUserName = 255;
-
-bool can_be_user_name(std::string_view name) {
-    return is_safe_path_part(name) && name.size() <= kLongestUserName &&
-           name.find(':') == std::string_view::npos && !name.starts_with('-');
-}
 
 class Expander {
   public:

@@ -9,6 +9,7 @@
 #include "libcommon/mail/domain.h"
 #include "router/expansion.h"
 #include "router/tables.h"
+#include "router/users.h"
 
 namespace postrider::router {
 
@@ -119,6 +120,7 @@ LocalClaim local_claim(const Address& sender, std::string_view login, const Tabl
     claim.state = LocalClaim::State::Bad;
     for (const std::string& name : logins) {
         if (name == login) return LocalClaim();
+        if (!can_be_user_name(name)) continue;
         const UserAnswer answer = users.find(name);
         if (answer.state == UserAnswer::State::Known && kernel_login(answer.user->uid) == login)
             return LocalClaim();

@@ -133,9 +133,9 @@ void Service::use_tables(std::shared_ptr<const Tables> tables) {
     history_.use_tables(*tables_);
 }
 
-/// What a rate says stands above what the tables say, which have accepted.
+/// A rate refuses what the tables have accepted; what they refuse stays as they say.
 void Service::refuse_if(std::optional<Verdict> refused, Verdict& verdict) {
-    if (!refused) return;
+    if (!refused || verdict.action != Verdict::Action::Accept) return;
     ++counters_.refused_by_rate;
     verdict = std::move(*refused);
 }

@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "router/path_template.h"
+
 namespace postrider::router {
 
 namespace {
@@ -34,6 +36,13 @@ UserAnswer answer_of(Result<std::optional<SystemUser>> found) {
 }
 
 }  // namespace
+
+bool can_be_user_name(std::string_view name) {
+    // Longer than any name that useradd(8) takes.
+    constexpr std::size_t kLongest = 255;
+    return is_safe_path_part(name) && name.size() <= kLongest && name.find(':') == std::string_view::npos &&
+           !name.starts_with('-');
+}
 
 Result<std::optional<SystemUser>> find_system_user(const std::string& name) {
     constexpr std::size_t kFirstTry = 4096;

@@ -43,6 +43,10 @@ struct UserCacheLimits {
     std::size_t names_per_job = 64;  ///< looked up by one thread in one go
 };
 
+/// Whether the system can have a user of this name; no other is to be looked up, as names come from
+/// strangers.
+[[nodiscard]] bool can_be_user_name(std::string_view name);
+
 /// What is known of the system's users, for the loop. An answer in the cache costs a hash look-up; everything
 /// else is looked up by a helper thread, once for all who wait for it. Belongs to the loop's thread.
 class UserCache : public UserLookup {

@@ -39,13 +39,15 @@ class CommandLineReader {
     [[nodiscard]] CommandLine next(std::string_view input);
 
   private:
+    void remember(std::string_view part);
+
     std::size_t limit_;
     bool skipping_ = false;  // inside a line that is too long
     std::string beginning_;  // of the line that is skipped
 };
 
 /// Whether a line that was refused may have been meant as DATA or BDAT, so that content may follow it.
-/// Someone in front of us may read it so, where we do not.
+/// Someone in front of us may read it so, where we do not, and may see several lines in it.
 [[nodiscard]] bool announces_content(std::string_view line);
 
 }  // namespace postrider::smtpd

@@ -220,7 +220,7 @@ Action Dialogue::vrfy(const mail::Command& command) {
     if (blank != std::string::npos &&
         mail::equal_ignoring_case(std::string_view(asked.address).substr(blank + 1), "SMTPUTF8")) {
         asked.smtputf8 = true;
-        asked.address.erase(blank);
+        asked.address.erase(asked.address.find_last_not_of(' ', blank) + 1);
     }
     if (!asked.smtputf8 && !mail::is_ascii(asked.address))
         return refuse(make_reply(553, {5, 6, 7}, "Addresses beyond ASCII take SMTPUTF8"), "smtputf8");

@@ -146,7 +146,10 @@ Answer Dialogue::recipient_decided(const wire::Recipient& recipient, const Verdi
 }
 
 Action Dialogue::data(const mail::Command& command) {
-    if (!command.argument.empty()) return refuse_argument();
+    if (!command.argument.empty()) {
+        fall_out_of_step();
+        return refuse_argument();
+    }
     if (phase_ != Phase::InTransaction)
         return refuse(make_reply(503, {5, 5, 1}, "MAIL comes first"), "sequence");
     if (in_chunks()) return refuse_within_chunks("The message comes in chunks: BDAT");

@@ -61,24 +61,27 @@ void Session::finish() {
 
 async::Task<void> Session::greet() {
     ClientVerdict client = co_await ask_about_client(true);
+    dialogue_.client_decided(client);
+    if (has_too_many_connections()) {
+        co_await say(ending(Reply{421, EnhancedCode{4, 7, 0}, {"Too many connections from your address"}},
+                            "max_connections_per_client"),
+                     "connect");
+        co_return;
+    }
     if (client.new_client && client.verdict.accepted() && listener_.kind == config::ListenerKind::Smtp) {
         bool waited = co_await waits_for_greeting();
         if (!waited) co_return;
     }
     // RFC 5321, 3.1: the client waits for the banner. One that does not is likely to be no mail program.
     if (stream_.stale()) dialogue_.note_early_talker();
-    Answer banner = dialogue_.greeting(client);
-    if (has_too_many_connections())
-        banner = ending(Reply{421, EnhancedCode{4, 7, 0}, {"Too many connections from your address"}},
-                        "max_connections_per_client");
-    co_await say(std::move(banner), "connect");
+    co_await say(dialogue_.greeting(client), "connect");
 }
 
 // Programs that only send spam often talk without listening; so a client that nobody knows yet is greeted a
 // little later than it expects. False: the session is over.
 async::Task<bool> Session::waits_for_greeting() {
     const Milliseconds wait = services_.settings.limits.time(Limit::GreetWait, client_.load);
-    if (wait == Milliseconds(0)) co_return true;
+    if (wait == Milliseconds(0) || finishing_) co_return true;
     waiting_ = true;
     const async::Deadline greeted = services_.loop.after(wait);
     Result<bool> filled = co_await stream_.fill(kInputBlock, greeted);

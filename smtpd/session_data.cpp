@@ -237,7 +237,7 @@ async::Task<void> Session::refuse_message(Verdict verdict) {
 // DATA is the last command of a pipelined group (RFC 2920, 3.1). What a client sent behind it without waiting
 // is the content of the message that was just refused; it must not be taken for commands.
 async::Task<void> Session::refuse_early_content() {
-    if (ended_ || stream_.buffered().empty()) co_return;
+    if (ended_ || (stream_.buffered().empty() && !stream_.stale())) co_return;
     Answer answer{Reply{421, EnhancedCode{4, 7, 0}, {"DATA was refused, but something follows it"}},
                   "early-content", Milliseconds(0), true};
     co_await say(std::move(answer), "DATA");

@@ -24,6 +24,10 @@ constexpr int kExitSystem = 71;
 int run_postrider(const SendmailOptions& options, const std::vector<std::string>& words) {
     std::error_code error;
     const auto program = std::filesystem::read_symlink("/proc/self/exe", error).parent_path() / "postrider";
+    if (error) {
+        fmt::print(stderr, "sendmail: cannot find postrider: {}\n", error.message());
+        return kExitSystem;
+    }
     std::vector<std::string> arguments = {"postrider", "--config", options.config_file};
     arguments.insert(arguments.end(), words.begin(), words.end());
     std::vector<char*> pointers;

@@ -68,7 +68,8 @@ Result<std::string> parse_envid(std::string_view text) {
 
 Result<std::vector<std::string>> parse_flush(std::string_view text) {
     using Words = std::vector<std::string>;
-    if (text.empty()) return Words{"--all"};
+    // "f" and "ff" ask other mailers for the same in the foreground.
+    if (text.empty() || text == "f" || text == "ff") return Words{"--all"};
     const char kind = text.front();
     std::string value(text.substr(1));
     if (kind == 'R' && value.starts_with('@')) value.erase(0, 1);

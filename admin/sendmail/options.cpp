@@ -77,7 +77,10 @@ Result<void> apply_setting(SendmailOptions& options, const Result<Setting>& sett
 Result<void> read_value(SendmailOptions& options, char option, const std::string& rest, Words& words) {
     auto value = words.value(option, rest);
     if (!value) return failure(value.error());
-    if (option == 'f' || option == 'r') options.sender = *value == "<>" ? "" : *value;
+    if (option == 'f' || option == 'r') {
+        const bool bracketed = value->starts_with('<') && value->ends_with('>');
+        options.sender = bracketed ? value->substr(1, value->size() - 2) : *value;
+    }
     if (option == 'F') options.full_name = *value;
     if (option == 'C') options.config_file = *value;
     if (option == 'N') return store(parse_notify(*value), options.dsn.notify);

@@ -95,10 +95,15 @@ void HeaderScanner::feed(std::string_view content) {
         line_octets_ += taken;
         content.remove_prefix(taken);
         // Also inside a line, or one without end would never be too large.
-        if (octets_ + line_octets_ > kMaxHeader && (begins_field() || continues_field())) {
+        const bool too_large = octets_ + line_octets_ > kMaxHeader;
+        if (too_large && (begins_field() || continues_field())) {
             end_header(HeaderFault::TooLarge);
         } else if (line_feed != std::string_view::npos) {
             end_line();
+        } else if (too_large && line_.size() > 1) {
+            // The first line of a body, which may have no end at all. (A single octet may be the CR of an
+            // empty line.)
+            end_header(HeaderFault::None);
         }
     }
 }

@@ -191,8 +191,9 @@ def data_lines(inside: bytes) -> Iterator[Sequence]:
     """DATA itself in other spellings: what follows is content for one server, and commands for another."""
     for line in (b"DATA\n", b"DATA\r\r\n", b"DATA\r", b"DATA \r\n", b"DATA\0\r\n", b" DATA\r\n", b"DATA x\r\n", b"DATA\t\r\n",
                  b"DATA" + b" " * 600 + b"\r\n", b"\nDATA\r\n", b"data\r\n", b"DATA\r\n"):
-        yield draft(f"the command {line[:7]!r}, {len(line)} octets", b"", line + PLAIN + inside, by_data=False,
-                    dirty=False)
+        what = f"the command {line[:7]!r}, {len(line)} octets"
+        yield draft(what, b"", line + PLAIN + inside, by_data=False, dirty=False)
+        yield draft(f"{what}, the rest later", b"", line + PLAIN + inside, by_data=False, dirty=False, cut=len(line))
 
 
 def sequences() -> list[Sequence]:
@@ -200,6 +201,7 @@ def sequences() -> list[Sequence]:
     inside = transaction("c") + END
     drafts = [*ends_in_body(), *ends_elsewhere(), *ends_at_borders(), *harmless(), *chunk_sizes(PLAIN + inside),
               *chunk_lengths(inside), *chunks_mixed(inside), *data_lines(inside)]
+    assert len(drafts) < 1000, "a number has three digits"
     different = {(one.by_data, one.pieces) for one in drafts}
     assert len(different) == len(drafts), "two of the sequences are the same"
     return [dataclasses.replace(one, pieces=tuple(piece.replace(name_of(0), name_of(number)) for piece in one.pieces))

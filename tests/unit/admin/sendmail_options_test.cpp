@@ -112,6 +112,7 @@ TEST_CASE("parts of the queue that -q attempts") {
     };
     const Case cases[] = {
         {"-q", {"--all"}},
+        {"-qff", {"--all"}},
         {"-qRremote.test", {"--domain", "remote.test"}},
         {"-qR@remote.test", {"--domain", "remote.test"}},
         {"-qI0123456789ABCDEF", {"--id", "0123456789ABCDEF"}},
@@ -156,7 +157,6 @@ TEST_CASE("what is no option or no value is refused, and what is allowed is said
         {{"-qI"}, "queue id"},
         {{"-qI--all"}, "queue id"},
         {{"-q!Ix"}, "-q!Ix is not supported"},
-        {{"-qf"}, "-qf is not supported"},
         {{"-q30m"}, "by itself"},
         {{"a@b\nx <c@d>"}, "a@b?x <c@d>: control characters"},
         {{"-t", "a@b\t"}, "control characters"},

@@ -125,6 +125,13 @@ TEST_CASE("a large body without header is no large header") {
     const HeaderScanner scanner = scan(std::string(300000, 'x') + "\r\n", 1000);
     CHECK(scanner.fault() == HeaderFault::None);
     CHECK(scanner.fields() == 0);
+
+    HeaderScanner endless("mx.test");
+    for (int piece = 0; piece < 300 && !endless.complete(); ++piece)
+        endless.feed(std::string(1024, 'x'));
+    CHECK(endless.complete());
+    CHECK(endless.fault() == HeaderFault::None);
+    CHECK(endless.octets() == 0);
 }
 
 TEST_CASE("few Delivered-To values are kept of many") {

@@ -13,6 +13,7 @@ namespace {
 constexpr const char* kConfig =
     "local_domain local.test\n"
     "net 10.0.0.0/8 relay\n"
+    "net 192.0.2.0/24 accept\n"
     "account_message_rate 2/1m\n"
     "client_connection_rate 2/1m\n"
     "client_message_rate 2/1m\n"
@@ -53,6 +54,7 @@ TEST_CASE("who is counted as whom") {
         {"an account, wherever it is", from("203.0.113.9", "fred"), from("203.0.113.10", "fred"), true},
         {"two accounts behind one address", from("203.0.113.9", "fred"), from("203.0.113.9", "john"), false},
         {"an account and its address", from("203.0.113.9", "fred"), from("203.0.113.9"), false},
+        {"a network that is accepted", from("192.0.2.9"), from("192.0.2.9"), false},
         {"a network that may relay", from("10.0.0.5"), from("10.0.0.5"), false},
         {"users of this host", local_user(), local_user(), false},
     };
@@ -93,6 +95,9 @@ TEST_CASE("what a client hears that has had its share") {
     REQUIRE(recipient.has_value());
     CHECK(recipient->code == 452);
     CHECK(recipient->rule == "client_recipient_rate");
+    Client submission = client;
+    submission.submission = true;
+    CHECK_FALSE(history.count_connection(submission, *tables, at(3)).has_value());
 }
 
 TEST_CASE("a client is known for a week after it has sent") {
@@ -105,6 +110,8 @@ TEST_CASE("a client is known for a week after it has sent") {
     CHECK_FALSE(history.count_connection(client, *tables, at(0)).has_value());
     CHECK(history.is_new(client, *tables, at(1)));
     CHECK_FALSE(history.count_message(client, *tables, at(1)).has_value());
+    CHECK(history.is_new(client, *tables, at(1)));
+    CHECK_FALSE(history.count_recipient(client, *tables, at(1)).has_value());
     CHECK_FALSE(history.is_new(client, *tables, at(2)));
     CHECK_FALSE(history.is_new(from("2001:db8::99"), *tables, at(2)));
     CHECK_FALSE(history.is_new(client, *tables, at(6 * kDay)));

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <vector>
@@ -108,6 +109,24 @@ TEST_CASE("a large message is written as it comes") {
     const Received received = receive(content + ".\r\n", 60'000, settings);
     CHECK(received.refusal.empty());
     CHECK((received.stored == "Received: us\r\n" + content));
+}
+
+TEST_CASE("a large chunk is written as it comes, even if no line in it ends") {
+    const config::Settings settings = test::test_settings();
+    Fd file(::memfd_create("content", MFD_CLOEXEC));
+    ContentOptions options;
+    options.binary = true;
+    ContentReceiver receiver(Fd(::dup(file.get())), "Received: us\r\n", settings, options);
+    std::size_t given = 0;
+    for (; given < 3'000'000; given += 50'000) {
+        receiver.feed_chunk(std::string(50'000, 'x'));
+        struct stat status {};
+        REQUIRE(::fstat(file.get(), &status) == 0);
+        // What is not in the file is in memory: a header at most, and a block.
+        CHECK(given < static_cast<std::size_t>(status.st_size) + 400'000);
+    }
+    CHECK(receiver.finish().accepted());
+    CHECK(receiver.length() == given + 16);
 }
 
 TEST_CASE("a full disk is a temporary refusal") {

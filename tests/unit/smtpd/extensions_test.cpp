@@ -101,7 +101,7 @@ TEST_CASE("behind a refused line that may announce content nothing is obeyed") {
          {"BDAT +6 LAST\\r\\n", "BDAT -1\\r\\n", "BDAT 0x6 LAST\\r\\n",
           "BDAT 18446744073709551622 LAST\\r\\n", "BDAT 6LAST\\r\\n", "BDAT\\r\\n", "BDAT 6 LAST\\n",
           "BDAT 6 LAST\\r\\r\\n", "BDAT 6\\0 LAST\\r\\n", " BDAT 6 LAST\\r\\n", "DATA\\n", "DATA\\0\\r\\n",
-          " data\\r\\n", "DATA\\rSubject: x\\r\\n"}) {
+          " data\\r\\n", "DATA x\\r\\n", "NOOP\\rBDAT 6 LAST\\r\\n", "DATA\\rSubject: x\\r\\n"}) {
         CAPTURE(line);
         Player player;
         CHECK(
@@ -324,7 +324,8 @@ TEST_CASE("a client that nobody knows yet has to wait for its greeting") {
     for (const Case& test : cases) {
         INFO(test.what);
         Player player;
-        player.settings.limits.set(config::Limit::GreetWait, 50);
+        // Who talks does so long before the end of the wait.
+        player.settings.limits.set(config::Limit::GreetWait, test.what == "it waits" ? 50 : 30'000);
         player.router.client.new_client = test.new_client;
         CHECK(player.play(test.script) == kAsExpected);
         CHECK(player.router.sessions_begun == 1);
