@@ -11,11 +11,16 @@ namespace {
 // Enough to see which command a line began with.
 constexpr std::size_t kBeginning = 32;
 
-bool is_content_verb(std::string_view line) {
+/// The first letters of the line, whatever stands in front of them.
+std::string_view first_word(std::string_view line) {
     const auto is_letter = [](char octet) { return mail::is_letter(octet); };
     const auto* verb = std::find_if(line.begin(), line.end(), is_letter);
     const auto* end = std::find_if_not(verb, line.end(), is_letter);
-    const std::string_view word(verb, static_cast<std::size_t>(end - verb));
+    return {verb, static_cast<std::size_t>(end - verb)};
+}
+
+bool is_content_verb(std::string_view line) {
+    const std::string_view word = first_word(line);
     return mail::equal_ignoring_case(word, "DATA") || mail::equal_ignoring_case(word, "BDAT");
 }
 
@@ -29,9 +34,10 @@ void CommandLineReader::remember(std::string_view part) {
 
 CommandLine CommandLineReader::next(std::string_view input) {
     CommandLine found;
+    const std::size_t limit = begins_with_auth(input) ? auth_limit_ : limit_;
     const std::size_t end = input.find('\n');
     if (end == std::string_view::npos) {
-        if (skipping_ || input.size() >= limit_) {
+        if (skipping_ || input.size() >= limit) {
             if (!skipping_) beginning_.clear();
             remember(input);
             skipping_ = true;
@@ -42,7 +48,7 @@ CommandLine CommandLineReader::next(std::string_view input) {
     found.consumed = end + 1;
     if (skipping_) remember(input.substr(0, end));
     found.text = skipping_ ? std::string_view(beginning_) : input.substr(0, end);
-    if (skipping_ || found.consumed > limit_) {
+    if (skipping_ || found.consumed > limit) {
         skipping_ = false;
         found.state = LineState::TooLong;
         return found;
@@ -56,6 +62,10 @@ CommandLine CommandLineReader::next(std::string_view input) {
     const bool clean = found.text.find_first_of(kForbidden) == std::string_view::npos;
     found.state = clean ? LineState::Complete : LineState::Malformed;
     return found;
+}
+
+bool begins_with_auth(std::string_view line) {
+    return mail::equal_ignoring_case(first_word(line.substr(0, kBeginning)), "AUTH");
 }
 
 bool announces_content(std::string_view line) {

@@ -31,8 +31,9 @@ struct CommandLine {
 /// session stays in step with the client.
 class CommandLineReader {
   public:
-    /// `limit` is the longest line accepted, in octets, CRLF included.
-    explicit CommandLineReader(std::size_t limit) : limit_(limit) {}
+    /// The longest lines accepted, in octets, CRLF included: of all commands but AUTH, and of AUTH, which may
+    /// have a long response behind it (RFC 4954, 4).
+    CommandLineReader(std::size_t limit, std::size_t auth_limit) : limit_(limit), auth_limit_(auth_limit) {}
 
     /// Looks at `input`, which begins where the last call's `consumed` ended. Also when the result is
     /// Incomplete, `consumed` octets are to be forgotten.
@@ -42,9 +43,13 @@ class CommandLineReader {
     void remember(std::string_view part);
 
     std::size_t limit_;
+    std::size_t auth_limit_;
     bool skipping_ = false;  // inside a line that is too long
     std::string beginning_;  // of the line that is skipped
 };
+
+/// Whether the line is, or was meant as, an AUTH command, which may hold a password.
+[[nodiscard]] bool begins_with_auth(std::string_view line);
 
 /// Whether a line that was refused may have been meant as DATA or BDAT, so that content may follow it.
 /// Someone in front of us may read it so, where we do not, and may see several lines in it.

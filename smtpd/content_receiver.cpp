@@ -91,7 +91,8 @@ void ContentReceiver::complete_header() {
     std::size_t end = trace_length_ + header_.octets();
     const bool has_body = end < buffer_.size();
     if (header_.ended_by_empty_line()) {
-        end -= 2;  // in front of the empty line
+        // In front of the empty line, which binary content may end with LF alone.
+        end -= end >= 2 && buffer_[end - 2] == '\r' ? 2 : 1;
     } else if (has_body) {
         // A body must not become part of the header that we begin or end: its first line could be a blank and
         // more, which would continue our field.

@@ -69,6 +69,7 @@ void Dialogue::client_decided(const ClientVerdict& client) {
 }
 
 Answer Dialogue::client_refused(const Verdict& verdict) {
+    sender_refused_ = true;
     return refuse(*verdict.refusal, verdict.rule);
 }
 
@@ -99,6 +100,9 @@ Action Dialogue::command(const mail::Command& command) {
     if (first && command.verb == Verb::Unknown && is_http(command.argument)) {
         return end_with(make_reply(554, {5, 5, 1}, "This is a mail server"), "http");
     }
+    const bool of_transaction =
+        command.verb == Verb::Rcpt || command.verb == Verb::Data || command.verb == Verb::Bdat;
+    if (!of_transaction) sender_refused_ = false;
     if (command.verb == Verb::Quit) return quit(command);
     if (phase_ == Phase::OutOfStep)
         return refuse(make_reply(503, {5, 5, 1}, "This may be content, not a command; please QUIT"),
@@ -112,8 +116,11 @@ Action Dialogue::command(const mail::Command& command) {
         case Verb::Ehlo:
         case Verb::Helo:
             return hello(command);
-        case Verb::Mail:
-            return mail(command);
+        case Verb::Mail: {
+            Action action = mail(command);
+            sender_refused_ = std::holds_alternative<Answer>(action);
+            return action;
+        }
         case Verb::Rcpt:
             return rcpt(command);
         case Verb::Data:
@@ -299,13 +306,41 @@ Answer Dialogue::accept(mail::Reply reply) const {
 
 Answer Dialogue::refuse(mail::Reply reply, std::string rule, std::size_t weight) {
     // A temporary refusal is our trouble, or a limit the client could not know; it is not the client's error.
-    const bool error = reply.code.is_permanent();
-    if (error) patience_.count_errors(weight);
-    if (patience_.exhausted())
-        return end_with(make_reply(421, {4, 7, 0}, "Too many errors"), "errors_before_drop");
+    // Programs of this host send to addresses that people mistyped: the good ones among them must get
+    // through.
+    const bool permanent = reply.code.is_permanent();
+    const bool error = permanent && weight != kExcused && listener_.kind != config::ListenerKind::Local;
+    if (error) {
+        patience_.count_errors(weight);
+    } else {
+        patience_.count_excused_refusal();
+    }
+    if (patience_.exhausted()) {
+        return end_with(make_reply(421, {4, 7, 0}, "Too many errors"),
+                        error ? "errors_before_drop" : "session_refusals");
+    }
     const Milliseconds delay = patience_.delay_of_refusal(error);
-    if (error && !settings_.reject_footer.empty()) reply.lines.push_back(settings_.reject_footer);
+    if (permanent && !settings_.reject_footer.empty()) reply.lines.push_back(settings_.reject_footer);
     return Answer{std::move(reply), std::move(rule), delay, false};
+}
+
+Answer Dialogue::refuse_without_sender() {
+    return refuse(make_reply(503, {5, 5, 1}, "MAIL comes first"), "sequence", sender_refused_ ? kExcused : 1);
+}
+
+bool Dialogue::must_be_last(Verb verb) const {
+    // Whoever may relay is known to its administrator, and scripts of the host write whole dialogues at once.
+    if (policy_.relay() || listener_.kind == config::ListenerKind::Local) return false;
+    if (verb == Verb::Ehlo || verb == Verb::Helo) return true;
+    // Behind the others comes content, nothing, or no SMTP.
+    const bool of_group =
+        verb != Verb::Bdat && verb != Verb::Data && verb != Verb::Quit && verb != Verb::Unknown;
+    if (!of_group) return false;
+    return !esmtp_ || hidden(wire::SessionPolicy::PIPELINING);
+}
+
+Answer Dialogue::not_the_last() {
+    return end_with(make_reply(503, {5, 5, 1}, "Wait for the answer to each command"), "pipelining");
 }
 
 Answer Dialogue::refuse_argument() {

@@ -119,6 +119,11 @@ class Dialogue {
     /// Obeys a command.
     [[nodiscard]] Action command(const mail::Command& command);
 
+    /// Whether the command must be the last one that was sent before its answer (RFC 2920, 3.1), and the
+    /// answer to one that was not: what stands behind it may be content, so the session ends.
+    [[nodiscard]] bool must_be_last(mail::Verb verb) const;
+    [[nodiscard]] Answer not_the_last();
+
     /// The answer to a line that is no command at all.
     [[nodiscard]] Answer bad_line(LineState state, std::string_view line);
     [[nodiscard]] Answer unreadable_command(const Error& error, std::string_view line);
@@ -141,6 +146,8 @@ class Dialogue {
     /// The answer at the end of an AUTH exchange. After ACCEPTED login() has a value, and the router is to be
     /// asked again about the client.
     [[nodiscard]] Answer authenticated(const wire::AuthOutcome& outcome);
+    /// The policy refuses the login that was just accepted: it is forgotten.
+    [[nodiscard]] Answer login_refused(const Verdict& verdict);
     /// The client gave up, or sent what is not base64.
     [[nodiscard]] Answer authentication_cancelled();
     [[nodiscard]] Answer authentication_unreadable();
@@ -163,8 +170,6 @@ class Dialogue {
     /// Whom the client has logged in as; empty if it has not.
     [[nodiscard]] const std::string& login() const { return login_; }
     [[nodiscard]] bool is_encrypted() const { return encrypted_; }
-    /// Whether the client said AUTH: what it sends next may be a password, whatever it looks like.
-    [[nodiscard]] bool secrets_may_follow() const { return auth_attempts_ > 0; }
     [[nodiscard]] bool single_line_replies() const { return policy_.single_line_replies(); }
     /// The message so far came in chunks, and more are awaited.
     [[nodiscard]] bool in_chunks() const { return transaction_.chunks > 0; }
@@ -186,6 +191,8 @@ class Dialogue {
         AwaitingMail,   // No transaction.
         InTransaction   // MAIL was syntactically right; its verdict may be outstanding.
     };
+
+    static constexpr std::size_t kExcused = 0;
 
     // What is offered: dialogue_extensions.cpp.
     [[nodiscard]] bool hidden(wire::SessionPolicy::Extension extension) const;
@@ -228,7 +235,9 @@ class Dialogue {
     [[nodiscard]] std::size_t limit_or(std::uint32_t of_policy, config::Limit general) const;
     [[nodiscard]] bool may_have_etrn(const std::string& domain) const;
     Answer accept(mail::Reply reply) const;
+    /// `weight`: how many errors this is; kExcused for a refusal that is no error of the client's.
     Answer refuse(mail::Reply reply, std::string rule, std::size_t weight = 1);
+    Answer refuse_without_sender();
     Answer refuse_argument();
     Answer not_implemented();
     Answer non_mail(mail::Reply reply);
@@ -247,6 +256,7 @@ class Dialogue {
     bool encrypted_ = false;
     bool channel_binding_ = false;
     bool any_command_ = false;
+    bool sender_refused_ = false;  // so what else comes of its pipelined group is refused as well
     std::size_t messages_ = 0;
     std::size_t recipients_asked_ = 0;
     std::size_t auth_attempts_ = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "libcommon/base/base64.h"
+#include "libcommon/base/wipe.h"
 #include "libcommon/mail/ascii.h"
 #include "smtpd/dialogue.h"
 #include "smtpd/replies.h"
@@ -133,9 +134,10 @@ Action Dialogue::auth(const mail::Command& command) {
     if (!offers_mechanism(asked.mechanism))
         return refuse(make_reply(504, {5, 5, 4}, "Unknown mechanism"), "syntax");
     if (blank == std::string::npos) return asked;
-    const std::string initial = command.argument.substr(blank + 1);
+    std::string initial = command.argument.substr(blank + 1);
     // RFC 4954, 4: an initial response of no octets is written "=".
     asked.initial = initial == "=" ? std::string() : decode_base64(initial);
+    wipe(initial);
     if (!asked.initial) return authentication_unreadable();
     return asked;
 }
@@ -160,6 +162,16 @@ Answer Dialogue::answer_to(wire::AuthOutcome::Result result) {
         default:
             return refuse(make_reply(454, {4, 7, 0}, "Temporary authentication failure"), "authd");
     }
+}
+
+Answer Dialogue::login_refused(const Verdict& verdict) {
+    login_.clear();
+    Reply reply = *verdict.refusal;
+    const bool permanent = reply.code.is_permanent();
+    reply.code =
+        permanent ? mail::ReplyCode(535)
+                  : mail::ReplyCode(454);  // of the codes of AUTH (RFC 4954, 4.7.3), whatever the line says
+    return refuse(std::move(reply), verdict.rule);
 }
 
 Answer Dialogue::authentication_cancelled() {

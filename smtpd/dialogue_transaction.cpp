@@ -90,6 +90,7 @@ Action Dialogue::mail(const mail::Command& command) {
 Answer Dialogue::sender_decided(const Verdict& verdict) {
     if (verdict.accepted()) return accept(make_reply(250, {2, 1, 0}, "Sender OK"));
     reset_transaction();
+    sender_refused_ = true;
     return refuse(*verdict.refusal, verdict.rule);
 }
 
@@ -107,8 +108,7 @@ std::optional<Answer> Dialogue::refuse_recipient() {
 }
 
 Action Dialogue::rcpt(const mail::Command& command) {
-    if (phase_ != Phase::InTransaction)
-        return refuse(make_reply(503, {5, 5, 1}, "MAIL comes first"), "sequence");
+    if (phase_ != Phase::InTransaction) return refuse_without_sender();
     if (in_chunks()) return refuse_within_chunks("The message has begun already");
     const auto argument = mail::path_argument(command, is_strict());
     if (!argument) return refuse(make_reply(501, {5, 5, 2}, argument.error().text), "syntax");
@@ -132,8 +132,7 @@ Action Dialogue::rcpt(const mail::Command& command) {
 
 Answer Dialogue::recipient_decided(const wire::Recipient& recipient, const Verdict& verdict) {
     // The sender before it was refused, in a pipelined group: there is no transaction this could belong to.
-    if (phase_ != Phase::InTransaction)
-        return refuse(make_reply(503, {5, 5, 1}, "MAIL comes first"), "sequence");
+    if (phase_ != Phase::InTransaction) return refuse_without_sender();
     --recipients_asked_;
     if (!verdict.accepted()) return refuse(*verdict.refusal, verdict.rule);
     auto& recipients = transaction_.recipients;
@@ -150,8 +149,7 @@ Action Dialogue::data(const mail::Command& command) {
         fall_out_of_step();
         return refuse_argument();
     }
-    if (phase_ != Phase::InTransaction)
-        return refuse(make_reply(503, {5, 5, 1}, "MAIL comes first"), "sequence");
+    if (phase_ != Phase::InTransaction) return refuse_without_sender();
     if (in_chunks()) return refuse_within_chunks("The message comes in chunks: BDAT");
     // RFC 3030, 3: DATA could not carry it.
     if (transaction_.parameters.body == wire::Envelope::BINARYMIME)
@@ -184,8 +182,7 @@ std::optional<Answer> Dialogue::refuse_chunk(const TakeChunk& chunk) {
     if (phase_ == Phase::Refused)
         return refuse(make_reply(503, {5, 5, 1}, "Access denied; please QUIT"), "refused-client");
     if (!offers_chunking()) return not_implemented();
-    if (phase_ != Phase::InTransaction)
-        return refuse(make_reply(503, {5, 5, 1}, "MAIL comes first"), "sequence");
+    if (phase_ != Phase::InTransaction) return refuse_without_sender();
     if (!has_recipients())
         return refuse(make_reply(554, {5, 5, 1}, "There are no valid recipients"), "sequence");
     if (chunk.size > max_message_size()) {

@@ -118,26 +118,25 @@ void Listener::admit(Fd socket, const sockaddr_storage& address, std::size_t lis
     start.set_listener(static_cast<std::uint32_t>(listener));
     start.set_endpoint(settings_.listeners[listener].endpoint_text());
     start.set_overload(connections_.load() == config::Load::Overload);
-    std::optional<IpAddress> client;
-    bool admitted = false;
+    Origin origin;
     if (settings_.listeners[listener].kind == config::ListenerKind::Local) {
         const auto credentials = ipc::peer_credentials(socket);
         if (!credentials) return;
         // The user database is out of reach of a process without a file system; the number is certain.
         start.set_local_user(fmt::format("uid:{}", credentials->uid));
-        admitted = connections_.admit_local();
+        origin = credentials->uid;
     } else {
         const auto ip = IpAddress::from_socket(address);
         if (!ip) return;
-        client = *ip;
+        origin = *ip;
         start.set_client_address(std::string(ip->bytes()));
         start.set_client_port(port_of(address));
-        admitted = connections_.admit(*ip);
-        start.set_client_sessions(static_cast<std::uint32_t>(connections_.from(*ip)));
     }
+    const bool admitted = connections_.admit(origin);
+    start.set_client_sessions(static_cast<std::uint32_t>(connections_.from(origin)));
     say_load();
     if (admitted) {
-        hand_over(std::move(socket), std::move(start), client);
+        hand_over(std::move(socket), std::move(start), origin);
     } else {
         turn_away(socket, start);
     }
@@ -156,7 +155,7 @@ void Listener::turn_away(const Fd& socket, const wire::NewSession& start) {
         .add("rule", "max_connections");
 }
 
-void Listener::hand_over(Fd socket, wire::NewSession start, const std::optional<IpAddress>& address) {
+void Listener::hand_over(Fd socket, wire::NewSession start, const Origin& origin) {
     const auto fewest = std::min_element(workers_.begin(), workers_.end(), [](const auto* a, const auto* b) {
         return a->sessions.size() < b->sessions.size();
     });
@@ -165,18 +164,14 @@ void Listener::hand_over(Fd socket, wire::NewSession start, const std::optional<
     *frame.mutable_session() = std::move(start);
     if (fewest == workers_.end() || !(*fewest)->channel.post(frame, std::move(socket))) {
         // The worker died a moment ago; the client sees a lost connection and comes again.
-        release(address);
+        release(origin);
         return;
     }
-    (*fewest)->sessions.emplace(number, address);
+    (*fewest)->sessions.emplace(number, origin);
 }
 
-void Listener::release(const std::optional<IpAddress>& address) {
-    if (address) {
-        connections_.release(*address);
-    } else {
-        connections_.release_local();
-    }
+void Listener::release(const Origin& origin) {
+    connections_.release(origin);
     say_load();
 }
 
@@ -227,8 +222,8 @@ async::Task<void> Listener::serve_worker(Fd socket) {
         }
     }
     workers_.remove(&worker);
-    for (const auto& [number, address] : worker.sessions)
-        release(address);
+    for (const auto& [number, origin] : worker.sessions)
+        release(origin);
     if (worker.ready)
         log::info("worker gone").add("worker", worker.number).add("sessions", worker.sessions.size());
     workers_changed_.notify_all();

@@ -39,16 +39,15 @@ class Listener {
         ipc::Channel channel;
         bool ready = false;
         std::uint32_t number = 0;
-        // Its sessions and where they came from; no address for local ones.
-        std::unordered_map<std::uint64_t, std::optional<config::IpAddress>> sessions;
+        std::unordered_map<std::uint64_t, Origin> sessions;  // its sessions and where they came from
     };
 
     async::Task<void> accept_clients(ListeningSocket listening);
     void admit(Fd socket, const sockaddr_storage& address, std::size_t listener);
     void turn_away(const Fd& socket, const wire::NewSession& start);
-    void hand_over(Fd socket, wire::NewSession start, const std::optional<config::IpAddress>& address);
+    void hand_over(Fd socket, wire::NewSession start, const Origin& origin);
     void say_load();
-    void release(const std::optional<config::IpAddress>& address);
+    void release(const Origin& origin);
 
     async::Task<void> accept_workers(Fd listening);
     async::Task<void> serve_worker(Fd socket);

@@ -9,6 +9,7 @@ using config::Limit;
 Patience::Patience(const config::Limits& limits, config::Load load)
     : errors_before_delay_(limits.size(Limit::ErrorsBeforeDelay, load)),
       errors_before_drop_(limits.size(Limit::ErrorsBeforeDrop, load)),
+      excused_limit_(limits.size(Limit::SessionRefusals, load)),
       non_mail_limit_(limits.size(Limit::NonMailCommands, load)),
       first_delay_(limits.time(Limit::ErrorDelay, load)),
       longest_delay_(limits.time(Limit::ErrorDelayMax, load)) {}
@@ -21,13 +22,18 @@ void Patience::count_non_mail_command() {
     ++non_mail_;
 }
 
+void Patience::count_excused_refusal() {
+    ++excused_;
+}
+
 void Patience::reset() {
     errors_ = 0;
+    excused_ = 0;
     non_mail_ = 0;
 }
 
 bool Patience::exhausted() const {
-    return errors_ >= errors_before_drop_ || non_mail_ > non_mail_limit_;
+    return errors_ >= errors_before_drop_ || excused_ > excused_limit_ || non_mail_ > non_mail_limit_;
 }
 
 Milliseconds Patience::delay_of_refusal(bool error) {

@@ -12,7 +12,8 @@ namespace postrider::smtpd {
 /// session; so does a long run of commands that bring no mail. A message that was accepted makes up for all.
 class Patience {
   public:
-    /// Takes errors_before_delay, errors_before_drop, error_delay, error_delay_max and non_mail_commands.
+    /// Takes errors_before_delay, errors_before_drop, error_delay, error_delay_max, session_refusals and
+    /// non_mail_commands.
     Patience(const config::Limits& limits, config::Load load);
 
     /// Counts a refused command, or several at once for one that no mail program sends by mistake.
@@ -20,6 +21,9 @@ class Patience {
 
     /// Counts NOOP, RSET, VRFY and the like.
     void count_non_mail_command();
+
+    /// Counts a refusal that is no error of the client: a temporary one, or one that follows from another.
+    void count_excused_refusal();
 
     /// A message was taken over.
     void reset();
@@ -41,12 +45,14 @@ class Patience {
 
     std::size_t errors_before_delay_;
     std::size_t errors_before_drop_;
+    std::size_t excused_limit_;
     std::size_t non_mail_limit_;
     Milliseconds first_delay_;
     Milliseconds longest_delay_;
     wire::Tarpit tarpit_;
     double tarpit_delay_ms_ = 0;  // of the last refusal
     std::size_t errors_ = 0;
+    std::size_t excused_ = 0;
     std::size_t non_mail_ = 0;
 };
 

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include "libcommon/base/wipe.h"
 #include "libcommon/log/log.h"
 
 namespace postrider::smtpd {
@@ -22,6 +23,12 @@ constexpr std::size_t kLingerOctets = std::size_t{1024} * 1024;
 // What is read while a refusal is held back; to see that the client hangs up, one has to read.
 constexpr std::size_t kHeldInput = std::size_t{16} * 1024;
 
+// Commands that a client has at once before the other sessions get their turn.
+constexpr std::size_t kCommandsInTurn = 100;
+
+// Where a TLS handshake begins that nobody asked for: a record that holds one, of version 3.
+constexpr std::string_view kTlsHandshake = "\x16\x03";
+
 Answer ending(Reply reply, std::string rule) {
     return Answer{std::move(reply), std::move(rule), Milliseconds(0), true};
 }
@@ -33,7 +40,8 @@ Session::Session(Services services, ClientInfo client, Fd socket)
       listener_(services.settings.listeners.at(client.listener)),
       client_(std::move(client)),
       stream_(services.loop, std::move(socket)),
-      reader_(services.settings.limits.size(Limit::CommandLine)),
+      reader_(services.settings.limits.size(Limit::CommandLine),
+              services.settings.limits.size(Limit::AuthLine)),
       dialogue_(services.settings, listener_, client_.load, services.tls, services.logins),
       started_(services.loop.now()),
       answered_(services.loop),
@@ -42,8 +50,9 @@ Session::Session(Services services, ClientInfo client, Fd socket)
 async::Task<void> Session::run() {
     log_connect();
     const bool implicit_tls = listener_.tls == config::ListenerTls::Implicit;
-    bool ready = true;
-    if (implicit_tls) ready = co_await encrypt();
+    // Before any encryption, which costs far more than to be turned away.
+    bool ready = co_await admit();
+    if (ready && implicit_tls) ready = co_await encrypt();
     if (ready) {
         co_await greet();
         co_await converse();
@@ -59,15 +68,44 @@ void Session::finish() {
     if (waiting_) static_cast<void>(::shutdown(stream_.descriptor(), SHUT_RD));
 }
 
-async::Task<void> Session::greet() {
+// Who is connected, and is there room for it? False: the session is over.
+async::Task<bool> Session::admit() {
     ClientVerdict client = co_await ask_about_client(true);
     dialogue_.client_decided(client);
     if (has_too_many_connections()) {
-        co_await say(ending(Reply{421, EnhancedCode{4, 7, 0}, {"Too many connections from your address"}},
-                            "max_connections_per_client"),
-                     "connect");
-        co_return;
+        Answer answer = ending(Reply{421, EnhancedCode{4, 7, 0}, {"Too many connections from your address"}},
+                               client_.address ? "max_connections_per_client" : "max_connections_per_user");
+        co_await turn_away(std::move(answer));
+        co_return false;
     }
+    const bool put_off =
+        client.answered && !client.verdict.accepted() && client.verdict.refusal->code.is_transient();
+    if (put_off) {
+        Answer answer = dialogue_.greeting(client);
+        co_await turn_away(std::move(answer));
+        co_return false;
+    }
+    admitted_ = std::make_unique<ClientVerdict>(std::move(client));
+    co_return true;
+}
+
+// The client may come again later. It gets no time to read why, because its place is needed; where it expects
+// a handshake, it cannot be told at all.
+async::Task<void> Session::turn_away(Answer answer) {
+    std::string rule = answer.rule;
+    if (listener_.tls == config::ListenerTls::Implicit) {
+        ++refusals_;
+        log_refusal(answer, "connect");
+    } else {
+        co_await say(std::move(answer), "connect");
+        co_await flush();
+    }
+    lose(std::move(rule));
+}
+
+async::Task<void> Session::greet() {
+    ClientVerdict client = std::move(*admitted_);
+    admitted_.reset();
     if (client.new_client && client.verdict.accepted() && listener_.kind == config::ListenerKind::Smtp) {
         bool waited = co_await waits_for_greeting();
         if (!waited) co_return;
@@ -99,11 +137,10 @@ async::Task<bool> Session::waits_for_greeting() {
 }
 
 bool Session::has_too_many_connections() const {
-    if (!client_.address) return false;
     const std::uint32_t of_policy = dialogue_.max_connections();
+    const Limit general = client_.address ? Limit::MaxConnectionsPerClient : Limit::MaxConnectionsPerUser;
     const std::size_t most =
-        of_policy > 0 ? of_policy
-                      : services_.settings.limits.size(Limit::MaxConnectionsPerClient, client_.load);
+        of_policy > 0 ? of_policy : services_.settings.limits.size(general, client_.load);
     return client_.sessions_of_client > most;
 }
 
@@ -128,10 +165,27 @@ async::Task<void> Session::converse() {
             continue;
         }
         std::string text(line.text);
-        stream_.consume(line.consumed);
+        secrets_may_follow_ = secrets_may_follow_ || begins_with_auth(text);
+        if (secrets_may_follow_) {
+            stream_.consume_secret(line.consumed);
+        } else {
+            stream_.consume(line.consumed);
+        }
+        listening_.reset();
         co_await obey(line.state, std::move(text));
+        if (++commands_in_turn_ >= kCommandsInTurn && !ended_) co_await take_turns();
     }
     co_await flush();
+}
+
+// A client that never lets us wait for it must not keep the others waiting.
+async::Task<void> Session::take_turns() {
+    commands_in_turn_ = 0;
+    co_await async::Sleep(services_.loop, Milliseconds(0));
+    if (!is_over_time()) co_return;
+    co_await settle();
+    if (!ended_)
+        put(ending(Reply{421, EnhancedCode{4, 4, 2}, {"Connected for too long"}}, "session_timeout"), "");
 }
 
 async::Task<void> Session::wait_for_input() {
@@ -140,10 +194,17 @@ async::Task<void> Session::wait_for_input() {
         co_return;
     }
     waiting_ = true;
+    commands_in_turn_ = 0;
+    // For the whole line, or a client could send one octet at a time for ever.
+    if (!listening_) listening_ = services_.loop.now();
     const async::Deadline deadline = command_deadline();
     Result<bool> filled = co_await stream_.fill(kInputBlock, deadline);
     waiting_ = false;
-    if (filled && *filled) co_return;
+    if (filled && *filled) {
+        const bool speaks_tls = !stream_.encrypted() && stream_.buffered().starts_with(kTlsHandshake);
+        if (speaks_tls) put(ending(Reply{554, EnhancedCode{5, 5, 1}, {"This is SMTP, not TLS"}}, "tls"), "");
+        co_return;
+    }
     end_waiting(filled ? std::nullopt : std::optional<std::string>(std::move(filled.error().text)));
 }
 
@@ -153,11 +214,12 @@ void Session::end_waiting(const std::optional<std::string>& error) {
         put(ending(Reply{421, EnhancedCode{4, 3, 2}, {"Service is shutting down"}}, "shutdown"), "");
     } else if (!error) {
         lose("closed by the client");
-    } else if (stream_.stale()) {
+    } else if (!stream_.timed_out()) {
         lose(*error);
     } else {
-        // A connection that is quiet, but not broken, has timed out.
-        put(ending(Reply{421, EnhancedCode{4, 4, 2}, {"Idle for too long"}}, "command_timeout"), "");
+        put(ending(Reply{421, EnhancedCode{4, 4, 2}, {"Idle for too long"}},
+                   is_over_time() ? "session_timeout" : "command_timeout"),
+            "");
     }
 }
 
@@ -175,13 +237,17 @@ async::Task<void> Session::obey(LineState state, std::string line) {
         Answer answer = dialogue_.unreadable_command(command.error(), line);
         drop_ended_message();
         // A line that is no command may be a password that was sent too soon.
-        if (dialogue_.secrets_may_follow()) line = "(hidden)";
+        if (secrets_may_follow_) {
+            wipe(line);
+            line = "(hidden)";
+        }
         co_await say(std::move(answer), std::move(line));
         co_return;
     }
-    const bool secret =
-        command->verb == Verb::Auth || (command->verb == Verb::Unknown && dialogue_.secrets_may_follow());
-    if (secret) line = command->verb == Verb::Auth ? "AUTH" : "(hidden)";
+    if (command->verb == Verb::Auth || (command->verb == Verb::Unknown && secrets_may_follow_)) {
+        wipe(line);
+        line = command->verb == Verb::Auth ? "AUTH" : "(hidden)";
+    }
     co_await obey_command(std::move(*command), std::move(line));
 }
 
@@ -189,11 +255,19 @@ async::Task<void> Session::obey_command(mail::Command command, std::string line)
     // RCPT commands of a pipelined group are asked about at once; everything else waits for its turn.
     if (command.verb != Verb::Rcpt || questions_.size() >= kQuestionsAtOnce) co_await settle();
     if (ended_) co_return;
+    if (!stream_.buffered().empty() && dialogue_.must_be_last(command.verb)) {
+        co_await settle();
+        Answer answer = dialogue_.not_the_last();
+        drop_ended_message();
+        co_await say(std::move(answer), std::move(line));
+        co_return;
+    }
     if (command.verb == Verb::Mail && !client_known_) {
         bool welcome = co_await client_is_welcome();
         if (!welcome) co_return;
     }
     Action action = dialogue_.command(command);
+    if (secrets_may_follow_) wipe(command.argument);
     drop_ended_message();
     co_await act(std::move(action), command.verb, std::move(line));
 }
@@ -332,8 +406,8 @@ async::Task<void> Session::hold_back(Milliseconds delay) {
         }
         auto filled = co_await stream_.fill(kHeldInput, end);
         if (filled && *filled) continue;
-        // A connection that is quiet, but not broken, has waited to the end.
-        if (!filled && services_.loop.now() >= end) co_return;
+        // The loop's clock is coarse: the time may not be over yet.
+        if (!filled && stream_.timed_out()) continue;
         if (filled && !stream_.buffered().empty()) co_return;  // has said all, and waits for the answers
         lose(filled ? "closed by the client" : filled.error().text);
         co_return;
@@ -387,11 +461,15 @@ void Session::lose(std::string reason) {
     end_reason_ = std::move(reason);
 }
 
+bool Session::is_over_time() const {
+    return services_.loop.now() >= started_ + services_.settings.limits.time(Limit::SessionTimeout);
+}
+
 async::Deadline Session::command_deadline() const {
     const config::Limits& limits = services_.settings.limits;
     const bool recipients = dialogue_.has_recipients() || dialogue_.messages() > 0;
     const Limit limit = recipients ? Limit::CommandTimeout : Limit::CommandTimeoutBeforeRcpt;
-    return std::min(services_.loop.now() + limits.time(limit, client_.load),
+    return std::min(*listening_ + limits.time(limit, client_.load),
                     started_ + limits.time(Limit::SessionTimeout));
 }
 

@@ -66,9 +66,12 @@ class Session {
     // The dialogue: session.cpp.
     // Not inlined, because the compiler would make their frames a part of run()'s, which lives as long as the
     // session; that is half of what an idle session costs.
+    [[gnu::noinline]] async::Task<bool> admit();
+    async::Task<void> turn_away(Answer answer);
     [[gnu::noinline]] async::Task<void> greet();
     [[gnu::noinline]] async::Task<void> linger();
     async::Task<void> converse();
+    async::Task<void> take_turns();
     async::Task<void> wait_for_input();
     void end_waiting(const std::optional<std::string>& error);
     async::Task<void> obey(LineState state, std::string line);
@@ -89,6 +92,7 @@ class Session {
     void put(const Answer& answer, const std::string& command);
     async::Task<void> flush();
     void lose(std::string reason);
+    [[nodiscard]] bool is_over_time() const;
     [[nodiscard]] async::Deadline command_deadline() const;
     [[nodiscard]] wire::Client wire_client() const;
     void log_connect() const;
@@ -110,7 +114,7 @@ class Session {
     async::Task<void> forget_chunk(std::uint64_t size);
     async::Task<Transfer> transfer_data();
     async::Task<Transfer> transfer_chunk(std::uint64_t size);
-    async::Task<Transfer> await_content(SteadyTime began, std::uint64_t received);
+    async::Task<Transfer> await_content(SteadyTime began, std::uint64_t received, bool worthless);
     async::Task<void> complete_message();
     void drop_message();
     void drop_ended_message();
@@ -128,9 +132,13 @@ class Session {
     CommandLineReader reader_;
     Dialogue dialogue_;
     SteadyTime started_;
-    bool client_known_ = false;  // the router need not be asked about it again
-    bool waiting_ = false;       // for the next command
-    bool finishing_ = false;     // finish() was called
+    std::unique_ptr<ClientVerdict> admitted_;  // between admit() and greet()
+    std::optional<SteadyTime> listening_;      // since when the next command line is awaited
+    std::size_t commands_in_turn_ = 0;
+    bool client_known_ = false;        // the router need not be asked about it again
+    bool secrets_may_follow_ = false;  // the client said AUTH: what it sends may be a password
+    bool waiting_ = false;             // for the next command
+    bool finishing_ = false;           // finish() was called
     bool ended_ = false;
     bool lost_ = false;  // the connection is broken, nothing can be sent
     std::string end_reason_;

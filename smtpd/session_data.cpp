@@ -15,6 +15,9 @@ using config::Limit;
 using mail::EnhancedCode;
 using mail::Reply;
 
+// How often the largest message may pass by, of which nothing is kept, before the session ends.
+constexpr std::uint64_t kForgottenMessages = 2;
+
 // A client on a fast line never lets us wait for it; after this many octets the other sessions get their
 // turn.
 constexpr std::size_t kFairShare = std::size_t{1024} * 1024;
@@ -115,13 +118,19 @@ async::Task<void> Session::take_chunk(TakeChunk chunk) {
 
 async::Task<void> Session::forget_chunk(std::uint64_t size) {
     std::uint64_t left = size;
+    std::size_t since_turn = 0;
     const SteadyTime began = services_.loop.now();
     while (left > 0 && !ended_) {
         const std::size_t used = std::min<std::uint64_t>(left, stream_.buffered().size());
         stream_.consume(used);
         left -= used;
         if (left == 0) break;
-        const Transfer awaited = co_await await_content(began, size - left);
+        since_turn += used;
+        if (since_turn >= kFairShare) {
+            since_turn = 0;
+            co_await async::Sleep(services_.loop, Milliseconds(0));
+        }
+        const Transfer awaited = co_await await_content(began, size - left, true);
         if (awaited == Transfer::Broken) break;
     }
 }
@@ -158,7 +167,8 @@ async::Task<Session::Transfer> Session::transfer_data() {
             since_turn = 0;
             co_await async::Sleep(services_.loop, Milliseconds(0));
         }
-        const Transfer awaited = co_await await_content(incoming_->began, incoming_->octets);
+        const bool worthless = incoming_->receiver->is_worthless();
+        const Transfer awaited = co_await await_content(incoming_->began, incoming_->octets, worthless);
         if (awaited == Transfer::Broken) co_return Transfer::Broken;
     }
 }
@@ -179,20 +189,28 @@ async::Task<Session::Transfer> Session::transfer_chunk(std::uint64_t size) {
             since_turn = 0;
             co_await async::Sleep(services_.loop, Milliseconds(0));
         }
-        const Transfer awaited = co_await await_content(incoming_->began, incoming_->octets);
+        const bool worthless = incoming_->receiver->is_worthless();
+        const Transfer awaited = co_await await_content(incoming_->began, incoming_->octets, worthless);
         if (awaited == Transfer::Broken) co_return Transfer::Broken;
     }
 }
 
 /// Waits for the next octets of a transfer that began at `began` and has brought `received` octets so far.
-async::Task<Session::Transfer> Session::await_content(SteadyTime began, std::uint64_t received) {
+/// `worthless`: they are only read to find their end, which is not done for ever.
+async::Task<Session::Transfer> Session::await_content(SteadyTime began, std::uint64_t received,
+                                                      bool worthless) {
     const config::Limits& limits = services_.settings.limits;
+    if (worthless && (received > kForgottenMessages * dialogue_.max_message_size() || is_over_time())) {
+        Answer answer{Reply{421, EnhancedCode{4, 7, 0}, {"Too much content that was refused"}},
+                      "max_message_size", Milliseconds(0), true};
+        co_await say(std::move(answer), "DATA");
+        co_return Transfer::Broken;
+    }
     const Milliseconds idle = limits.time(Limit::ReceiveIdleTimeout);
     async::Deadline deadline = services_.loop.after(idle);
     auto filled = co_await stream_.fill(kInputBlock, deadline);
     if (filled && !*filled) lose("closed by the client in the middle of a message");
-    // A connection that is quiet, but not broken, has timed out.
-    if (!filled && stream_.stale()) lose(filled.error().text);
+    if (!filled && !stream_.timed_out()) lose(filled.error().text);
     if (ended_) co_return Transfer::Broken;
     // The average is of interest only after a while, in which a single pause would distort it.
     const auto elapsed = std::chrono::duration_cast<Seconds>(services_.loop.now() - began - idle).count();

@@ -1,6 +1,5 @@
-#include <strings.h>
-
 #include "libcommon/base/base64.h"
+#include "libcommon/base/wipe.h"
 #include "libcommon/log/log.h"
 #include "smtpd/replies.h"
 #include "smtpd/session.h"
@@ -9,16 +8,8 @@
 namespace postrider::smtpd {
 
 namespace {
-
 using config::Limit;
-
-/// Overwrites a secret that is no longer needed.
-void wipe(std::string& secret) {
-    ::explicit_bzero(secret.data(), secret.size());
-    secret.clear();
 }
-
-}  // namespace
 
 /// Makes the TLS handshake. False: the connection is lost.
 async::Task<bool> Session::encrypt() {
@@ -60,6 +51,8 @@ async::Task<void> Session::start_tls(StartTls start) {
     if (!ready) co_return;
     ClientVerdict client = co_await ask_about_client();
     if (client.answered) dialogue_.client_decided(client);
+    // One that is not welcome any more is told at MAIL.
+    client_known_ = client.answered && client.verdict.accepted();
 }
 
 async::Task<void> Session::authenticate(Authenticate asked) {
@@ -106,7 +99,11 @@ async::Task<void> Session::finish_authentication(wire::AuthOutcome outcome, std:
     if (!dialogue_.login().empty()) {
         // What the login may do is known before the client can ask for it.
         ClientVerdict client = co_await ask_about_client();
-        if (client.answered) dialogue_.client_decided(client);
+        if (client.answered && client.verdict.accepted()) {
+            dialogue_.client_decided(client);
+        } else if (client.answered) {
+            answer = dialogue_.login_refused(client.verdict);
+        }
     }
     co_await say(std::move(answer), "AUTH " + mechanism);
 }

@@ -50,7 +50,8 @@ bool check_by(const std::string& folder, const std::string& daemon, const config
 bool check_tables(const std::string& folder, const config::Settings& settings) {
     const bool router = check_by(folder, "router", settings);
     const bool keyd = settings.tls_certificates.empty() || check_by(folder, "keyd", settings);
-    return router && keyd;
+    const bool authd = settings.auth.empty() || check_by(folder, "authd", settings);
+    return router && keyd && authd;
 }
 
 Result<std::vector<Fd>> open_sockets(const config::Settings& settings) {

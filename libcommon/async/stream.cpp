@@ -113,6 +113,7 @@ Watch::Wait Stream::wait_for(Need need, Deadline deadline) {
 }
 
 Task<Result<bool>> Stream::fill(std::size_t limit, Deadline deadline) {
+    timed_out_ = false;
     while (true) {
         if (read_need_ == Need::Nothing) {
             auto attempt = read_some(limit);
@@ -121,7 +122,8 @@ Task<Result<bool>> Stream::fill(std::size_t limit, Deadline deadline) {
             if (*attempt == Attempt::Closed) co_return false;
         }
         auto ready = co_await wait_for(read_need_, deadline);
-        if (ready == Ready::TimedOut) co_return temporary("timed out waiting for the peer");
+        timed_out_ = ready == Ready::TimedOut;
+        if (timed_out_) co_return temporary("timed out waiting for the peer");
         read_need_ = Need::Nothing;
     }
 }
@@ -147,12 +149,14 @@ Result<Stream::Need> Stream::write_some() {
 }
 
 Task<Result<void>> Stream::flush(Deadline deadline) {
+    timed_out_ = false;
     while (sent_ < output_.size()) {
         auto need = write_some();
         if (!need) co_return failure(need.error());
         if (*need == Need::Nothing) break;
         auto ready = co_await wait_for(*need, deadline);
-        if (ready == Ready::TimedOut) co_return temporary("timed out sending to the peer");
+        timed_out_ = ready == Ready::TimedOut;
+        if (timed_out_) co_return temporary("timed out sending to the peer");
     }
     std::string().swap(output_);
     sent_ = 0;

@@ -20,8 +20,8 @@ namespace postrider::async {
 /// an idle connection costs a few hundred bytes. Owns the socket. Everything works the same in clear text and
 /// encrypted.
 ///
-/// Errors of all functions are Temporary: the connection is broken, closed by the peer or timed out, and of
-/// no further use.
+/// Errors of all functions are Temporary: the connection is broken, closed by the peer or timed out, and, but
+/// after a time-out of fill(), of no further use.
 class Stream {
   public:
     /// `socket` is made non-blocking.
@@ -39,6 +39,10 @@ class Stream {
     /// Waits until there is more in buffered() than before; at most about `limit` bytes are ever buffered, so
     /// consume first. False: the peer has closed its side in good order.
     Task<Result<bool>> fill(std::size_t limit, Deadline deadline);
+
+    /// Whether the last fill() or flush() ended because its deadline had come: the connection is quiet, not
+    /// broken, and still of use. libevent's clock is coarse, so this may be some milliseconds early.
+    [[nodiscard]] bool timed_out() const { return timed_out_; }
 
     /// If a whole line is buffered: its length without CRLF; consume it with consume(length + 2).
     /// Only CRLF ends a line.
@@ -85,6 +89,7 @@ class Stream {
     std::string input_;
     std::size_t consumed_ = 0;
     Need read_need_ = Need::Nothing;  // Read: the last read took all there was
+    bool timed_out_ = false;
     std::string output_;
     std::size_t sent_ = 0;
 };

@@ -1,5 +1,6 @@
 #include "libcommon/base/base64.h"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace postrider {
@@ -7,7 +8,8 @@ namespace postrider {
 namespace {
 
 constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-constexpr std::size_t kGroup = 3;  // octets that become four characters
+constexpr std::size_t kGroup = 3;    // octets that become four characters
+constexpr std::size_t kOnHeap = 32;  // more than a string keeps within itself
 
 }  // namespace
 
@@ -32,7 +34,9 @@ std::optional<std::string> decode_base64(std::string_view text) {
     if (text.size() % 4 != 0) return std::nullopt;
     const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
     std::string octets;
-    octets.reserve(text.size() / 4 * kGroup);
+    // At least so much that the octets lie on the heap, where moving them leaves no copy behind: they may be
+    // a password.
+    octets.reserve(std::max(text.size() / 4 * kGroup, kOnHeap));
     std::uint32_t bits = 0;
     std::size_t held = 0;  // bits that are not in `octets` yet
     for (const char character : text.substr(0, text.size() - padding)) {

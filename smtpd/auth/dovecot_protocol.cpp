@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "libcommon/base/base64.h"
+#include "libcommon/base/wipe.h"
 #include "libcommon/mail/utf8.h"
 
 namespace postrider::auth {

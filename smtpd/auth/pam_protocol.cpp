@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include "libcommon/base/wipe.h"
 #include "libcommon/ipc/packet.h"
 
 namespace postrider::auth {

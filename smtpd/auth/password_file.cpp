@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "libcommon/base/file.h"
+#include "libcommon/base/wipe.h"
 #include "libcommon/log/log.h"
 #include "smtpd/auth/login_name.h"
 

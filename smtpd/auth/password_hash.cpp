@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "libcommon/base/base64.h"
+#include "libcommon/base/wipe.h"
 
 namespace postrider::auth {
 

@@ -4,13 +4,6 @@
 
 namespace postrider::auth {
 
-void wipe(std::string& text) {
-    // A shorter text may have left part of a longer one behind it.
-    text.resize(text.capacity());
-    ::explicit_bzero(text.data(), text.size());
-    text.clear();
-}
-
 Secret::Secret(std::string_view text) {
     // Reserved at once, because growing would leave copies.
     octets_.reserve(text.size() + 1);

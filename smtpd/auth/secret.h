@@ -1,14 +1,10 @@
 #pragma once
 
 #include <cstddef>
-#include <string>
 #include <string_view>
 #include <vector>
 
 namespace postrider::auth {
-
-/// Overwrites `text`, spare room included, in a way that the compiler does not leave out, and empties it.
-void wipe(std::string& text);
 
 /// A password. It lies on the heap alone, where moving does not leave copies behind, and is overwritten
 /// before its memory is given back. It is moved, never copied, and there is no way to print it.

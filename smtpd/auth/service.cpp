@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "libcommon/base/wipe.h"
 #include "libcommon/config/network.h"
 #include "libcommon/log/log.h"
 #include "smtpd/auth/login_name.h"

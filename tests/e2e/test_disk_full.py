@@ -61,6 +61,8 @@ def is_accepted(session: Session) -> bool:
     for command in ("MAIL FROM:<sender@out.example>", "RCPT TO:<alice@local.test>", "DATA"):
         reply = session.command(command)
         if reply.code >= 400:
+            if reply.code >= 500:
+                raise AssertionError(f"a full disk is no permanent error: {command}: {reply}")
             session.command("RSET", 250)
             return False
     session.send(b"Subject: room again\r\n\r\nHello.\r\n.\r\n")
@@ -92,6 +94,9 @@ def play(program: Program, kind: str) -> None:
         program.judge(f"{kind}: the session goes on", session.command("NOOP").code == 250)
         fill(disk / "filler-2")  # what the refused message had taken is free again
         program.judge(f"{kind}: intake stays closed with 4xx while the disk is full", not is_accepted(session))
+        reply = session.command("MAIL FROM:<sender@out.example>")
+        program.judge(f"{kind}: MAIL says so: {reply}", reply.code == 452 and reply.enhanced == "4.3.1")
+        session.command("RSET", 250)
         program.judge(f"{kind}: still no file", not suite.spool_files(), f"{suite.spool_files()}")
         (disk / "filler").unlink()
         (disk / "filler-2").unlink()

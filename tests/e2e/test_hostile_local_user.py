@@ -185,7 +185,7 @@ def main() -> int:
         folder, stage = program.scratch("hostile"), program.stage()
         nsd = Nsd(folder / "nsd", stage)
         suite = Suite(program.binaries, folder / "suite", stage, CONFIG.format(uid=os.geteuid()) + host_config(),
-                      {"logins": "bob:{PLAIN}secret\n", "aliases": "postmaster: bob\n"})
+                      {"logins": "bob:{CRYPT}$6$abcdefgh$ltjgWl6579NluT/Vi1nwEvcil.G5Nbc4NiXZaNGStk8PSwGfQv72N2CKPPrVACtLtip/cZ/1GM/O6IND4WQhG.\n", "aliases": "postmaster: bob\n"})
         nsd.start()
         try:
             suite.start()

@@ -60,6 +60,8 @@ def crowd(program: Program, suite: Suite) -> None:
     together = statistics.median(transaction() for _ in range(20))
     program.judge(f"{STUCK} sessions in the tarpit slow nobody else", together < 3 * alone + 0.02,
                   f"{alone * 1000:.1f} ms alone, {together * 1000:.1f} ms beside them")
+    refused = sum(session.reply().code == 503 for session in stuck)
+    program.judge("each of them hears why it had to wait", refused == STUCK, f"{refused} of {STUCK}")
     for session in stuck:
         session.close()
     began = time.monotonic()

@@ -11,7 +11,7 @@ namespace {
 
 // Cuts `input`, arriving in pieces of `piece` octets, into lines; each is described in a word.
 std::vector<std::string> lines(const std::string& input, std::size_t piece, std::size_t limit) {
-    CommandLineReader reader(limit);
+    CommandLineReader reader(limit, 2 * limit);
     std::vector<std::string> found;
     std::string buffered;
     for (std::size_t at = 0; at < input.size(); at += piece) {
@@ -22,7 +22,7 @@ std::vector<std::string> lines(const std::string& input, std::size_t piece, std:
             if (line.state == LineState::TooLong) found.emplace_back("[too long]");
             if (line.state == LineState::Malformed) found.emplace_back("[malformed]");
             buffered.erase(0, line.consumed);
-            CHECK(buffered.size() <= limit + piece);
+            CHECK(buffered.size() <= 2 * limit + piece);  // what AUTH may have
             if (line.state == LineState::Incomplete) break;
         }
     }
@@ -40,9 +40,19 @@ TEST_CASE("a refused line may have been meant as DATA or BDAT") {
         CHECK_FALSE(announces_content(line));
 }
 
+TEST_CASE("a line that may hold a password begins with AUTH, whatever stands around it") {
+    for (const std::string line : {"AUTH", "auth PLAIN x", " AUTH  PLAIN x",
+                                   "\x01"
+                                   "AUTH PLAIN",
+                                   "AUTH\tPLAIN"})
+        CHECK(begins_with_auth(line));
+    for (const std::string line : {"", "AUTHOR", "NOOP AUTH", "XAUTH"})
+        CHECK_FALSE(begins_with_auth(line));
+}
+
 TEST_CASE("of a line that is too long the beginning is kept") {
     for (const std::size_t piece : std::vector<std::size_t>{1, 5, 100}) {
-        CommandLineReader reader(40);
+        CommandLineReader reader(40, 40);
         const std::string input = std::string(50, ' ') + "BDAT 5 LAST" + std::string(60, ' ') + "\r\n";
         std::string buffered;
         CommandLine line;
@@ -79,6 +89,11 @@ TEST_CASE("commands are cut at CRLF, however they arrive") {
         {ten + "\r\n", {ten}},
         {ten + "a\r\nQUIT\r\n", {"[too long]", "QUIT"}},
         {ten + ten + ten + "\r\nQUIT\r\n", {"[too long]", "QUIT"}},
+        // AUTH may be twice as long.
+        {"AUTH " + ten + "\r\nQUIT\r\n", {"AUTH " + ten, "QUIT"}},
+        {" auth " + ten + "xx\r\nQUIT\r\n", {" auth " + ten + "xx", "QUIT"}},
+        {"AUTHS " + ten + "\r\nQUIT\r\n", {"[too long]", "QUIT"}},
+        {"AUTH " + ten + ten + "\r\nQUIT\r\n", {"[too long]", "QUIT"}},
         {ten + ten + ten + "\nQUIT\r\n", {"[too long]", "QUIT"}},
         {ten + ten + "\r\n" + ten + ten + "\r\nQUIT\r\n", {"[too long]", "[too long]", "QUIT"}},
     };

@@ -53,11 +53,21 @@ TEST_CASE("a released place is free at once") {
     CHECK(count.from(ip("2001:db8::1")) == 0);
     CHECK(count.total() == 0);
     CHECK(count.admit(ip("2001:db8::2")));
-    CHECK(count.admit_local());
-    CHECK_FALSE(count.admit_local());
+    CHECK(count.admit(uid_t{1000}));
+    CHECK_FALSE(count.admit(uid_t{1000}));
     CHECK_FALSE(count.admit(ip("192.0.2.1")));
-    count.release_local();
+    count.release(uid_t{1000});
     CHECK(count.total() == 1);
+}
+
+TEST_CASE("each user of the host is a client of his own") {
+    ConnectionCount count(limits(4));
+    REQUIRE(count.admit(uid_t{1000}));
+    REQUIRE(count.admit(uid_t{1000}));
+    REQUIRE(count.admit(uid_t{1001}));
+    CHECK(count.from(uid_t{1000}) == 2);
+    CHECK(count.from(uid_t{1001}) == 1);
+    CHECK(count.from(uid_t{0}) == 0);
 }
 
 TEST_CASE("nine of ten places in use are overload, until three are free") {

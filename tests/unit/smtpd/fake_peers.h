@@ -32,6 +32,7 @@ class FakeRouter : public Router {
     ClientVerdict client;  ///< what may_connect() says
     bool reachable = true;
     std::string refused_helo;
+    std::string refused_login;
     Milliseconds delay{0};  ///< before a recipient is answered
     std::size_t asked_at_once = 0;
     std::size_t connect_questions = 0;
@@ -46,6 +47,8 @@ class FakeRouter : public Router {
         verdict.answered = reachable;
         if (!refused_helo.empty() && last_client.helo() == refused_helo)
             verdict.verdict = refusal(550, {5, 7, 1}, "Not this name", "policy:3");
+        if (!refused_login.empty() && last_client.login() == refused_login)
+            verdict.verdict = refusal(550, {5, 7, 1}, "Account closed", "policy:4");
         if (!reachable) verdict.verdict = unreachable();
         co_return verdict;
     }

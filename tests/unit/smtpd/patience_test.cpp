@@ -55,6 +55,19 @@ TEST_CASE("commands that bring no mail are limited") {
     CHECK(patience.exhausted());
 }
 
+TEST_CASE("temporary refusals are no errors, but not without end") {
+    config::Limits limits;
+    limits.set(config::Limit::SessionRefusals, 3);
+    Patience patience(limits, config::Load::Normal);
+    for (int refusal = 0; refusal < 3; ++refusal)
+        patience.count_excused_refusal();
+    CHECK_FALSE(patience.exhausted());
+    patience.count_excused_refusal();
+    CHECK(patience.exhausted());
+    patience.reset();
+    CHECK_FALSE(patience.exhausted());
+}
+
 TEST_CASE("under overload there is hardly any patience") {
     const config::Limits limits;
     Patience patience(limits, config::Load::Overload);

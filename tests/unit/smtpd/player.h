@@ -48,6 +48,7 @@ inline std::pair<Fd, Fd> socket_pair() {
 ///     >> TEXT            octets are sent as they are, where \r \n \0 and \\ are what they are in C
 ///     < closed           the server closes the connection
 ///     ! finish           Session::finish() is called
+///     ! wait MS          nothing happens for so many milliseconds
 ///
 /// Blank lines, and blanks before the mark, do not count.
 class Player {
@@ -62,6 +63,8 @@ class Player {
     FakeTls tls;
     FakeLogins logins;
     std::uint32_t sessions_of_client = 1;
+    bool local = false;  ///< the client is a user of the host
+    bool busy = false;   ///< other work keeps waking the loop, as in a worker with many sessions
     std::vector<std::string> replies;  ///< every reply, whole, in order
 
     /// Plays `script` in a new session. Returns "" or what was not as expected.
@@ -69,8 +72,12 @@ class Player {
         auto [server_end, client_end] = socket_pair();
         ClientInfo client;
         client.session = 1;
-        client.address = config::IpAddress::parse("192.0.2.7").value();
-        client.port = 4711;
+        if (local) {
+            client.local_user = "uid:1000";
+        } else {
+            client.address = config::IpAddress::parse("192.0.2.7").value();
+            client.port = 4711;
+        }
         client.sessions_of_client = sessions_of_client;
         const Services services{loop, settings, router, queue, tls, logins};
         session_ = std::make_unique<Session>(services, client, std::move(server_end));
@@ -81,6 +88,7 @@ class Player {
             async::Scope scope(loop);
             scope.spawn(run_session());
             scope.spawn(run_script(script));
+            if (busy) scope.spawn(wake_often());
             loop.run();
         }
         client_.reset();
@@ -89,6 +97,11 @@ class Player {
     }
 
   private:
+    async::Task<void> wake_often() {
+        while (true)
+            co_await async::Sleep(loop, Milliseconds(3));
+    }
+
     async::Task<void> run_session() {
         co_await session_->run();
         session_.reset();  // closes, as the worker does
@@ -109,6 +122,10 @@ class Player {
             } else if (line.starts_with("< ")) {
                 std::string expected = line.substr(2);
                 co_await expect(std::move(expected));
+            } else if (line.starts_with("! wait ")) {
+                const Milliseconds pause(std::stoi(line.substr(7)));
+                co_await flush();
+                co_await async::Sleep(loop, pause);
             } else if (line == "! finish") {
                 session_->finish();
             } else if (!line.empty()) {
