@@ -437,7 +437,6 @@ std::vector<DirectiveRow> planned_setting_rows() {
 std::vector<DirectiveRow> planned_limit_rows() {
     constexpr auto kSmtpd = Reader::Smtpd;
     return {
-        planned(value("dnsbl_timeout", "DURATION", "5s", kSmtpd, "A look-up in block lists.")),
         planned(value("proxy_timeout", "DURATION", "3s", kSmtpd, "A PROXY header.")),
         planned(value("milter_connect_timeout", "DURATION", "10s", kSmtpd, "A connection to a filter.")),
         planned(value("milter_command_timeout", "DURATION", "30s", kSmtpd, "A filter's answer.")),
