@@ -15,6 +15,8 @@ struct FreeInterfaces {
     void operator()(ifaddrs* list) const { ::freeifaddrs(list); }
 };
 
+}  // namespace
+
 Result<std::vector<IpAddress>> interface_addresses() {
     ifaddrs* first = nullptr;
     if (::getifaddrs(&first) < 0) return system_failure("addresses of the network interfaces", errno);
@@ -35,8 +37,6 @@ Result<std::vector<IpAddress>> interface_addresses() {
     }
     return addresses;
 }
-
-}  // namespace
 
 Self::Self(std::string hostname, std::vector<IpAddress> addresses)
     : hostname_(std::move(hostname)), addresses_(addresses.begin(), addresses.end()) {}

@@ -15,6 +15,9 @@ namespace postrider::config {
 /// 5).
 class Self {
   public:
+    /// A host without a name, with only the addresses that mean this host everywhere.
+    Self() = default;
+
     /// `addresses` in addition to those that mean this host everywhere: 0.0.0.0/8 ("this network", which the
     /// kernel connects to itself), 127.0.0.0/8, ::1 and ::.
     Self(std::string hostname, std::vector<IpAddress> addresses);
@@ -30,6 +33,9 @@ class Self {
     std::string hostname_;
     std::set<IpAddress> addresses_;
 };
+
+/// The addresses of this host's network interfaces. Error: Temporary, when the system does not tell them.
+[[nodiscard]] Result<std::vector<IpAddress>> interface_addresses();
 
 /// This host as the configuration and its network interfaces describe it. Error: Temporary, when the system
 /// does not tell the addresses of its interfaces.
