@@ -36,7 +36,8 @@ std::string printable(std::string_view text) {
 }
 
 std::string reason_of(const std::string& name, const DnsList& list, const Tables& tables, Facts& facts) {
-    const DnsAnswer answer = facts.dns({name, dns::Type::Txt, tables.limits.dnsbl_timeout});
+    // Other lists may have used up the time by now; the text may take as long again.
+    const DnsAnswer answer = facts.dns({name, dns::Type::Txt, 2 * tables.limits.dnsbl_timeout});
     const std::vector<std::string>& texts = answer.answer.records.texts;
     if (!texts.empty() && !texts.front().empty()) return printable(texts.front());
     return fmt::format("the client is listed in {}", list.zone);
