@@ -4,6 +4,7 @@
 
 #include <limits>
 #include <string_view>
+#include <utility>
 
 #include "admin/ask.h"
 #include "libcommon/config/values.h"
@@ -39,6 +40,21 @@ std::string without_brackets(const std::string& address) {
         return address.substr(1, address.size() - 2);
     }
     return address;
+}
+
+/// What the router answers to a question that asks why.
+Result<Explanation> explanation_of(const config::Settings& settings, wire::RouterRequest request) {
+    auto answers = ask<wire::RouterReply>({"router.sock", "router"}, std::move(request),
+                                          settings.limits.time(config::Limit::IpcTimeout));
+    if (!answers) return failure(answers.error());
+    Explanation explanation;
+    for (const auto& answer : *answers) {
+        const auto& found = answer.reply.explanation();
+        explanation.lines.insert(explanation.lines.end(), found.lines().begin(), found.lines().end());
+        explanation.refused |= found.refused();
+        explanation.deferred |= found.deferred();
+    }
+    return explanation;
 }
 
 }  // namespace
@@ -86,17 +102,13 @@ Result<Explanation> explain(const config::Settings& settings, const ExplainCase&
     client->set_port(what.port);
     client->set_kind(std::string(kind_of(what)));
 
-    auto answers = ask<wire::RouterReply>({"router.sock", "router"}, std::move(request),
-                                          settings.limits.time(config::Limit::IpcTimeout));
-    if (!answers) return failure(answers.error());
-    Explanation explanation;
-    for (const auto& answer : *answers) {
-        const auto& found = answer.reply.explanation();
-        explanation.lines.insert(explanation.lines.end(), found.lines().begin(), found.lines().end());
-        explanation.refused |= found.refused();
-        explanation.deferred |= found.deferred();
-    }
-    return explanation;
+    return explanation_of(settings, std::move(request));
+}
+
+Result<Explanation> check_mx(const config::Settings& settings, const std::string& domain) {
+    wire::RouterRequest request;
+    request.mutable_mx_check()->set_domain(domain);
+    return explanation_of(settings, std::move(request));
 }
 
 }  // namespace postrider::admin

@@ -32,6 +32,10 @@ struct Explanation {
     bool deferred = false;           ///< the same, but for now only
 };
 
+/// Asks the running router about the exchangers of a domain. `refused` means that something is wrong with
+/// them, `deferred` that the DNS does not answer now. The working directory must be run_dir.
+[[nodiscard]] Result<Explanation> check_mx(const config::Settings& settings, const std::string& domain);
+
 /// Asks the running router what it would decide and why. The working directory must be run_dir.
 [[nodiscard]] Result<Explanation> explain(const config::Settings& settings, const ExplainCase& what);
 

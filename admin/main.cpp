@@ -28,6 +28,7 @@ namespace {
 using namespace postrider;
 
 // sysexits.h
+constexpr int kExitDangers = 1;
 constexpr int kExitUsage = 64;
 constexpr int kExitUnavailable = 69;
 constexpr int kExitTemporary = 75;
@@ -158,6 +159,19 @@ int explain(const config::Settings& settings, const Arguments& arguments) {
     return explained->deferred ? kExitTemporary : 0;
 }
 
+int mx_check(const config::Settings& settings, const Arguments& arguments) {
+    auto found = admin::check_mx(settings, arguments.domain);
+    if (!found) return report(found.error());
+    if (arguments.json) {
+        fmt::print("{}", admin::lines_json(found->lines));
+    } else {
+        for (const auto& line : found->lines)
+            fmt::print("{}\n", admin::printable(line));
+    }
+    if (found->deferred) return kExitTemporary;
+    return found->refused ? kExitDangers : 0;
+}
+
 /// Has a daemon check the files that it reads; its exit status.
 int check_by(const std::string& daemon, const Arguments& arguments) {
     std::error_code error;
@@ -233,6 +247,9 @@ void define_others(CLI::App& app, Arguments& arguments, Chosen& chosen) {
     explain_command->add_option("ADDRESS", arguments.address, "recipient")->required();
     explain_command->add_option("WORDS", arguments.words, "client=ADDRESS helo=NAME from=ADDRESS login=NAME");
     explain_command->callback([&chosen] { chosen.needs_suite = explain; });
+    auto* mx_command = app.add_subcommand("mx-check", "the exchangers of a domain, and our place among them");
+    mx_command->add_option("DOMAIN", arguments.domain, "domain")->required();
+    mx_command->callback([&chosen] { chosen.needs_suite = mx_check; });
     app.add_subcommand("check", "look for errors and dangers in the configuration")->callback([&chosen] {
         chosen.alone = check;
     });

@@ -5,8 +5,8 @@
 #include "libcommon/log/log.h"
 
 namespace postrider::remote_delivery {
-Agent::Agent(async::Loop& loop, const config::Settings& settings, const Self& self, dns::Resolver& resolver,
-             std::size_t capacity)
+Agent::Agent(async::Loop& loop, const config::Settings& settings, const config::Self& self,
+             dns::Resolver& resolver, std::size_t capacity)
     : capacity_(capacity),
       random_(std::random_device()()),
       routes_(resolver, self, settings.limits, random_),

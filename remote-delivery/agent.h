@@ -6,6 +6,7 @@
 #include "libcommon/async/loop.h"
 #include "libcommon/async/scope.h"
 #include "libcommon/base/fd.h"
+#include "libcommon/config/self.h"
 #include "libcommon/config/settings.h"
 #include "libcommon/ipc/agent_link.h"
 #include "libcommon/ipc/queue.pb.h"
@@ -13,7 +14,6 @@
 #include "remote-delivery/pool.h"
 #include "remote-delivery/preference.h"
 #include "remote-delivery/route.h"
-#include "remote-delivery/self.h"
 
 namespace postrider::remote_delivery {
 
@@ -24,8 +24,8 @@ namespace postrider::remote_delivery {
 class Agent {
   public:
     /// `capacity` is how many jobs it takes at the same time. The references outlive the agent.
-    Agent(async::Loop& loop, const config::Settings& settings, const Self& self, dns::Resolver& resolver,
-          std::size_t capacity);
+    Agent(async::Loop& loop, const config::Settings& settings, const config::Self& self,
+          dns::Resolver& resolver, std::size_t capacity);
     Agent(const Agent&) = delete;
     Agent& operator=(const Agent&) = delete;
 

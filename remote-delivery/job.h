@@ -19,7 +19,7 @@ namespace postrider::remote_delivery {
 struct Services {
     async::Loop& loop;
     const config::Limits& limits;
-    const Self& self;
+    const config::Self& self;
     RouteFinder& routes;
     SessionPool& sessions;
 };

@@ -17,13 +17,13 @@
 #include <stdexcept>
 
 #include "libcommon/async/loop.h"
+#include "libcommon/config/self.h"
 #include "libcommon/config/settings.h"
 #include "libcommon/daemon/users.h"
 #include "libcommon/dns/resolver.h"
 #include "libcommon/log/log.h"
 #include "libcommon/privsep/profile.h"
 #include "remote-delivery/agent.h"
-#include "remote-delivery/self.h"
 
 namespace {
 
@@ -56,7 +56,7 @@ int serve(const config::Settings& settings) {
     // A reload is a restart for this daemon, which could not read its files again.
     std::signal(SIGHUP, SIG_IGN);
     const privsep::Identity identity = daemon::identity_of(settings, kName);
-    auto self = remote_delivery::describe_self(settings);
+    auto self = config::describe_self(settings);
     if (!self) throw std::runtime_error(self.error().text);
     // All of this before the confinement: libevent, OpenSSL's random numbers and libstdc++ may open files
     // when they are first used.

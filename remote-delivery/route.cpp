@@ -43,28 +43,26 @@ Task<Route> RouteFinder::find(Destination destination) {
         co_return no_route(failed("5.1.2", fmt::format("domain {} does not exist", destination.name)));
     }
     std::vector<dns::Mx> records = std::move(answer->records.mx);
-    if (is_null_mx(records)) {
+    if (dns::is_null_mx(records)) {
         co_return no_route(failed("5.1.10", fmt::format("domain {} accepts no mail", destination.name)));
     }
     if (records.empty()) {
         // Without MX the domain is its own and only exchanger (RFC 5321, 5.1).
-        dns::Mx implicit;
-        implicit.exchange = destination.name;
-        records.push_back(std::move(implicit));
+        records.push_back(dns::implicit_mx(destination.name));
     }
     co_return co_await find_exchangers(std::move(destination), std::move(records));
 }
 
 Task<Route> RouteFinder::find_exchangers(Destination destination, std::vector<dns::Mx> records) {
-    std::vector<PreferenceGroup> groups = preference_groups(std::move(records), random_);
+    std::vector<dns::PreferenceGroup> groups = dns::preference_groups(std::move(records), random_);
     std::size_t wanted = limits_.size(config::Limit::MxAddresses);
     std::vector<Hop> hops;
     std::string problem;
     bool met_us = false;
     for (std::size_t i = 0; i < groups.size() && hops.size() < wanted && !met_us; ++i) {
         std::vector<Hop> of_group;
-        for (std::size_t k = 0; k < groups[i].size() && !met_us; ++k) {
-            std::string host = groups[i][k];
+        for (std::size_t k = 0; k < groups[i].hosts.size() && !met_us; ++k) {
+            std::string host = groups[i].hosts[k];
             met_us = self_.is_us(host);
             if (met_us) continue;
             HostAddresses found = co_await look_up(host);

@@ -8,11 +8,11 @@
 #include "libcommon/async/task.h"
 #include "libcommon/config/limits.h"
 #include "libcommon/config/network.h"
+#include "libcommon/config/self.h"
 #include "libcommon/dns/resolver.h"
 #include "remote-delivery/destination.h"
 #include "remote-delivery/judgement.h"
 #include "remote-delivery/preference.h"
-#include "remote-delivery/self.h"
 
 namespace postrider::remote_delivery {
 
@@ -37,7 +37,8 @@ using Route = tl::expected<std::vector<Hop>, Judgement>;
 class RouteFinder {
   public:
     /// The references outlive the finder.
-    RouteFinder(dns::Resolver& resolver, const Self& self, const config::Limits& limits, Random& random)
+    RouteFinder(dns::Resolver& resolver, const config::Self& self, const config::Limits& limits,
+                Random& random)
         : resolver_(resolver), self_(self), limits_(limits), random_(random) {}
     RouteFinder(const RouteFinder&) = delete;
     RouteFinder& operator=(const RouteFinder&) = delete;
@@ -62,7 +63,7 @@ class RouteFinder {
     async::Task<Route> find_host(Destination destination);
 
     dns::Resolver& resolver_;
-    const Self& self_;
+    const config::Self& self_;
     const config::Limits& limits_;
     Random& random_;
 };

@@ -7,6 +7,8 @@
 #include "libcommon/config/values.h"
 #include "libcommon/ipc/channel.h"
 #include "libcommon/mail/utf8.h"
+#include "router/block_list.h"
+#include "router/mx_check.h"
 #include "router/resolve.h"
 #include "router/session_policy.h"
 
@@ -22,6 +24,9 @@ std::string verdict_text(const Verdict& verdict) {
 std::string client_text(const Client& client) {
     if (client.local) return fmt::format("local user {}", client.login);
     std::string text = client.address ? client.address->text() : "unknown";
+    if (!client.name.empty()) text += fmt::format(" ({})", client.name);
+    for (const std::string& name : client.unconfirmed_names)
+        text += fmt::format(" ({}, unconfirmed)", name);
     return client.login.empty() ? text : fmt::format("{} logged in as {}", text, client.login);
 }
 
@@ -69,19 +74,55 @@ void note(const Verdict& verdict, ExplainedAnswer& answer) {
     answer.deferred |= verdict.action == Verdict::Action::Defer;
 }
 
+std::string listing_text(const Listing& listing) {
+    switch (listing.state) {
+        case Listing::State::NotListed:
+            break;
+        case Listing::State::Listed:
+            return fmt::format("listed: {}", listing.text);
+        case Listing::State::Unclear:
+            return "no answer, so not listed";
+    }
+    return "not listed";
+}
+
+/// What each list of the client's network says, whether or not it counts for this client.
+void explain_lists(const Client& client, const Tables& tables, Facts& facts, ExplainedAnswer& answer) {
+    if (!client.address) return;
+    const PolicyTuning network = network_tuning(client, tables);
+    const auto add = [&](std::string_view kind, const std::optional<std::vector<DnsList>>& lists) {
+        for (const DnsList& list : lists.value_or(std::vector<DnsList>())) {
+            const Listing found = look_up_listing(*client.address, list, tables, facts);
+            answer.lines.push_back(fmt::format("  {} {}: {}", kind, list.zone, listing_text(found)));
+        }
+    };
+    add("block list", network.block_lists);
+    add("allow list", network.allow_lists);
+}
+
 /// Verdict on the client, the policy of its session, and the lines that this comes from.
-void explain_client(const Client& client, const Tables& tables, ExplainedAnswer& answer) {
-    const ConnectDecision decision = decide_connect(client, tables);
+void explain_client(const Client& client, const Tables& tables, Facts& facts, ExplainedAnswer& answer) {
+    const ConnectDecision decision = decide_connect(client, tables, facts);
     note(decision.verdict, answer);
     answer.lines.push_back(fmt::format("client {}: {}, {}", client_text(client),
                                        verdict_text(decision.verdict),
                                        decision.policy.relay() ? "may relay" : "may not relay"));
     answer.lines.push_back(fmt::format("session: {}", policy_text(decision.policy)));
+    explain_lists(client, tables, facts, answer);
     const ClientRules rules = rules_for(client, tables);
     for (const SessionLine& line : session_lines(client, rules, tables)) {
         answer.lines.push_back(fmt::format("  {}{} line: {}", line.is_default ? "default " : "",
                                            kind_name(line.kind), line.rule->position.line_text()));
     }
+}
+
+/// Where the mail would be sent, if that is for the DNS to say.
+void explain_exchangers(const wire::Delivery& delivery, const Tables& tables, Facts& facts,
+                        ExplainedAnswer& answer) {
+    const bool has_address = delivery.next_hop().find_first_of(":[") != std::string::npos;
+    if (delivery.transport() != wire::TRANSPORT_SMTP || has_address) return;
+    for (const std::string& line : exchanger_lines(find_exchangers(delivery.next_hop(), tables, facts)))
+        answer.lines.push_back("    " + line);
 }
 
 /// Verdict, expansion and deliveries of the recipient.
@@ -110,6 +151,7 @@ void explain_recipient(const wire::ExplainQuestion& question, const Client& clie
     for (const wire::Delivery& delivery : resolved.deliveries()) {
         answer.refused |= delivery.transport() == wire::TRANSPORT_ERROR;
         answer.lines.push_back(delivery_text(delivery));
+        explain_exchangers(delivery, tables, facts, answer);
     }
 }
 
@@ -128,7 +170,7 @@ ExplainedAnswer explain(const wire::ExplainQuestion& question, const Client* cli
     ExplainedAnswer answer;
     const Client stranger;
     if (client != nullptr) {
-        explain_client(*client, tables, answer);
+        explain_client(*client, tables, facts, answer);
     }
     if (client == nullptr) client = &stranger;
     if (question.has_sender()) explain_sender(question.sender(), *client, tables, facts, answer);

@@ -1,18 +1,17 @@
 // router, the daemon that decides: what a client, a sender, a recipient is allowed, and where an address
 // goes.
 //
-// May do: read the configuration, the tables it names and the system's user database. As root it only opens
-// the
-//     folders of the tables and creates router.sock; then it becomes pr-router, which writes nothing, starts
-//     nothing and sends nothing to the network.
+// May do: read the configuration, the tables it names and the system's user database, and ask DNS servers. As
+//     root it only opens the folders of the tables and creates router.sock; then it becomes pr-router, which
+//     writes nothing, starts nothing and sends nothing to the network but its questions to DNS servers.
 // Holds: all tables in memory, router.sock, and one descriptor of each folder with tables, to read them again
 // when
 //     they change.
 // Believes: the tables, which only an administrator may write (lists that an alias includes may be a user's:
-// they
-//     name addresses, no programs and no files). Of its peers it believes what smtpd says of a client and
-//     what the kernel says of smtpd; a question its role may not ask, or a frame that does not parse, ends
-//     the connection.
+//     they name addresses, no programs and no files). Of its peers it believes what smtpd says of a client
+//     and what the kernel says of smtpd; a question its role may not ask, or a frame that does not parse,
+//     ends the connection. Of DNS servers it believes answers to its own questions; no answer opens anything
+//     by failing to come.
 // When it dies: nothing is lost, it keeps no state. Until it is back smtpd answers 451 and the queue-manager
 // waits.
 
@@ -28,12 +27,14 @@
 #include <utility>
 
 #include "libcommon/daemon/users.h"
+#include "libcommon/dns/resolver.h"
 #include "libcommon/ipc/channel.h"
 #include "libcommon/ipc/server.h"
 #include "libcommon/log/log.h"
 #include "libcommon/privsep/profile.h"
 #include "libcommon/privsep/steps.h"
 #include "router/check.h"
+#include "router/question_facts.h"
 #include "router/service.h"
 #include "router/table_loader.h"
 #include "router/table_watch.h"
@@ -98,12 +99,15 @@ int serve(const config::Settings& settings, Start start) {
     privsep::enter_directory(settings.run_dir);
     Result<Fd> socket = ipc::listen_seqpacket(kSocket, kSocketMode);
     if (!socket) throw std::runtime_error(socket.error().text);
+    // Both before the confinement: libevent, and OpenSSL for the random numbers of DNS questions, may open
+    // files when they are first used.
+    async::Loop loop;
+    dns::Resolver resolver(loop, dns::ResolverOptions::from(settings));
     confine(settings, start.loader->files());
 
-    async::Loop loop;
     async::ThreadPool pool(loop, kThreads, kWaitingJobs);
     UserCache users(loop, pool, UserCacheLimits());
-    FactSources sources{users};
+    FactSources sources{loop, users, resolver};
     Service service(sources, std::move(start.outcome.tables));
     ipc::Server<wire::RouterRequest, wire::RouterReply, Service> server(
         loop, std::move(*socket), kSocket, users_of_roles, kMaximumPeers, service);

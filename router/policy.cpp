@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "libcommon/mail/path.h"
+#include "router/dns_policy.h"
 #include "router/list_members.h"
 #include "router/session_policy.h"
 
@@ -58,6 +59,11 @@ Verdict refusal_of(const PolicyRule& rule, const UsualReply& usual, const ReplyF
     return refuse(code, std::move(enhanced), std::move(text), rule.position.line_text());
 }
 
+Verdict refusal_of(DnsRefusal refused) {
+    return refuse(refused.code, std::string(refused.enhanced), std::move(refused.text),
+                  refused.rule->position.line_text());
+}
+
 bool is_refused(const PolicyRule* rule) {
     return rule != nullptr && rule->refuses();
 }
@@ -70,7 +76,7 @@ std::string address_text(const Client& client) {
 std::string relay_right(const Client& client, const Tables& tables) {
     if (client.local) return "local";
     const ClientRules rules = rules_for(client, tables);
-    for (const PolicyRule* rule : {rules.net, rules.auth}) {
+    for (const PolicyRule* rule : {rules.net, rules.rdns, rules.auth}) {
         if (rule != nullptr && rule->grants.relay) return rule->position.line_text();
     }
     return client.login.empty() ? std::string() : "authenticated";
@@ -105,16 +111,37 @@ std::optional<Verdict> unmet_demand(const Client& client, const PolicyRule* rule
     return std::nullopt;
 }
 
+/// The line about any of a client's reverse names that refuses it, or nullptr. A `net` line with `accept`
+/// stands above it: an address says more than a name.
+const PolicyRule* refusing_name(const Client& client, const Tables& tables) {
+    const PolicyRule* network = client.address ? tables.policy.net(*client.address) : nullptr;
+    if (network != nullptr && network->verb == PolicyVerb::Accept) return nullptr;
+    const PolicyRule* confirmed = tables.policy.rdns(client.name);
+    if (is_refused(confirmed)) return confirmed;
+    for (const std::string& name : client.unconfirmed_names) {
+        const PolicyRule* rule = tables.policy.rdns(name);
+        if (is_refused(rule)) return rule;
+    }
+    return nullptr;
+}
+
 /// A domain that is not ours: does anything allow to pass its mail on, and is there a way?
 Verdict decide_relay(const Client& client, const Address& recipient, const PolicyRule* rule,
-                     const ReplyFacts& facts, const Tables& tables) {
+                     const ReplyFacts& facts, const Tables& tables, Facts& known) {
     std::string right;
+    bool right_of_client = false;
     if (const Rule* relayed = tables.relay_domains.find(recipient.domain)) {
         right = relayed->position.line_text();
     } else {
         right = relay_right(client, tables);
+        right_of_client = !right.empty();
     }
     if (right.empty() && rule != nullptr && rule->grants.relay) right = rule->position.line_text();
+    if (right.empty()) {
+        MxDecision by_mx = decide_by_mx(recipient.domain, rule, tables, known);
+        if (by_mx.refusal) return refusal_of(std::move(*by_mx.refusal));
+        if (by_mx.admitted_by != nullptr) right = by_mx.admitted_by->position.line_text();
+    }
     if (right.empty()) {
         const PolicyRule* fallback =
             rule == nullptr ? tables.policy.fallback(PolicyKind::Recipient) : nullptr;
@@ -128,6 +155,10 @@ Verdict decide_relay(const Client& client, const Address& recipient, const Polic
     }
     if (route != nullptr && route->kind == Route::Kind::Error) {
         return refuse(route->code, route->enhanced, route->text, route->position.line_text());
+    }
+    if (right_of_client && (route == nullptr || route->kind == Route::Kind::Mx)) {
+        std::optional<DnsRefusal> unknown = unknown_recipient_domain(client, recipient.domain, tables, known);
+        if (unknown) return refusal_of(std::move(*unknown));
     }
     return accept(std::move(right));
 }
@@ -175,7 +206,7 @@ RecipientDecision decide_address(const Client& client, const Address& address, c
         return decision;
     }
     if (tables.local_domain(address.domain) != nullptr) return decide_local(address, tables, known, trace);
-    decision.verdict = decide_relay(client, address, rule, facts, tables);
+    decision.verdict = decide_relay(client, address, rule, facts, tables, known);
     return decision;
 }
 
@@ -185,6 +216,8 @@ std::optional<Verdict> refused_before(const Client& client, const ReplyFacts& fa
     std::optional<Verdict> refused;
     const PolicyRule* network = client.address ? tables.policy.net(*client.address) : nullptr;
     if (is_refused(network)) refused = refusal_of(*network, kRefusedClientAtRcpt, facts);
+    const PolicyRule* name = refusing_name(client, tables);
+    if (!refused && name != nullptr) refused = refusal_of(*name, kRefusedClientAtRcpt, facts);
     const auto holds = [&] { return refused && !(exempt && refused->action == Verdict::Action::Reject); };
     if (holds()) return refused;
     refused.reset();
@@ -205,17 +238,27 @@ bool may_relay(const Client& client, const Tables& tables) {
     return !relay_right(client, tables).empty();
 }
 
-ConnectDecision decide_connect(const Client& client, const Tables& tables) {
+ConnectDecision decide_connect(const Client& client, const Tables& tables, Facts& known) {
     ConnectDecision decision;
     const ClientRules rules = rules_for(client, tables);
     const std::string address = address_text(client);
     const ReplyFacts facts{address, {}, {}};
     decision.policy = session_policy(client, rules, tables);
     decision.ask_again_with_helo = client.helo.empty() && !client.local && tables.policy.asks_for_greeting();
-    const bool exempted =
-        is_refused(rules.net) && rules.net->verb == PolicyVerb::Reject && tables.policy.has_exemptions();
-    if (is_refused(rules.net) && !exempted) {
+    const auto exempted = [&tables](const PolicyRule& rule) {
+        return rule.verb == PolicyVerb::Reject && tables.policy.has_exemptions();
+    };
+    const PolicyRule* name = refusing_name(client, tables);
+    std::optional<DnsRefusal> listed;
+    if (client.begins_session && !may_relay(client, tables)) {
+        listed = listed_client(client, BlockStage::Connect, tables, known);
+    }
+    if (is_refused(rules.net) && !exempted(*rules.net)) {
         decision.verdict = refusal_of(*rules.net, kRefusedClient, facts);
+    } else if (name != nullptr && !exempted(*name)) {
+        decision.verdict = refusal_of(*name, kRefusedClient, facts);
+    } else if (listed) {
+        decision.verdict = refusal_of(std::move(*listed));
     } else if (is_refused(rules.auth)) {
         decision.verdict = refusal_of(*rules.auth, kRefusedLogin, facts);
     } else if (is_refused(rules.helo)) {
@@ -266,6 +309,8 @@ Verdict decide_sender(const Client& client, std::string_view sender, const Table
     if (*parsed) {
         std::optional<Verdict> claimed = foreign_sender(client, **parsed, sender, tables, known);
         if (claimed) return std::move(*claimed);
+        std::optional<DnsRefusal> unknown = unknown_sender_domain(client, **parsed, rule, tables, known);
+        if (unknown) return refusal_of(std::move(*unknown));
     }
     return accept(rule == nullptr ? std::string(kDefaultRule) : rule->position.line_text());
 }
@@ -292,7 +337,13 @@ RecipientDecision decide_recipient(const Client& client, std::string_view sender
             return decision;
         }
     }
-    return decide_address(client, address, rule, facts, tables, known, trace);
+    decision = decide_address(client, address, rule, facts, tables, known, trace);
+    const bool accepted = decision.verdict.action == Verdict::Action::Accept;
+    if (accepted && counts_block_lists(address, rule, tables) && !may_relay(client, tables)) {
+        std::optional<DnsRefusal> listed = listed_client(client, BlockStage::Recipient, tables, known);
+        if (listed) decision.verdict = refusal_of(std::move(*listed));
+    }
+    return decision;
 }
 
 VerifyDecision decide_verify(const Client& client, std::string_view address, bool expand,

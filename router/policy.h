@@ -37,19 +37,20 @@ struct ConnectDecision {
     bool ask_again_with_helo = false;  ///< there are lines that look at the greeting
 };
 
-/// May this client talk to us, and how? Lines of `auth`, `helo` and `net` can refuse it. It may relay if it
-/// is a local user, if it is authenticated, or if a `net` line says so; what a client says of itself (HELO,
-/// MAIL) gives no right.
+/// May this client talk to us, and how? Lines of `net`, `rdns`, `auth` and `helo` can refuse it, and when it
+/// begins its session a block list with at=connect can, unless it may relay. It may relay if it is a local
+/// user, if it is authenticated, or if a `net` line or an `rdns` line for its confirmed name says so; what a
+/// client says of itself (HELO, MAIL) gives no right.
 ///
-/// Where the policy exempts a recipient (`rcpt postmaster@ accept`), a `net` line's reject is left to
-/// decide_recipient(), because only the recipient tells whether it holds.
-[[nodiscard]] ConnectDecision decide_connect(const Client& client, const Tables& tables);
+/// Where the policy exempts a recipient (`rcpt postmaster@ accept`), a `net` or `rdns` line's reject and a
+/// listing are left to decide_recipient(), because only the recipient tells whether they hold.
+[[nodiscard]] ConnectDecision decide_connect(const Client& client, const Tables& tables, Facts& known);
 
 /// May it use this sender? It must be a well-formed address or the null sender; a `sender` line can refuse
 /// it, or demand TLS or a login; and on submission it must belong to the login. A user of this host may not
 /// use one that `sender_login` lines keep for others, which takes the user database: the kernel says his
-/// number, the lines say names. A `sender` line's reject is left to decide_recipient() where the policy
-/// exempts a recipient.
+/// number, the lines say names. Where `senddns=` says so, the DNS must know the domain of the sender. A
+/// `sender` line's reject is left to decide_recipient() where the policy exempts a recipient.
 [[nodiscard]] Verdict decide_sender(const Client& client, std::string_view sender, const Tables& tables,
                                     Facts& known);
 
@@ -60,13 +61,16 @@ struct RecipientDecision {
 
 /// May it send from this sender to this recipient? In this order:
 ///   * a `rcpt` line that refuses;
-///   * a `net` or `sender` line that refuses the client or the sender, unless the `rcpt` line says `accept`,
-///     the domain is local and the refusal a permanent one;
+///   * a `net`, `rdns` or `sender` line that refuses the client or the sender, unless the `rcpt` line says
+///     `accept`, the domain is local and the refusal a permanent one;
 ///   * a local recipient must exist; postmaster, abuse and root of local domains, and <postmaster> without
 ///     domain, always do;
-///   * any other domain must be a relay domain, or be relayed by a `rcpt` line or by the client's right;
+///   * any other domain must be a relay domain, or be relayed by a `rcpt` line or by the client's right; then
+///     with rcptdns=require the DNS must know it; or the DNS must name this host as `mx=` says;
 ///   * else the `default rcpt` line refuses, where there is one and no `rcpt` line speaks of the recipient;
 ///   * else relaying is denied.
+/// A recipient that would be accepted is then refused to a client on a block list, unless the recipient is
+/// postmaster or abuse of a local domain, its line says `accept` or dnsbl=ignore, or the client may relay.
 /// With `trace`, the steps of the expansion are appended to it.
 [[nodiscard]] RecipientDecision decide_recipient(const Client& client, std::string_view sender,
                                                  std::string_view recipient, const Tables& tables,

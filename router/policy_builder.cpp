@@ -120,6 +120,12 @@ void PolicyBuilder::check_kind(PolicyKind kind, const PolicyRule& rule) {
         errors_.add(rule.position,
                     fmt::format("{} is not for {} lines, nor for their classes", row.name, kind_name(kind)));
     }
+    if (kind == PolicyKind::Recipient && rule.tuning.block_lists) {
+        errors_.add(rule.position, "the dnsbl= of rcpt lines is use or ignore");
+    }
+    if (kind != PolicyKind::Recipient && rule.tuning.uses_block_lists) {
+        errors_.add(rule.position, "dnsbl=use and dnsbl=ignore are for rcpt lines");
+    }
 }
 
 PolicyRule PolicyBuilder::rule_of(PolicyKind kind, const Directive& line) {
@@ -149,6 +155,9 @@ void PolicyBuilder::check_recipient_key(const Word& key, const PolicyRule& rule)
 
 void PolicyBuilder::look_for_open_relay(PolicyKind kind, const Word& key, const PolicyRule& rule) {
     if (!rule.grants.relay) return;
+    if (kind == PolicyKind::Rdns && key.text.find('.', 1) == std::string::npos) {
+        errors_.add(key.position, fmt::format("every client below {} could send mail anywhere", key.text));
+    }
     const auto add_danger = [&](std::string text) {
         built_.dangers.push_back(fmt::format("{}: {}", rule.position.line_text(), text));
     };
@@ -184,18 +193,25 @@ void PolicyBuilder::add_default(const Directive& line) {
     const Word& name = line.words.front();
     const std::optional<PolicyKind> kind = parse_policy_kind(name.text);
     if (!kind) {
-        errors_.add(name.position, "expected one of net, helo, login, port, sender, rcpt");
+        errors_.add(name.position, "expected one of net, helo, login, port, sender, rcpt, rdns");
         return;
     }
     PolicyRule rule = rule_of(*kind, line);
     for (std::size_t i = 0; i < kPolicyItems; ++i) {
         const PolicyItemRow& row = policy_item_row(static_cast<PolicyItem>(i));
         if (!row.grant || !rule.items.has(row.item)) continue;
+        // What the DNS says of this host is asked for each domain; it is no right of the client.
+        if (*kind == PolicyKind::Recipient && row.item == PolicyItem::Mx) continue;
         const bool open = *kind == PolicyKind::Recipient &&
                           (row.item == PolicyItem::Accept || row.item == PolicyItem::Relay);
         errors_.add(line.position,
                     open ? fmt::format("default rcpt {} is an open relay", row.name)
                          : fmt::format("{} cannot stand in a default line, nor in its classes", row.name));
+    }
+    if (*kind == PolicyKind::Recipient && rule.grants.mx == MxRule::Any) {
+        built_.dangers.push_back(
+            fmt::format("{}: whoever makes this host an exchanger of his domain may send mail there",
+                        rule.position.line_text()));
     }
     if (rule.refuses() && *kind != PolicyKind::Recipient) {
         errors_.add(line.position, fmt::format("default {} cannot refuse; only default rcpt can", name.text));

@@ -19,8 +19,8 @@ using config::Errors;
 using config::Option;
 using config::Word;
 
-constexpr std::array<std::string_view, kPolicyKinds> kKindNames{"net",  "helo",   "login",
-                                                                "port", "sender", "rcpt"};
+constexpr std::array<std::string_view, kPolicyKinds> kKindNames{"net",    "helo", "login", "port",
+                                                                "sender", "rcpt", "rdns"};
 
 constexpr std::uint8_t bit_of(PolicyKind kind) {
     return static_cast<std::uint8_t>(1U << static_cast<unsigned>(kind));
@@ -31,14 +31,15 @@ constexpr std::uint8_t kAuth = bit_of(PolicyKind::Auth);
 constexpr std::uint8_t kPort = bit_of(PolicyKind::Port);
 constexpr std::uint8_t kSender = bit_of(PolicyKind::Sender);
 constexpr std::uint8_t kRcpt = bit_of(PolicyKind::Recipient);
-constexpr std::uint8_t kVerbs = kNet | kHelo | kAuth | kSender | kRcpt;
+constexpr std::uint8_t kRdns = bit_of(PolicyKind::Rdns);
+constexpr std::uint8_t kVerbs = kNet | kHelo | kAuth | kSender | kRcpt | kRdns;
 
 /// In the order of the enumerators.
 constexpr std::array<PolicyItemRow, kPolicyItems> kItems{{
     {PolicyItem::Accept, "accept", true, false, true, kVerbs},
     {PolicyItem::Reject, "reject", true, false, false, kVerbs},
     {PolicyItem::Defer, "defer", true, false, false, kVerbs},
-    {PolicyItem::Relay, "relay", true, false, true, kNet | kAuth | kRcpt},
+    {PolicyItem::Relay, "relay", true, false, true, kNet | kAuth | kRcpt | kRdns},
     {PolicyItem::Local, "local", true, false, true, kRcpt},
     {PolicyItem::Vrfy, "vrfy", true, false, true, kNet | kAuth},
     {PolicyItem::Expn, "expn", true, false, true, kNet | kAuth},
@@ -53,6 +54,12 @@ constexpr std::array<PolicyItemRow, kPolicyItems> kItems{{
     {PolicyItem::Fqdn, "fqdn", true, false, false, kHelo | kPort},
     {PolicyItem::Quirks, "quirks", false, true, false, kHelo | kNet},
     {PolicyItem::Tarpit, "tarpit", false, true, false, kNet},
+    {PolicyItem::SendDns, "senddns", false, true, false, kNet | kSender},
+    {PolicyItem::RcptDns, "rcptdns", false, true, false, kNet},
+    {PolicyItem::Dnsbl, "dnsbl", false, true, false, kNet | kRcpt},
+    {PolicyItem::Dnswl, "dnswl", false, true, false, kNet},
+    {PolicyItem::At, "at", false, true, false, kNet},
+    {PolicyItem::Mx, "mx", false, true, true, kRcpt},
 }};
 
 static_assert([] {
@@ -91,6 +98,31 @@ Result<TlsDemand> parse_tls(std::string_view text) {
     if (text == "off") return TlsDemand::Off;
     return permanent(fmt::format("\"{}\" is not one of require, offer, off", text));
 }
+
+/// One of the words of an option, each of which stands for a value.
+template <typename T>
+struct Choice {
+    std::string_view name;
+    T value;
+};
+
+template <typename T, std::size_t N>
+Result<T> parse_choice(std::string_view text, const Choice<T> (&choices)[N]) {
+    std::vector<std::string_view> names;
+    for (const Choice<T>& choice : choices) {
+        if (choice.name == text) return choice.value;
+        names.push_back(choice.name);
+    }
+    return permanent(fmt::format("\"{}\" is not one of {}", text, fmt::join(names, ", ")));
+}
+
+constexpr Choice<SenderDns> kSenderDns[] = {
+    {"require", SenderDns::Require}, {"soft", SenderDns::Soft}, {"off", SenderDns::Off}};
+constexpr Choice<bool> kRecipientDns[] = {{"require", true}, {"off", false}};
+constexpr Choice<BlockStage> kBlockStages[] = {{"connect", BlockStage::Connect},
+                                               {"rcpt", BlockStage::Recipient}};
+constexpr Choice<MxRule> kMxRules[] = {
+    {"backup", MxRule::Backup}, {"any", MxRule::Any}, {"off", MxRule::Off}};
 
 struct QuirkName {
     std::string_view name;
@@ -307,9 +339,36 @@ class ItemParser {
                 return store(parse_quirks(value), tuning.quirks);
             case PolicyItem::Tarpit:
                 return store(parse_tarpit(value), tuning.tarpit);
+            case PolicyItem::SendDns:
+                return store(parse_choice(value, kSenderDns), tuning.sender_dns);
+            case PolicyItem::RcptDns:
+                return store(parse_choice(value, kRecipientDns), tuning.recipient_dns);
+            case PolicyItem::Dnsbl:
+                return set_block_lists(value);
+            case PolicyItem::Dnswl:
+                return store(DnsList::parse_all(value), tuning.allow_lists);
+            case PolicyItem::At:
+                return store(parse_choice(value, kBlockStages), tuning.block_stage);
+            case PolicyItem::Mx:
+                return store(parse_choice(value, kMxRules), result_.rule.grants.mx);
             default:  // the others have no value
                 return {};
         }
+    }
+
+    /// The same name means the lists themselves in a line for clients, and whether they count in one for
+    /// recipients. Whether it is in the right kind of line is checked later, because a class has no kind.
+    Result<void> set_block_lists(const std::string& value) {
+        PolicyTuning& tuning = result_.rule.tuning;
+        if (value == "use" || value == "ignore") {
+            tuning.uses_block_lists = value == "use";
+            return {};
+        }
+        if (value == "off") {
+            tuning.block_lists.emplace();
+            return {};
+        }
+        return store(DnsList::parse_all(value), tuning.block_lists);
     }
 
     template <typename T, typename U>
@@ -376,6 +435,7 @@ void PolicyGrants::add(const PolicyGrants& others) {
     expn |= others.expn;
     etrn |= others.etrn;
     etrn_domains.insert(etrn_domains.end(), others.etrn_domains.begin(), others.etrn_domains.end());
+    if (!mx) mx = others.mx;
 }
 
 void PolicyTuning::fill_from(const PolicyTuning& less_specific) {
@@ -386,6 +446,12 @@ void PolicyTuning::fill_from(const PolicyTuning& less_specific) {
     fill(tls, less_specific.tls);
     fill(quirks, less_specific.quirks);
     fill(tarpit, less_specific.tarpit);
+    fill(sender_dns, less_specific.sender_dns);
+    fill(recipient_dns, less_specific.recipient_dns);
+    fill(block_lists, less_specific.block_lists);
+    fill(allow_lists, less_specific.allow_lists);
+    fill(block_stage, less_specific.block_stage);
+    fill(uses_block_lists, less_specific.uses_block_lists);
     require_auth |= less_specific.require_auth;
     strict |= less_specific.strict;
     fully_qualified |= less_specific.fully_qualified;
@@ -399,6 +465,30 @@ void PolicyRule::add_class(const PolicyRule& used) {
     grants.add(used.grants);
     tuning.fill_from(used.tuning);
     items.add(used.items);
+}
+
+Result<std::vector<DnsList>> DnsList::parse_all(std::string_view text) {
+    std::vector<DnsList> lists;
+    while (true) {
+        const std::size_t colon = text.find(':');
+        const std::string_view one = text.substr(0, colon);
+        const std::size_t slash = one.find('/');
+        DnsList list;
+        const Result<mail::Domain> zone = mail::parse_domain(one.substr(0, slash));
+        if (!zone) return failure(zone.error());
+        if (zone->is_literal()) return permanent("an address literal is no zone");
+        list.zone = zone->name();
+        if (slash != std::string_view::npos) {
+            const Result<std::uint64_t> mask = config::parse_count(one.substr(slash + 1));
+            if (!mask || *mask == 0 || *mask > std::numeric_limits<std::uint8_t>::max()) {
+                return permanent("the mask of a list is a number from 1 to 255");
+            }
+            list.mask = static_cast<std::uint8_t>(*mask);
+        }
+        lists.push_back(std::move(list));
+        if (colon == std::string_view::npos) return lists;
+        text.remove_prefix(colon + 1);
+    }
 }
 
 ParsedItems parse_policy_items(const Directive& line, std::size_t first_word, Errors& errors) {

@@ -13,10 +13,10 @@
 namespace postrider::router {
 
 /// What the key of a line is compared with.
-enum class PolicyKind : std::uint8_t { Net, Helo, Auth, Port, Sender, Recipient };
-inline constexpr std::size_t kPolicyKinds = 6;
+enum class PolicyKind : std::uint8_t { Net, Helo, Auth, Port, Sender, Recipient, Rdns };
+inline constexpr std::size_t kPolicyKinds = 7;
 
-/// "net", "helo", "login", "port", "sender", "rcpt".
+/// "net", "helo", "login", "port", "sender", "rcpt", "rdns".
 [[nodiscard]] std::string_view kind_name(PolicyKind kind);
 [[nodiscard]] std::optional<PolicyKind> parse_policy_kind(std::string_view name);
 
@@ -40,8 +40,14 @@ enum class PolicyItem : std::uint8_t {
     Fqdn,
     Quirks,
     Tarpit,
+    SendDns,
+    RcptDns,
+    Dnsbl,
+    Dnswl,
+    At,
+    Mx,
 };
-inline constexpr std::size_t kPolicyItems = 18;
+inline constexpr std::size_t kPolicyItems = 24;
 
 /// A set of items.
 class PolicyItems {
@@ -52,8 +58,8 @@ class PolicyItems {
     [[nodiscard]] bool empty() const { return bits_ == 0; }
 
   private:
-    static std::uint32_t bit(PolicyItem item) { return std::uint32_t{1} << static_cast<unsigned>(item); }
-    std::uint32_t bits_ = 0;
+    static std::uint64_t bit(PolicyItem item) { return std::uint64_t{1} << static_cast<unsigned>(item); }
+    std::uint64_t bits_ = 0;
 };
 
 /// How an item is written, and in which lines.
@@ -75,6 +81,10 @@ struct PolicyItemRow {
 /// In the order in which they win: of a line and its classes the strictest one holds.
 enum class PolicyVerb : std::uint8_t { None, Accept, Defer, Reject };
 
+/// When the DNS makes this host a way to a domain: if it is one of its exchangers, or only if there is also
+/// one that is strictly better.
+enum class MxRule : std::uint8_t { Off, Backup, Any };
+
 /// Rights. They add up: nothing that a line grants is taken back by another one.
 struct PolicyGrants {
     bool relay = false;
@@ -83,6 +93,7 @@ struct PolicyGrants {
     bool expn = false;
     bool etrn = false;                      ///< for every domain
     std::vector<std::string> etrn_domains;  ///< for these
+    std::optional<MxRule> mx;               ///< the first one that is there holds
 
     void add(const PolicyGrants& others);
 };
@@ -109,6 +120,27 @@ struct TarpitSteps {
     std::uint32_t most_ms = 0;
 };
 
+/// How much the DNS must say of a sender's domain.
+enum class SenderDns : std::uint8_t {
+    Off,
+    Soft,     ///< it exists
+    Require,  ///< it can get mail
+};
+
+/// When clients on a block list are refused.
+enum class BlockStage : std::uint8_t { Connect, Recipient };
+
+/// A list of addresses in the DNS (RFC 5782).
+struct DnsList {
+    std::string zone;
+    std::uint8_t mask = 0;  ///< an answer counts if its last octet has one of these bits; 0: any answer
+
+    /// Parses `zone[/mask][:zone…]`. Permanent error for anything else.
+    [[nodiscard]] static Result<std::vector<DnsList>> parse_all(std::string_view text);
+
+    friend bool operator==(const DnsList&, const DnsList&) = default;
+};
+
 /// Everything that changes how a session goes, but gives no right.
 struct PolicyTuning {
     std::optional<std::uint64_t> max_message_size;
@@ -118,6 +150,12 @@ struct PolicyTuning {
     std::optional<TlsDemand> tls;
     std::optional<Quirks> quirks;
     std::optional<TarpitSteps> tarpit;
+    std::optional<SenderDns> sender_dns;
+    std::optional<bool> recipient_dns;
+    std::optional<std::vector<DnsList>> block_lists;  ///< of clients; empty: none
+    std::optional<std::vector<DnsList>> allow_lists;  ///< who is on one of these is on no block list
+    std::optional<BlockStage> block_stage;
+    std::optional<bool> uses_block_lists;  ///< of recipients
     bool require_auth = false;
     bool strict = false;
     bool fully_qualified = false;

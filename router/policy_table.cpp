@@ -29,6 +29,15 @@ Result<void> add_greeting(GreetingTable& table, const config::Word& key, PolicyR
     return unless_there(*added, key.text);
 }
 
+Result<void> add_client_name(DomainTable<PolicyRule>& table, const config::Word& key, PolicyRule rule) {
+    const Result<DomainPattern> pattern = DomainPattern::parse(key.text);
+    if (!pattern) return failure(pattern.error());
+    if (pattern->kind == DomainPattern::Kind::Any) {
+        return permanent("expected DOMAIN, .DOMAIN or *.DOMAIN");
+    }
+    return unless_there(table.add(*pattern, std::move(rule)), pattern->text());
+}
+
 Result<void> add_address(AddressTable<PolicyRule>& table, const config::Word& key, PolicyRule rule) {
     const Result<AddressKey> parsed = AddressKey::parse(key.text);
     if (!parsed) return failure(parsed.error());
@@ -65,6 +74,8 @@ Result<void> PolicyTable::add(PolicyKind kind, const config::Word& key, PolicyRu
         }
         case PolicyKind::Port:
             return add_port(ports_, key, std::move(rule));
+        case PolicyKind::Rdns:
+            return add_client_name(client_names_, key, std::move(rule));
         case PolicyKind::Sender:
             return add_address(senders_, key, std::move(rule));
         case PolicyKind::Recipient:

@@ -10,6 +10,7 @@
 #include "libcommon/base/result.h"
 #include "libcommon/config/language.h"
 #include "router/address_table.h"
+#include "router/domain_table.h"
 #include "router/greeting_table.h"
 #include "router/network_table.h"
 #include "router/policy_item.h"
@@ -37,6 +38,11 @@ class PolicyTable {
         return greetings_.find(greeting);
     }
     [[nodiscard]] const PolicyRule* auth(std::string_view login) const;
+
+    /// `name` is a reverse name of a client, canonical; the empty one has no line.
+    [[nodiscard]] const PolicyRule* rdns(std::string_view name) const {
+        return name.empty() ? nullptr : client_names_.find(name);
+    }
     [[nodiscard]] const PolicyRule* port(std::uint16_t port) const;
 
     /// `sender` is nullptr for the null sender.
@@ -64,6 +70,7 @@ class PolicyTable {
     StringMap<PolicyRule> logins_;
     std::optional<PolicyRule> any_login_;
     std::unordered_map<std::uint16_t, PolicyRule> ports_;
+    DomainTable<PolicyRule> client_names_;
     AddressTable<PolicyRule> senders_;
     AddressTable<PolicyRule> recipients_;
     bool has_exemptions_ = false;

@@ -1,8 +1,13 @@
 #pragma once
 
+#include <map>
 #include <string>
+#include <utility>
 
+#include "libcommon/async/loop.h"
+#include "libcommon/async/scope.h"
 #include "libcommon/async/task.h"
+#include "libcommon/dns/resolver.h"
 #include "router/domain_table.h"
 #include "router/facts.h"
 #include "router/users.h"
@@ -12,7 +17,9 @@ namespace postrider::router {
 /// Where the facts of all questions come from, and what they share: answers that were found out once hold
 /// for everybody for a time.
 struct FactSources {
+    async::Loop& loop;
     UserCache& users;
+    dns::Resolver& resolver;
 };
 
 /// The facts of one question, for as long as it has no answer. What was found out for it stays as it is, even
@@ -21,17 +28,24 @@ struct FactSources {
 class QuestionFacts : public Facts {
   public:
     /// The sources outlive it.
-    explicit QuestionFacts(FactSources& sources) : sources_(sources) {}
+    explicit QuestionFacts(FactSources& sources) : sources_(sources), begun_(sources.loop.now()) {}
 
-    /// Finds out what is missing(), and begins another evaluation.
+    /// Finds out what is missing(), all at the same time, and begins another evaluation. It takes as long as
+    /// the slowest of the answers, but not longer than the most patient of the questions says.
     async::Task<void> find_out();
 
   private:
+    using NameAndType = std::pair<std::string, dns::Type>;
+
     [[nodiscard]] UserAnswer answer_user(const std::string& name) override;
     [[nodiscard]] DnsAnswer answer_dns(const DnsQuestion& question) override;
+    async::Task<void> find_out_users(std::vector<std::string> names);
+    async::Task<void> find_out_dns(DnsQuestion question);
 
     FactSources& sources_;
-    StringMap<UserAnswer> users_;  // found out for this question
+    SteadyTime begun_;
+    StringMap<UserAnswer> users_;  // found out for this question, like the next
+    std::map<NameAndType, DnsAnswer> names_;
 };
 
 }  // namespace postrider::router

@@ -7,7 +7,10 @@
 
 #include "libcommon/ipc/channel.h"
 #include "libcommon/log/log.h"
+#include "libcommon/mail/domain.h"
+#include "router/client_name.h"
 #include "router/explain.h"
+#include "router/mx_check.h"
 #include "router/resolve.h"
 
 namespace postrider::router {
@@ -31,6 +34,8 @@ std::optional<Client> client_of(const wire::Client& asked) {
     client.login = asked.login();
     client.local = asked.kind() == "local";
     if (client.local) return client;
+    client.name = asked.name();
+    client.unconfirmed_names.assign(asked.unconfirmed_names().begin(), asked.unconfirmed_names().end());
     client.helo = asked.helo();
     client.port = static_cast<std::uint16_t>(asked.port());
     client.submission = asked.kind() == "submission";
@@ -114,6 +119,7 @@ bool may_ask(wire::Role role, wire::RouterRequest::BodyCase question) {
         case wire::RouterRequest::kResolve:
             return role == wire::ROLE_QUEUE_MANAGER;
         case wire::RouterRequest::kExplain:
+        case wire::RouterRequest::kMxCheck:
         case wire::RouterRequest::kStatus:
             return role == wire::ROLE_ADMIN;
         case wire::RouterRequest::kHello:
@@ -138,6 +144,15 @@ void Service::refuse_if(std::optional<Verdict> refused, Verdict& verdict) {
     if (!refused || verdict.action != Verdict::Action::Accept) return;
     ++counters_.refused_by_rate;
     verdict = std::move(*refused);
+}
+
+/// What is looked up once for a session, and comes with its later questions.
+void Service::describe_beginning(Client& client, Facts& facts) {
+    client.begins_session = true;
+    if (!client.address) return;
+    ClientNames names = find_client_names(*client.address, *tables_, facts);
+    client.name = std::move(names.confirmed);
+    client.unconfirmed_names = std::move(names.unconfirmed);
 }
 
 void Service::on_connect(Peer& peer) {
@@ -170,7 +185,7 @@ Result<void> Service::on_request(Peer& peer, wire::RouterRequest&& request,
 void Service::dispatch(Peer& peer, const wire::RouterRequest& request, Facts& facts) {
     switch (request.body_case()) {
         case wire::RouterRequest::kConnect:
-            answer_connect(peer, request.id(), request.connect());
+            answer_connect(peer, request.id(), request.connect(), facts);
             break;
         case wire::RouterRequest::kSender:
             answer_sender(peer, request.id(), request.sender(), facts);
@@ -183,6 +198,9 @@ void Service::dispatch(Peer& peer, const wire::RouterRequest& request, Facts& fa
             break;
         case wire::RouterRequest::kExplain:
             answer_explain(peer, request.id(), request.explain(), facts);
+            break;
+        case wire::RouterRequest::kMxCheck:
+            answer_mx_check(peer, request.id(), request.mx_check(), facts);
             break;
         case wire::RouterRequest::kStatus:
             answer_status(peer, request.id());
@@ -207,23 +225,31 @@ async::Task<void> Service::answer_later(Peer& peer, wire::RouterRequest request,
     peer.fail(request.id(), Error(Severity::Temporary, "users or names cannot be looked up"));
 }
 
-void Service::answer_connect(Peer& peer, std::uint64_t id, const wire::ConnectQuestion& question) {
-    ++counters_.connects;
+void Service::answer_connect(Peer& peer, std::uint64_t id, const wire::ConnectQuestion& question,
+                             Facts& facts) {
     wire::RouterReply reply;
     reply.set_id(id);
-    if (const std::optional<Client> client = client_of(question.client())) {
-        ConnectDecision decision = decide_connect(*client, *tables_);
+    wire::ConnectVerdict& answer = *reply.mutable_connect();
+    std::optional<Client> client = client_of(question.client());
+    if (client) {
+        if (question.begins_session()) describe_beginning(*client, facts);
+        ConnectDecision decision = decide_connect(*client, *tables_, facts);
+        if (!facts.complete()) return;
         const SteadyTime now = std::chrono::steady_clock::now();
         if (question.begins_session()) {
             refuse_if(history_.count_connection(*client, *tables_, now), decision.verdict);
-            reply.mutable_connect()->set_new_client(history_.is_new(*client, *tables_, now));
+            answer.set_new_client(history_.is_new(*client, *tables_, now));
         }
-        fill(*reply.mutable_connect()->mutable_verdict(), decision.verdict);
-        *reply.mutable_connect()->mutable_policy() = std::move(decision.policy);
-        reply.mutable_connect()->set_ask_again_with_helo(decision.ask_again_with_helo);
+        fill(*answer.mutable_verdict(), decision.verdict);
+        *answer.mutable_policy() = std::move(decision.policy);
+        answer.set_ask_again_with_helo(decision.ask_again_with_helo);
+        answer.set_client_name(client->name);
+        for (std::string& name : client->unconfirmed_names)
+            answer.add_unconfirmed_names(std::move(name));
     } else {
-        fill(*reply.mutable_connect()->mutable_verdict(), unclear_client());
+        fill(*answer.mutable_verdict(), unclear_client());
     }
+    ++counters_.connects;
     peer.reply(reply);
 }
 
@@ -313,6 +339,7 @@ void Service::answer_explain(Peer& peer, std::uint64_t id, const wire::ExplainQu
             peer.fail(id, Error(Severity::Permanent, "the client's address is none"));
             return;
         }
+        describe_beginning(*client, facts);
     }
     ExplainedAnswer answer = explain(question, client ? &*client : nullptr, *tables_, facts);
     if (!facts.complete()) return;
@@ -321,6 +348,24 @@ void Service::answer_explain(Peer& peer, std::uint64_t id, const wire::ExplainQu
                    [&answer](wire::RouterReply& reply, wire::Explanation part) {
                        part.set_refused(answer.refused);
                        part.set_deferred(answer.deferred);
+                       *reply.mutable_explanation() = std::move(part);
+                   });
+}
+
+void Service::answer_mx_check(Peer& peer, std::uint64_t id, const wire::MxCheckQuestion& question,
+                              Facts& facts) {
+    const Result<mail::Domain> domain = mail::parse_domain(question.domain());
+    if (!domain || domain->is_literal()) {
+        peer.fail(id, Error(Severity::Permanent, domain ? "an address has no MX" : domain.error().text));
+        return;
+    }
+    MxReport report = check_mx(domain->name(), *tables_, facts);
+    if (!facts.complete()) return;
+    ++counters_.explanations;
+    reply_in_parts(peer, id, split_into_frames(std::move(report.lines)),
+                   [&report](wire::RouterReply& reply, wire::Explanation part) {
+                       part.set_refused(report.has_problems);
+                       part.set_deferred(report.unclear);
                        *reply.mutable_explanation() = std::move(part);
                    });
 }
@@ -345,6 +390,8 @@ void Service::answer_status(Peer& peer, std::uint64_t id) {
     add("explanations", counters_.explanations);
     add("waits", counters_.waits);
     add("cached_users", sources_.users.size());
+    add("cached_dns_answers", sources_.resolver.cached());
+    add("dns_questions", sources_.resolver.questions_sent());
     add("table_loads", counters_.loads);
     add("failed_table_loads", counters_.failed_loads);
     peer.reply(reply);

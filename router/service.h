@@ -56,14 +56,16 @@ class Service {
   private:
     // Each sends its answer, unless it finds that facts are missing.
     void dispatch(Peer& peer, const wire::RouterRequest& request, Facts& facts);
-    void answer_connect(Peer& peer, std::uint64_t id, const wire::ConnectQuestion& question);
+    void answer_connect(Peer& peer, std::uint64_t id, const wire::ConnectQuestion& question, Facts& facts);
     void answer_sender(Peer& peer, std::uint64_t id, const wire::SenderQuestion& question, Facts& facts);
     void answer_recipient(Peer& peer, std::uint64_t id, const wire::RecipientQuestion& question,
                           Facts& facts);
     void answer_verify(Peer& peer, std::uint64_t id, const wire::VerifyQuestion& question, Facts& facts);
     void answer_resolve(Peer& peer, std::uint64_t id, const wire::ResolveQuestion& question, Facts& facts);
     void answer_explain(Peer& peer, std::uint64_t id, const wire::ExplainQuestion& question, Facts& facts);
+    void answer_mx_check(Peer& peer, std::uint64_t id, const wire::MxCheckQuestion& question, Facts& facts);
     void answer_status(Peer& peer, std::uint64_t id);
+    void describe_beginning(Client& client, Facts& facts);
     void refuse_if(std::optional<Verdict> refused, Verdict& verdict);
     async::Task<void> answer_later(Peer& peer, wire::RouterRequest request,
                                    std::unique_ptr<QuestionFacts> facts);

@@ -99,6 +99,7 @@ ClientRules rules_for(const Client& client, const Tables& tables) {
     if (!client.login.empty() && !client.local) rules.auth = tables.policy.auth(client.login);
     if (!client.helo.empty()) rules.helo = tables.policy.helo(client.helo);
     if (client.address) rules.net = tables.policy.net(*client.address);
+    rules.rdns = tables.policy.rdns(client.name);
     if (client.port != 0) rules.port = tables.policy.port(client.port);
     return rules;
 }
@@ -111,6 +112,7 @@ std::vector<SessionLine> session_lines(const Client& client, const ClientRules& 
     add_if(true, PolicyKind::Auth, false, rules.auth);
     add_if(true, PolicyKind::Helo, false, rules.helo);
     add_if(true, PolicyKind::Net, false, rules.net);
+    add_if(true, PolicyKind::Rdns, false, rules.rdns);
     add_if(true, PolicyKind::Port, false, rules.port);
     const auto add_default = [&](bool applies, PolicyKind kind) {
         add_if(applies, kind, true, tables.policy.fallback(kind));
@@ -120,6 +122,16 @@ std::vector<SessionLine> session_lines(const Client& client, const ClientRules& 
     add_default(client.address.has_value(), PolicyKind::Net);
     add_default(client.port != 0, PolicyKind::Port);
     return lines;
+}
+
+PolicyTuning network_tuning(const Client& client, const Tables& tables) {
+    PolicyTuning tuning;
+    if (!client.address) return tuning;
+    for (const PolicyRule* rule :
+         {tables.policy.net(*client.address), tables.policy.fallback(PolicyKind::Net)}) {
+        if (rule != nullptr) tuning.fill_from(rule->tuning);
+    }
+    return tuning;
 }
 
 wire::SessionPolicy session_policy(const Client& client, const ClientRules& rules, const Tables& tables) {

@@ -14,6 +14,7 @@ struct ClientRules {
     const PolicyRule* auth = nullptr;
     const PolicyRule* helo = nullptr;
     const PolicyRule* net = nullptr;
+    const PolicyRule* rdns = nullptr;  ///< for the forward-confirmed name
     const PolicyRule* port = nullptr;
 };
 
@@ -31,6 +32,9 @@ struct SessionLine {
 /// the same order, the `default` lines of the kinds that say anything about this client.
 [[nodiscard]] std::vector<SessionLine> session_lines(const Client& client, const ClientRules& rules,
                                                      const Tables& tables);
+
+/// What the `net` line for a client and the default one say together.
+[[nodiscard]] PolicyTuning network_tuning(const Client& client, const Tables& tables);
 
 /// What holds for the session of a client. Rights are those of all lines together; of each option the first
 /// of the session_lines() that has it counts.

@@ -101,6 +101,14 @@ void Builder::set_limits() {
     tables_->limits.expanded_recipients = limits.size(Limit::MaxExpandedRecipients);
     tables_->limits.expansion_steps = limits.size(Limit::AliasExpansion);
     tables_->limits.nesting = limits.size(Limit::AliasNesting);
+    tables_->limits.ptr_names = limits.size(Limit::DnsPtrNames);
+    tables_->limits.mx_hosts = limits.size(Limit::DnsMxHosts);
+    tables_->limits.dns_timeout = limits.time(Limit::DnsChainTimeout);
+    tables_->limits.client_name_timeout = limits.time(Limit::ClientNameTimeout);
+    tables_->limits.dnsbl_timeout = limits.time(Limit::DnsblTimeout);
+    std::vector<config::IpAddress> own = inputs_.own_addresses;
+    own.insert(own.end(), settings_.self_addresses.begin(), settings_.self_addresses.end());
+    tables_->self = config::Self(settings_.hostname, std::move(own));
     tables_->sender_login_check = settings_.sender_login_check;
     tables_->rates = settings_.rates;
     tables_->client_prefixes = config::ClientPrefixes(limits);

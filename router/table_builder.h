@@ -16,6 +16,9 @@ namespace postrider::router {
 struct BuildInputs {
     config::FileSource* files = nullptr;  ///< not owned
 
+    /// The addresses of the network interfaces, in addition to the configured ones.
+    std::vector<config::IpAddress> own_addresses;
+
     /// Looks up the `owner=` of a virtual domain; config::resolve_user in the daemon.
     std::function<Result<config::UserIds>(const std::string&)> find_owner;
 

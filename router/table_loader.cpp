@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "libcommon/config/self.h"
 #include "router/check.h"
 #include "router/users.h"
 
@@ -29,11 +30,17 @@ LoadOutcome TableLoader::load(const Tables* previous) {
     inputs.files = &files_;
     inputs.find_owner = config::resolve_user;
     inputs.previous = previous;
+    Result<std::vector<config::IpAddress>> own = config::interface_addresses();
+    if (own) {
+        inputs.own_addresses = std::move(*own);
+    } else {
+        outcome.dangers.push_back(own.error().text);
+    }
     BuildResult built = build_tables(*outcome.settings, inputs);
     outcome.tables = std::move(built.tables);
     outcome.errors = std::move(built.errors);
     outcome.list_errors = std::move(built.list_errors);
-    outcome.dangers = std::move(built.dangers);
+    outcome.dangers.insert(outcome.dangers.end(), built.dangers.begin(), built.dangers.end());
     const std::vector<std::string> shadowed = find_shadowed_lines(*outcome.settings);
     outcome.dangers.insert(outcome.dangers.end(), shadowed.begin(), shadowed.end());
     if (outcome.tables) {

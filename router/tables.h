@@ -8,8 +8,10 @@
 #include <string_view>
 #include <vector>
 
+#include "libcommon/base/clock.h"
 #include "libcommon/config/client_network.h"
 #include "libcommon/config/language.h"
+#include "libcommon/config/self.h"
 #include "libcommon/config/settings.h"
 #include "router/alias_file.h"
 #include "router/domain_table.h"
@@ -76,6 +78,11 @@ struct TableLimits {
     std::size_t expanded_recipients = 0;  ///< deliveries that one recipient may become
     std::size_t expansion_steps = 0;      ///< destinations looked at on the way there
     std::size_t nesting = 0;              ///< aliases inside each other
+    std::size_t ptr_names = 0;            ///< reverse names of a client that are looked at
+    std::size_t mx_hosts = 0;             ///< exchangers of a domain that are looked at
+    Milliseconds dns_timeout{0};          ///< of a chain of look-ups that a decision needs
+    Milliseconds client_name_timeout{0};  ///< 0: names of clients are not looked up
+    Milliseconds dnsbl_timeout{0};
 };
 
 /// One consistent state of all tables, shared by whoever works with it.
@@ -97,6 +104,7 @@ struct Tables {
     bool sender_login_check = true;  ///< whether sender_login counts at all
     config::SendingRates rates;
     config::ClientPrefixes client_prefixes;
+    config::Self self;  ///< which exchangers are this host
 
     /// The local domain of that name, or nullptr.
     [[nodiscard]] const LocalDomain* local_domain(std::string_view domain) const;

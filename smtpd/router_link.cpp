@@ -63,6 +63,7 @@ async::Task<ClientVerdict> RouterLink::may_connect(wire::Client client, bool beg
     verdict.verdict = verdict_from_wire(decided.verdict());
     verdict.policy = decided.policy();
     verdict.client_name = decided.client_name();
+    verdict.unconfirmed_names.assign(decided.unconfirmed_names().begin(), decided.unconfirmed_names().end());
     verdict.ask_again_with_helo = decided.ask_again_with_helo();
     verdict.new_client = decided.new_client();
     co_return verdict;

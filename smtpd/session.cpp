@@ -148,7 +148,10 @@ async::Task<ClientVerdict> Session::ask_about_client(bool begins_session) {
     wire::Client asked = wire_client();
     ClientVerdict client = co_await services_.router.may_connect(std::move(asked), begins_session);
     client_known_ = client.answered;
-    if (client.answered) client_name_ = client.client_name;
+    if (client.answered) {
+        client_name_ = client.client_name;
+        unconfirmed_names_ = client.unconfirmed_names;
+    }
     co_return client;
 }
 
@@ -475,6 +478,8 @@ async::Deadline Session::command_deadline() const {
 
 wire::Client Session::wire_client() const {
     wire::Client client = client_.to_wire(listener_, client_name_, dialogue_.helo());
+    for (const std::string& name : unconfirmed_names_)
+        client.add_unconfirmed_names(name);
     if (!dialogue_.login().empty()) client.set_login(dialogue_.login());
     client.set_tls(dialogue_.is_encrypted());
     return client;
@@ -491,6 +496,7 @@ void Session::log_disconnect() const {
     log::info("disconnect")
         .add("session", client_.session_text())
         .add("client", client_.text())
+        .add("name", client_name_)
         .add("messages", dialogue_.messages())
         .add("refusals", refusals_)
         .add("reason", end_reason_);
@@ -500,6 +506,7 @@ void Session::log_refusal(const Answer& answer, const std::string& command) cons
     log::info("reject")
         .add("session", client_.session_text())
         .add("client", client_.text())
+        .add("name", client_name_)
         .add("helo", dialogue_.helo())
         .add("command", command)
         .add("reply", mail::summary(answer.reply))

@@ -143,6 +143,7 @@ class Session {
     bool lost_ = false;  // the connection is broken, nothing can be sent
     std::string end_reason_;
     std::string client_name_;
+    std::vector<std::string> unconfirmed_names_;
     std::unique_ptr<TlsSession> tls_session_;  // while encrypted
     std::unique_ptr<Incoming> incoming_;       // while a message is being received
     std::size_t refusals_ = 0;

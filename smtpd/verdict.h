@@ -22,9 +22,10 @@ struct ClientVerdict {
     Verdict verdict;
     bool answered = false;  ///< false: the router could not be asked, `verdict` is a temporary refusal
     wire::SessionPolicy policy;
-    std::string client_name;           ///< forward-confirmed reverse name, empty if there is none
-    bool ask_again_with_helo = false;  ///< the greeting may change it
-    bool new_client = false;           ///< of the first verdict of a session: it has not sent before
+    std::string client_name;                     ///< forward-confirmed reverse name, empty if there is none
+    std::vector<std::string> unconfirmed_names;  ///< its further reverse names
+    bool ask_again_with_helo = false;            ///< the greeting may change it
+    bool new_client = false;  ///< of the first verdict of a session: it has not sent before
 };
 
 /// What VRFY or EXPN has found.

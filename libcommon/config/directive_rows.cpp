@@ -176,16 +176,16 @@ DirectiveRow net_row() {
                        {"etrn"},
                        {"tarpit"},
                        {"trust", kPlanned},
-                       {"dnsbl", kPlanned},
-                       {"dnswl", kPlanned},
-                       {"at", kPlanned},
+                       {"dnsbl"},
+                       {"dnswl"},
+                       {"at"},
                        {"spf", kPlanned},
                        {"rate", kPlanned},
                        {"over", kPlanned},
                        {"connrate", kPlanned},
                        {"filter", kPlanned},
-                       {"senddns", kPlanned},
-                       {"rcptdns", kPlanned},
+                       {"senddns"},
+                       {"rcptdns"},
                        {"rcptrate", kPlanned}},
                       {{"accept"},
                        {"reject"},
@@ -195,6 +195,17 @@ DirectiveRow net_row() {
                        {"expn"},
                        {"etrn"},
                        {"authreq"},
+                       {"quarantine", kPlanned},
+                       {"discard", kPlanned},
+                       {"next", kPlanned}});
+}
+
+DirectiveRow rdns_row() {
+    return policy_row("rdns", "DOMAIN ITEM …", "Policy for clients by their name in the DNS.", {},
+                      {{"accept"},
+                       {"reject"},
+                       {"defer"},
+                       {"relay"},
                        {"quarantine", kPlanned},
                        {"discard", kPlanned},
                        {"next", kPlanned}});
@@ -242,7 +253,7 @@ DirectiveRow port_row() {
 DirectiveRow sender_row() {
     return policy_row("sender", "ADDRESS ITEM …", "Policy for envelope senders.",
                       {{"tls"},
-                       {"senddns", kPlanned},
+                       {"senddns"},
                        {"spf", kPlanned},
                        {"rate", kPlanned},
                        {"rcptrate", kPlanned},
@@ -259,11 +270,7 @@ DirectiveRow sender_row() {
 
 DirectiveRow rcpt_row() {
     return policy_row("rcpt", "ADDRESS ITEM …", "Policy for recipients.",
-                      {{"mx", kPlanned},
-                       {"dnsbl", kPlanned},
-                       {"maxsize", kPlanned},
-                       {"filter", kPlanned},
-                       {"verify", kPlanned}},
+                      {{"mx"}, {"dnsbl"}, {"maxsize", kPlanned}, {"filter", kPlanned}, {"verify", kPlanned}},
                       {{"accept"},
                        {"reject"},
                        {"defer"},
@@ -278,7 +285,7 @@ DirectiveRow rcpt_row() {
 DirectiveRow all_items_row(std::string_view name, std::string_view arguments, std::string_view doc) {
     DirectiveRow row = policy_row(name, arguments, doc, {}, {});
     for (const DirectiveRow& kind :
-         {net_row(), helo_row(), login_row(), port_row(), sender_row(), rcpt_row()}) {
+         {net_row(), rdns_row(), helo_row(), login_row(), port_row(), sender_row(), rcpt_row()}) {
         const auto add_new = [](std::vector<Keyword>& known, const std::vector<Keyword>& more) {
             for (const Keyword& keyword : more) {
                 const auto found = std::find_if(known.begin(), known.end(),
@@ -376,6 +383,7 @@ std::vector<DirectiveRow> table_rows() {
         table("mailbox", 2, 2, "DOMAIN TEMPLATE", "Where the mailboxes of a local domain are."),
         route_row(),
         net_row(),
+        rdns_row(),
         helo_row(),
         login_row(),
         port_row(),
@@ -408,7 +416,6 @@ std::vector<DirectiveRow> planned_table_rows() {
         planned(mxbackup_row()),
         planned(redirect_row("redirect", "Sends mail elsewhere.")),
         planned(redirect_row("redirect+copy", "Sends mail elsewhere as well.")),
-        planned(table("rdns", 2, kAnyNumber, "DOMAIN ITEM …", "Policy for clients by their name.")),
     };
 }
 
@@ -437,7 +444,6 @@ std::vector<DirectiveRow> planned_setting_rows() {
 std::vector<DirectiveRow> planned_limit_rows() {
     constexpr auto kSmtpd = Reader::Smtpd;
     return {
-        planned(value("dnsbl_timeout", "DURATION", "5s", kSmtpd, "A look-up in block lists.")),
         planned(value("proxy_timeout", "DURATION", "3s", kSmtpd, "A PROXY header.")),
         planned(value("milter_connect_timeout", "DURATION", "10s", kSmtpd, "A connection to a filter.")),
         planned(value("milter_command_timeout", "DURATION", "30s", kSmtpd, "A filter's answer.")),

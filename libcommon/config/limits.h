@@ -117,6 +117,12 @@ enum class Limit : std::uint8_t {
     DnsMx,
     DnsCacheEntries,
     DnsCacheTtl,
+    DnsFailureTtl,
+    DnsQuestions,
+    DnsPtrNames,
+    DnsMxHosts,
+    ClientNameTimeout,
+    DnsblTimeout,
     TableSize,
     TablePollInterval,
 

@@ -23,9 +23,10 @@ namespace {
 using async::Deadline;
 using async::Task;
 
-constexpr int kRounds = 2;                    // how often each server is asked, as resolv.conf(5) has it
-constexpr std::size_t kPacketOctets = 65535;  // what two octets of length can say (RFC 1035, 4.2.2)
-constexpr std::size_t kForeignPackets = 64;   // an attacker who floods the port gets a time-out, not our time
+constexpr int kRounds = 2;                        // how often each server is asked, as resolv.conf(5) has it
+constexpr std::size_t kPacketOctets = 65535;      // what two octets of length can say (RFC 1035, 4.2.2)
+constexpr std::size_t kWaitingForEachPlace = 10;  // look-ups under way or waiting, above which none is begun
+constexpr std::size_t kForeignPackets = 64;  // an attacker who floods the port gets a time-out, not our time
 
 Deadline earlier(Deadline a, Deadline b) {
     if (!a) return b;
@@ -86,7 +87,8 @@ ResolverOptions ResolverOptions::from(const config::Settings& settings) {
     options.packet.mx = limits.size(Limit::DnsMx);
     options.cache_entries = limits.size(Limit::DnsCacheEntries);
     options.cache_ttl = std::chrono::duration_cast<Seconds>(limits.time(Limit::DnsCacheTtl));
-    options.concurrency = limits.size(Limit::ResolveConcurrency);
+    options.failure_ttl = std::chrono::duration_cast<Seconds>(limits.time(Limit::DnsFailureTtl));
+    options.concurrency = limits.size(Limit::DnsQuestions);
     return options;
 }
 
@@ -94,6 +96,7 @@ Resolver::Resolver(async::Loop& loop, ResolverOptions options)
     : loop_(loop),
       options_(std::move(options)),
       cache_(options_.cache_entries, options_.cache_ttl),
+      failures_(options_.cache_entries, options_.failure_ttl),
       places_(loop, options_.concurrency),
       scope_(loop) {
     if (options_.servers.empty()) throw std::invalid_argument("a resolver needs a DNS server");
@@ -101,26 +104,45 @@ Resolver::Resolver(async::Loop& loop, ResolverOptions options)
     static_cast<void>(random_id());
 }
 
-Task<Result<Answer>> Resolver::lookup(std::string name, Type type) {
+std::optional<Result<Answer>> Resolver::known(std::string_view name, Type type) {
+    const Result<std::string> canonical = canonical_name(name);
+    if (canonical && !canonical->empty()) return known_canonical(*canonical, type);
+    Answer nothing;
+    nothing.outcome = Outcome::NoSuchName;
+    return nothing;
+}
+
+std::optional<Result<Answer>> Resolver::known_canonical(std::string_view name, Type type) {
+    if (const Answer* known = cache_.find(name, type, loop_.now())) return *known;
+    if (failures_.find(name, type, loop_.now()) == nullptr) return std::nullopt;
+    return temporary(fmt::format("{} {}: there was no usable answer just now", name, type_name(type)));
+}
+
+Task<Result<Answer>> Resolver::lookup(std::string name, Type type, Deadline deadline) {
+    std::optional<Result<Answer>> at_once = known(name, type);
+    if (at_once) co_return std::move(*at_once);
     auto canonical = canonical_name(name);
-    if (!canonical || canonical->empty()) {
-        Answer nothing;
-        nothing.outcome = Outcome::NoSuchName;
-        co_return nothing;
-    }
-    if (const Answer* known = cache_.find(*canonical, type, loop_.now())) co_return *known;
     std::string key = fmt::format("{} {}", type_name(type), *canonical);
     std::shared_ptr<Flight> flight;
     if (auto found = flights_.find(key); found != flights_.end()) {
         flight = found->second;
     } else {
+        if (flights_.size() >= options_.concurrency * kWaitingForEachPlace) {
+            co_return temporary("too many DNS questions at once");
+        }
         flight = std::make_shared<Flight>(loop_);
         flights_.emplace(key, flight);
         // In a scope of the resolver's own: that the first who asked gives up must not fail the others.
         scope_.spawn(fly(flight, std::move(key), std::move(*canonical), type));
     }
     while (!flight->result) {
-        co_await flight->landed.wait();
+        bool landed = co_await flight->landed.wait(deadline);
+        if (!landed) {
+            // The next one who is as impatient need not wait as well.
+            if (!flight->result)
+                failures_.store(*canonical_name(name), type, Answer(), options_.failure_ttl, loop_.now());
+            co_return temporary(fmt::format("{}: no answer in time", name));
+        }
     }
     co_return *flight->result;
 }
@@ -150,10 +172,14 @@ Task<Result<Answer>> Resolver::resolve(std::string name, Type type) {
                 .add("name", asked)
                 .add("type", type_name(type))
                 .add("error", response.error().text);
+            failures_.store(name, type, Answer(), options_.failure_ttl, loop_.now());
             co_return failure(response.error());
         }
         cnames += response->cnames;
-        if (cnames > options_.packet.cnames) co_return temporary(fmt::format("{}: too many CNAMEs", name));
+        if (cnames > options_.packet.cnames) {
+            failures_.store(name, type, Answer(), options_.failure_ttl, loop_.now());
+            co_return temporary(fmt::format("{}: too many CNAMEs", name));
+        }
         ttl = std::min(ttl, response->records.ttl);
         if (response->verdict == Verdict::Redirected) {
             asked = response->records.owner;

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -27,6 +28,7 @@ struct ResolverOptions {
     PacketLimits packet;
     std::size_t cache_entries = 0;
     Seconds cache_ttl{0};         ///< the longest time that an answer is kept
+    Seconds failure_ttl{0};       ///< how long it is kept that there was no usable answer
     std::size_t concurrency = 0;  ///< questions on the wire at the same time
 
     /// As the configuration says.
@@ -46,8 +48,15 @@ class Resolver {
     Resolver& operator=(const Resolver&) = delete;
 
     /// The records of `name` (any case, a final dot is allowed). A text that can be no domain name does not
-    /// exist: NoSuchName. Error: always Temporary, when no server gave a usable answer in time.
-    async::Task<Result<Answer>> lookup(std::string name, Type type);
+    /// exist: NoSuchName. Error: always Temporary, when no server gave a usable answer in time, or none until
+    /// `deadline`. The look-up then goes on without the caller, for others and for the cache.
+    async::Task<Result<Answer>> lookup(std::string name, Type type, async::Deadline deadline = std::nullopt);
+
+    /// What lookup() would return at once; nothing if it would have to ask.
+    [[nodiscard]] std::optional<Result<Answer>> known(std::string_view name, Type type);
+
+    /// How many answers are cached.
+    [[nodiscard]] std::size_t cached() const { return cache_.size(); }
 
     /// How many questions went to a server so far.
     [[nodiscard]] std::uint64_t questions_sent() const { return questions_sent_; }
@@ -60,6 +69,7 @@ class Resolver {
         std::optional<Result<Answer>> result;
     };
 
+    std::optional<Result<Answer>> known_canonical(std::string_view name, Type type);
     async::Task<void> fly(std::shared_ptr<Flight> flight, std::string key, std::string name, Type type);
     async::Task<Result<Answer>> resolve(std::string name, Type type);
     async::Task<Result<Response>> ask(std::string name, Type type, async::Deadline deadline);
@@ -72,6 +82,7 @@ class Resolver {
     async::Loop& loop_;
     ResolverOptions options_;
     Cache cache_;
+    Cache failures_;  // names and types without a usable answer; the answers in it say nothing
     async::Semaphore places_;
     std::size_t first_server_ = 0;
     std::uint64_t questions_sent_ = 0;

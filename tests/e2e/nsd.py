@@ -1,6 +1,6 @@
 """A real NSD with the zones of the acceptance scenarios, and any a test adds.
 
-The suite asks it as if it were a resolver. A root zone answers NXDOMAIN for every other name, so that no
+The suite asks it as if it were a resolver, through a front that says nothing of `slow.test`. A root zone answers NXDOMAIN for every other name, so that no
 look-up leaves the machine; a zone without a file makes NSD answer SERVFAIL, as `servfail.test` must.
 """
 
@@ -13,6 +13,7 @@ import subprocess
 from pathlib import Path
 
 import peers
+from dns_front import DnsFront
 from process import end_group, wait_for
 from stage import NAME_SERVER, SERVERS, US, Stage
 
@@ -56,9 +57,12 @@ def standard_zones() -> dict[str, str]:
         "test": test,
         "primary.test": mx((10, p), (20, us)),
         "hostonly.test": mx((10, p), (20, us)),
-        "rbl.test": '9.113.0.203 60 IN A 127.0.0.2\n9.113.0.203 60 IN TXT "listed: see rbl.test/9"\n',
-        "113.0.203.in-addr.arpa": "9 60 IN PTR out.example.\n",
-        "example": "out 60 IN A 203.0.113.9\n",
+        "rbl.test": "".join(f'{client} 60 IN A 127.0.0.2\n{client} 60 IN TXT "listed: see rbl.test/9"\n'
+                            for client in ("9.113.0.203", "9.0.0.127")),
+        # OUT, in network namespaces and on the loopback; its neighbour has a name that is not its own.
+        "113.0.203.in-addr.arpa": "9 60 IN PTR out.example.\n8 60 IN PTR liar.example.\n",
+        "0.0.127.in-addr.arpa": "9 60 IN PTR out.example.\n8 60 IN PTR liar.example.\n",
+        "example": "out 60 IN A 203.0.113.9\nout 60 IN A 127.0.0.9\nliar 60 IN A 192.0.2.99\n",
     }
 
 
@@ -70,7 +74,9 @@ class Nsd:
         self._stage = stage
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
-        address, port = stage.resolver()
+        self._front: DnsFront | None = None
+        self._behind = (stage.resolver()[0], stage.port_behind_resolver())
+        address, port = self._behind
         config = CONFIG.format(address=address, port=port, folder=folder, user="")
         for name, records in {**standard_zones(), **(zones or {})}.items():
             file = folder / f"{name.strip('.') or 'root'}.zone"
@@ -86,6 +92,7 @@ class Nsd:
                 [*self._stage.command("world"), str(binary), "-d", "-c", str(self._folder / "nsd.conf")],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 env=peers.environment("nsd"))
+        self._front = DnsFront(self._stage, self._behind)
         with self._stage.inside("world"):
             wait_for(f"NSD to answer (see {self._folder}/log)", self._answers)
 
@@ -102,6 +109,9 @@ class Nsd:
         return len(answer) > 12 and struct.unpack(">H", answer[6:8])[0] == 1
 
     def stop(self) -> None:
+        if self._front:
+            self._front.close()
+            self._front = None
         if self._process:
             end_group(self._process)
             self._process = None

@@ -34,6 +34,7 @@ class Stage(Protocol):
     def server(self, name: str) -> tuple[str, int]: ...
     def client(self, name: str) -> str: ...
     def resolver(self) -> tuple[str, int]: ...
+    def port_behind_resolver(self) -> int: ...
     def command(self, side: str) -> list[str]: ...
     def inside(self, side: str) -> contextlib.AbstractContextManager[None]: ...
     def close(self) -> None: ...
@@ -51,7 +52,7 @@ class NetnsStage:
     has_mx = True
 
     def __init__(self) -> None:
-        world = [CLIENTS["OUT"], *SERVERS.values(), CLIENTS["IN"], NAME_SERVER]
+        world = [CLIENTS["OUT"], "203.0.113.8", *SERVERS.values(), CLIENTS["IN"], NAME_SERVER]
         self._namespaces = Namespaces([US], world)
         self._listeners = {"smtp": 25}
 
@@ -66,6 +67,9 @@ class NetnsStage:
 
     def resolver(self) -> tuple[str, int]:
         return NAME_SERVER, 53
+
+    def port_behind_resolver(self) -> int:
+        return 5300
 
     def command(self, side: str) -> list[str]:
         return self._namespaces.command(side)
@@ -102,6 +106,9 @@ class LoopbackStage:
 
     def resolver(self) -> tuple[str, int]:
         return "127.0.0.1", self._port("resolver")
+
+    def port_behind_resolver(self) -> int:
+        return self._port("behind resolver")
 
     def command(self, side: str) -> list[str]:
         return []

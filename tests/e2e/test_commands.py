@@ -95,12 +95,31 @@ class Commands:
         self.expect("status", "router" in self._suite.command("status").stdout)
         explained = self._suite.command("explain", "sales@local.test").stdout
         self.expect("explain names the line", "aliases:1" in explained and "alice" in explained, explained)
+        self._exchangers()
         config = self._suite.command("config", "hostname").stdout
         self.expect("config NAME", "mx2.test" in config and "postrider.conf:1" in config, config)
         self.expect("config", "max_message_size" in self._suite.command("config").stdout)
         self.expect("check of a good configuration", self._suite.command("check", check=False).returncode == 0)
         wrong = self._suite.command("frobnicate", check=False)
         self.expect("an unknown verb is a usage error", wrong.returncode == 64, wrong)
+
+    def _exchangers(self) -> None:
+        relayed = self._suite.command("mx-check", "primary.test", check=False)
+        if self._suite.stage.has_mx:
+            self.expect("mx-check of a backup", "20 us.hosts.test 192.0.2.10 = this host" in relayed.stdout and
+                        "passed on to p.hosts.test" in relayed.stdout, relayed.stdout)
+        self.expect("mx-check of a domain that is not accepted", relayed.returncode == 1, relayed)
+        silent = self._suite.command("mx-check", "servfail.test", check=False)
+        self.expect("mx-check without an answer of the DNS", silent.returncode == 75, silent)
+        self.expect("mx-check of no domain", self._suite.command("mx-check", "a..b", check=False).returncode == 69)
+        local = self._suite.command("mx-check", "local.test", check=False)
+        self.expect("mx-check of a local domain", local.returncode == 0, local)
+        explained = self._suite.command("explain", "u@twobk.test", "client=203.0.113.9", check=False)
+        self.expect("explain finds the client's name", "(out.example)" in explained.stdout, explained.stdout)
+        if self._suite.stage.has_mx:
+            self.expect("explain shows the exchangers",
+                        "10 p.hosts.test 192.0.2.20" in explained.stdout and "= this host" in explained.stdout,
+                        explained.stdout)
 
 
 def main() -> int:

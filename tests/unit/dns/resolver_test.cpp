@@ -223,5 +223,77 @@ TEST_CASE("who gives up does not fail the others") {
     CHECK(found);
 }
 
+TEST_CASE("a failure is remembered for a time") {
+    async::Loop loop;
+    ScriptedServer server(loop, [](const Question& question, bool) {
+        return Packets{response_to(question, 0x8182).packet()};  // SERVFAIL
+    });
+    ResolverOptions options = options_for({server.endpoint()});
+    options.failure_ttl = Seconds(1);
+    Resolver resolver(loop, options);
+    CHECK_FALSE(resolver.known("a.test", Type::A));
+    CHECK_FALSE(look_up(loop, resolver, "a.test"));
+    const std::uint64_t sent = resolver.questions_sent();
+    const auto known = resolver.known("A.test.", Type::A);
+    REQUIRE(known);
+    CHECK_FALSE(known->has_value());
+    CHECK_FALSE(look_up(loop, resolver, "a.test"));
+    CHECK(resolver.questions_sent() == sent);
+    CHECK_FALSE(resolver.known("a.test", Type::Mx));
+    CHECK_FALSE(look_up(loop, resolver, "a.test", Type::Mx));
+    CHECK(resolver.questions_sent() > sent);
+}
+
+TEST_CASE("whoever has no more time leaves, and the look-up goes on") {
+    async::Loop loop;
+    bool answering = false;
+    ScriptedServer server(loop, [&answering](const Question& question, bool) {
+        return answering ? Packets{with_address(question)} : Packets{};
+    });
+    ResolverOptions options = options_for({server.endpoint()});
+    options.failure_ttl = Seconds(60);
+    Resolver resolver(loop, options);
+    std::optional<Result<Answer>> result;
+    const auto look_up_shortly = [](async::Loop& running, Resolver& asked,
+                                    std::optional<Result<Answer>>& out) -> async::Task<void> {
+        const async::Deadline soon = running.after(Milliseconds(20));
+        out = co_await asked.lookup("a.test", Type::A, soon);
+    };
+    const SteadyTime begun = std::chrono::steady_clock::now();
+    async::run_to_end(loop, look_up_shortly(loop, resolver, result));
+    REQUIRE(result);
+    CHECK_FALSE(result->has_value());
+    CHECK(std::chrono::steady_clock::now() - begun < Milliseconds(90));
+    // The next one need not wait as long, until there is an answer after all.
+    const auto slow = resolver.known("a.test", Type::A);
+    REQUIRE(slow);
+    CHECK_FALSE(slow->has_value());
+    answering = true;
+    const auto wait = [](async::Loop& running) -> async::Task<void> {
+        co_await async::Sleep(running, Milliseconds(300));
+    };
+    async::run_to_end(loop, wait(loop));
+    const auto found = resolver.known("a.test", Type::A);
+    REQUIRE(found);
+    CHECK(found->has_value());
+    CHECK(resolver.questions_sent() == 2);
+}
+
+TEST_CASE("look-ups that wait for a place are bounded") {
+    async::Loop loop;
+    ScriptedServer server(loop, [](const Question&, bool) { return Packets{}; });
+    ResolverOptions options = options_for({server.endpoint()});
+    options.concurrency = 2;
+    Resolver resolver(loop, options);
+    std::vector<std::optional<Result<Answer>>> results(25);
+    async::Scope scope(loop);
+    for (std::size_t i = 0; i < results.size(); ++i)
+        scope.spawn(store_lookup(resolver, "name" + std::to_string(i) + ".test", Type::A, results[i]));
+    for (std::size_t i = 0; i < results.size(); ++i) {
+        CAPTURE(i);
+        CHECK(results[i].has_value() == (i >= 20));
+    }
+}
+
 }  // namespace
 }  // namespace postrider::dns

@@ -99,7 +99,7 @@ class JobBench : public LoopOwner {
         result = co_await routes.find(std::move(destination));
     }
 
-    Self self_;
+    config::Self self_;
     dns::Resolver resolver_;
     Random random_;
     RouteFinder routes_;

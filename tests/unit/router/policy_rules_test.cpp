@@ -145,7 +145,7 @@ TEST_CASE("a line with tuning alone opens nothing, and the default line decides"
     Client client = at("192.0.2.1");
     client.port = 25;
     client.helo = "x";
-    CHECK_FALSE(decide_connect(client, *tables).policy.relay());
+    CHECK_FALSE(decide_connect(client, *tables, facts).policy.relay());
     const Verdict verdict = decide_recipient(client, "", "u@far.test", *tables, facts).verdict;
     CHECK(short_text(verdict) == "450 4.7.1 7");
     CHECK(verdict.text == "ask for u@far.test");

@@ -165,14 +165,15 @@ TEST_CASE("a source of a percent sign is the user of that name, if there is one"
 }
 
 TEST_CASE("connect says who may relay") {
+    FakeFacts facts;
     const auto tables = tables_of(kBase);
-    CHECK_FALSE(decide_connect(outside(), *tables).policy.relay());
-    CHECK(decide_connect(inside(), *tables).policy.relay());
-    CHECK(decide_connect(inside(), *tables).verdict.rule == "/etc/postrider/postrider.conf:3");
+    CHECK_FALSE(decide_connect(outside(), *tables, facts).policy.relay());
+    CHECK(decide_connect(inside(), *tables, facts).policy.relay());
+    CHECK(decide_connect(inside(), *tables, facts).verdict.rule == "/etc/postrider/postrider.conf:3");
     Client local;
     local.local = true;
-    CHECK(decide_connect(local, *tables).policy.relay());
-    CHECK_FALSE(decide_connect(Client(), *tables).policy.relay());
+    CHECK(decide_connect(local, *tables, facts).policy.relay());
+    CHECK_FALSE(decide_connect(Client(), *tables, facts).policy.relay());
 }
 
 TEST_CASE("any well-formed sender is accepted") {

@@ -5,6 +5,8 @@
 #include <memory>
 #include <string>
 
+#include "tests/unit/dns/scripted_server.h"
+
 namespace postrider::router {
 
 namespace {
@@ -26,13 +28,38 @@ Result<std::optional<SystemUser>> everybody(const std::string& name) {
     return std::optional<SystemUser>(user);
 }
 
+dns::ResolverOptions asking(const config::Endpoint& server) {
+    dns::ResolverOptions options;
+    options.servers = {server};
+    options.timeout = Milliseconds(5'000);
+    options.chain_timeout = Milliseconds(10'000);
+    options.packet = dns::PacketLimits{10, 100};
+    options.cache_entries = 100;
+    options.cache_ttl = Seconds(3600);
+    options.concurrency = 10;
+    return options;
+}
+
+dns::ResolverOptions nobody_answers() {
+    return asking(*config::Endpoint::parse("127.0.0.1:9"));
+}
+
+/// Answers A with 192.0.2.1, for 0 seconds; says nothing of names that begin with "slow".
+std::vector<std::string> answer_all_but_slow(const dns::Question& question, bool /*over_tcp*/) {
+    if (question.name.starts_with("slow")) return {};
+    dns::test::PacketWriter writer(question.id, 0x8180);
+    writer.question(question.name, question.type);
+    return {writer.answer(question.name, 1, 0, std::string("\xc0\x00\x02\x01", 4)).packet()};
+}
+
 }  // namespace
 
 TEST_CASE("a question learns what it missed", "[facts]") {
     async::Loop loop;
     async::ThreadPool pool(loop, 2, 100);
     UserCache users(loop, pool, {}, everybody);
-    FactSources sources{users};
+    dns::Resolver resolver(loop, nobody_answers());
+    FactSources sources{loop, users, resolver};
     QuestionFacts facts(sources);
     CHECK(facts.complete());
     CHECK(facts.system_user("alice").state == FactState::Pending);
@@ -52,7 +79,8 @@ TEST_CASE("a question keeps what it learned, whatever the caches have no room fo
     UserCacheLimits limits;
     limits.entries = 3;
     UserCache users(loop, pool, limits, everybody);
-    FactSources sources{users};
+    dns::Resolver resolver(loop, nobody_answers());
+    FactSources sources{loop, users, resolver};
     QuestionFacts facts(sources);
     const auto ask_all = [&facts] {
         int known = 0;
@@ -70,6 +98,56 @@ TEST_CASE("a question keeps what it learned, whatever the caches have no room fo
     CHECK(rounds == 4);
     users.clear();
     CHECK(ask_all() == 10);
+}
+
+TEST_CASE("a question has answers of the DNS that may not be kept", "[facts]") {
+    async::Loop loop;
+    async::ThreadPool pool(loop, 2, 100);
+    UserCache users(loop, pool, {}, everybody);
+    dns::test::ScriptedServer server(loop, answer_all_but_slow);
+    dns::Resolver resolver(loop, asking(server.endpoint()));
+    FactSources sources{loop, users, resolver};
+    QuestionFacts facts(sources);
+    const DnsQuestion question{"a.test", dns::Type::A, Seconds(20)};
+    CHECK(facts.dns(question).state == FactState::Pending);
+    CHECK(facts.dns(question).state == FactState::Pending);
+    CHECK(facts.system_user("alice").state == FactState::Pending);
+    find_out(loop, facts);
+    CHECK(facts.dns(question).state == FactState::Known);
+    CHECK(facts.dns(question).answer.records.addresses.size() == 1);
+    CHECK(facts.system_user("alice").state == FactState::Known);
+    CHECK(facts.complete());
+    CHECK(server.asked() == 1);
+    CHECK(facts.dns({"no name", dns::Type::A, Seconds(20)}).state == FactState::Unknown);
+    QuestionFacts another(sources);
+    CHECK(another.dns(question).state == FactState::Pending);
+}
+
+TEST_CASE("a question waits for the DNS as long as its patience lasts", "[facts]") {
+    async::Loop loop;
+    async::ThreadPool pool(loop, 2, 100);
+    UserCache users(loop, pool, {}, everybody);
+    dns::test::ScriptedServer server(loop, answer_all_but_slow);
+    dns::Resolver resolver(loop, asking(server.endpoint()));
+    FactSources sources{loop, users, resolver};
+    QuestionFacts facts(sources);
+    const DnsQuestion slow{"slow.test", dns::Type::A, Milliseconds(100)};
+    const DnsQuestion quick{"quick.test", dns::Type::A, Milliseconds(100)};
+    CHECK(facts.dns(slow).state == FactState::Pending);
+    CHECK(facts.dns(quick).state == FactState::Pending);
+    const SteadyTime begun = std::chrono::steady_clock::now();
+    find_out(loop, facts);
+    CHECK(std::chrono::steady_clock::now() - begun < Seconds(2));
+    CHECK(facts.dns(slow).state == FactState::Unavailable);
+    CHECK(facts.dns(quick).state == FactState::Known);
+    CHECK(facts.complete());
+    // The time is up for this question, however many rounds it takes; another one has its own.
+    const DnsQuestion later{"slower.test", dns::Type::A, Milliseconds(100)};
+    CHECK(facts.dns(later).state == FactState::Pending);
+    find_out(loop, facts);
+    CHECK(facts.dns(later).state == FactState::Unavailable);
+    QuestionFacts another(sources);
+    CHECK(another.dns(slow).state == FactState::Pending);
 }
 
 }  // namespace postrider::router

@@ -10,6 +10,7 @@
 
 namespace postrider::router {
 
+using test::FakeFacts;
 using test::tables_of;
 
 namespace {
@@ -41,6 +42,7 @@ Client client_of(const std::string& address, std::uint16_t port, const std::stri
 }  // namespace
 
 TEST_CASE("the policy of a session comes from all lines about it", "[session_policy]") {
+    FakeFacts facts;
     const auto tables = tables_of(kPolicy);
     struct Case {
         Client client;
@@ -72,7 +74,7 @@ TEST_CASE("the policy of a session comes from all lines about it", "[session_pol
     };
     for (const Case& one : cases) {
         CAPTURE(one.client.address->text(), one.client.port, one.client.helo, one.client.login);
-        const ConnectDecision decision = decide_connect(one.client, *tables);
+        const ConnectDecision decision = decide_connect(one.client, *tables, facts);
         CHECK(decision.verdict.action == Verdict::Action::Accept);
         CHECK(policy_text(decision.policy) == one.policy);
         CHECK(decision.ask_again_with_helo == one.client.helo.empty());
@@ -80,24 +82,27 @@ TEST_CASE("the policy of a session comes from all lines about it", "[session_pol
 }
 
 TEST_CASE("a local user has the general configuration, and may relay", "[session_policy]") {
+    FakeFacts facts;
     const auto tables = tables_of(kPolicy + "login alice reject\n");
     Client local = client_of("", 0, "", "alice");
     local.local = true;
-    const ConnectDecision decision = decide_connect(local, *tables);
+    const ConnectDecision decision = decide_connect(local, *tables, facts);
     CHECK(decision.verdict.action == Verdict::Action::Accept);
     CHECK(policy_text(decision.policy) == "relay");
     CHECK_FALSE(decision.ask_again_with_helo);
 }
 
 TEST_CASE("without lines nothing is said", "[session_policy]") {
+    FakeFacts facts;
     const auto tables = tables_of("hostname mx2.test\n");
-    const ConnectDecision decision = decide_connect(client_of("203.0.113.9", 25, "", ""), *tables);
+    const ConnectDecision decision = decide_connect(client_of("203.0.113.9", 25, "", ""), *tables, facts);
     CHECK(policy_text(decision.policy) == "as configured in general");
     CHECK(decision.policy.ByteSizeLong() == 0);
     CHECK_FALSE(decision.ask_again_with_helo);
 }
 
 TEST_CASE("who is refused when he connects", "[session_policy]") {
+    FakeFacts facts;
     const std::string policy =
         "hostname mx2.test\nlocal_domain local.test\n"
         "net 203.0.113.0/24 reject \"We reject %i\"\n"
@@ -126,13 +131,13 @@ TEST_CASE("who is refused when he connects", "[session_policy]") {
     const auto tables = tables_of(policy);
     for (const Case& one : cases) {
         CAPTURE(one.verdict);
-        CHECK(text_of(decide_connect(one.client, *tables).verdict) == one.verdict);
+        CHECK(text_of(decide_connect(one.client, *tables, facts).verdict) == one.verdict);
     }
     // Where the postmaster is to be reached by everybody, a rejected network gets as far as RCPT.
     const auto open = tables_of(policy + "rcpt postmaster@ accept\n");
-    CHECK(decide_connect(cases[0].client, *open).verdict.action == Verdict::Action::Accept);
-    CHECK(decide_connect(cases[3].client, *open).verdict.action == Verdict::Action::Defer);
-    CHECK(decide_connect(cases[5].client, *open).verdict.action == Verdict::Action::Reject);
+    CHECK(decide_connect(cases[0].client, *open, facts).verdict.action == Verdict::Action::Accept);
+    CHECK(decide_connect(cases[3].client, *open, facts).verdict.action == Verdict::Action::Defer);
+    CHECK(decide_connect(cases[5].client, *open, facts).verdict.action == Verdict::Action::Reject);
 }
 
 }  // namespace postrider::router

@@ -71,8 +71,8 @@ inline std::shared_ptr<const Tables> tables_of(const std::string& configuration,
     return built.tables;
 }
 
-/// What the world is like for a test: the users of the scenarios alice, bob, carol and dave, and what it
-/// adds.
+/// What the world is like for a test: the users of the scenarios alice, bob, carol and dave, a DNS without
+/// any name, and what it adds.
 class FakeFacts : public Facts {
   public:
     FakeFacts() {
@@ -90,7 +90,32 @@ class FakeFacts : public Facts {
     }
     void set(const std::string& name, FactState state) { answers_[name] = {state, nullptr}; }
 
+    /// Addresses of a name, each as A or AAAA record.
+    void set_addresses(const std::string& name, const std::vector<std::string>& addresses) {
+        answers_of(name);
+        for (const std::string& text : addresses) {
+            const config::IpAddress address = config::IpAddress::parse(text).value();
+            records(name, address.is_v4() ? dns::Type::A : dns::Type::Aaaa).addresses.push_back(address);
+        }
+    }
+    void set_mx(const std::string& name, std::vector<dns::Mx> mx) {
+        records(name, dns::Type::Mx).mx = std::move(mx);
+    }
+    void set_reverse(const std::string& name, std::vector<std::string> names) {
+        records(name, dns::Type::Ptr).names = std::move(names);
+    }
+    void set_text(const std::string& name, std::vector<std::string> texts) {
+        records(name, dns::Type::Txt).texts = std::move(texts);
+    }
+    /// What the DNS says of a name and a type instead, Unavailable or Pending.
+    void set_dns(const std::string& name, dns::Type type, FactState state) {
+        answers_of(name)[type] = DnsAnswer{state, {}};
+    }
+    /// A name that exists without any record.
+    void add_name(const std::string& name) { answers_of(name); }
+
     std::vector<std::string> asked;
+    std::size_t dns_questions = 0;
 
   private:
     [[nodiscard]] UserAnswer answer_user(const std::string& name) override {
@@ -99,13 +124,30 @@ class FakeFacts : public Facts {
         if (found == answers_.end()) return {FactState::Unknown, nullptr};
         return found->second;
     }
-    [[nodiscard]] DnsAnswer answer_dns(const DnsQuestion& /*question*/) override {
+    [[nodiscard]] DnsAnswer answer_dns(const DnsQuestion& question) override {
+        ++dns_questions;
         DnsAnswer answer;
-        answer.state = FactState::Unavailable;
-        return answer;
+        answer.state = FactState::Unknown;
+        const auto name = names_.find(question.name);
+        if (name == names_.end()) {
+            answer.answer.outcome = dns::Outcome::NoSuchName;
+            return answer;
+        }
+        const auto found = name->second.find(question.type);
+        return found == name->second.end() ? answer : found->second;
+    }
+
+    using AnswersOfName = std::map<dns::Type, DnsAnswer>;
+    AnswersOfName& answers_of(const std::string& name) { return names_[name]; }
+    dns::Records& records(const std::string& name, dns::Type type) {
+        DnsAnswer& answer = answers_of(name)[type];
+        answer.state = FactState::Known;
+        answer.answer.outcome = dns::Outcome::Found;
+        return answer.answer.records;
     }
 
     std::map<std::string, UserAnswer> answers_;
+    std::map<std::string, AnswersOfName> names_;
 };
 
 }  // namespace postrider::router::test

@@ -9,17 +9,20 @@
 #include "libcommon/config/network.h"
 #include "libcommon/config/settings.h"
 
-namespace postrider::remote_delivery {
+namespace postrider::config {
 
 /// Knows which addresses and names are this host, so that mail is never sent in a circle (mx-backup, 4 and
 /// 5).
 class Self {
   public:
+    /// A host without a name, with only the addresses that mean this host everywhere.
+    Self() = default;
+
     /// `addresses` in addition to those that mean this host everywhere: 0.0.0.0/8 ("this network", which the
     /// kernel connects to itself), 127.0.0.0/8, ::1 and ::.
-    Self(std::string hostname, std::vector<config::IpAddress> addresses);
+    Self(std::string hostname, std::vector<IpAddress> addresses);
 
-    [[nodiscard]] bool is_us(const config::IpAddress& address) const;
+    [[nodiscard]] bool is_us(const IpAddress& address) const;
 
     /// `name` is canonical.
     [[nodiscard]] bool is_us(std::string_view name) const { return name == hostname_; }
@@ -28,11 +31,14 @@ class Self {
 
   private:
     std::string hostname_;
-    std::set<config::IpAddress> addresses_;
+    std::set<IpAddress> addresses_;
 };
+
+/// The addresses of this host's network interfaces. Error: Temporary, when the system does not tell them.
+[[nodiscard]] Result<std::vector<IpAddress>> interface_addresses();
 
 /// This host as the configuration and its network interfaces describe it. Error: Temporary, when the system
 /// does not tell the addresses of its interfaces.
-[[nodiscard]] Result<Self> describe_self(const config::Settings& settings);
+[[nodiscard]] Result<Self> describe_self(const Settings& settings);
 
-}  // namespace postrider::remote_delivery
+}  // namespace postrider::config

@@ -1,13 +1,12 @@
-#include "remote-delivery/self.h"
+#include "libcommon/config/self.h"
 
 #include <catch2/catch.hpp>
 
-namespace postrider::remote_delivery {
+namespace postrider::config {
 namespace {
 
 TEST_CASE("addresses that are this host") {
-    Self self("mx.test",
-              {*config::IpAddress::parse("192.0.2.10"), *config::IpAddress::parse("2001:db8::10")});
+    Self self("mx.test", {*IpAddress::parse("192.0.2.10"), *IpAddress::parse("2001:db8::10")});
     auto [text, expected] = GENERATE(table<std::string, bool>({
         {"192.0.2.10", true},
         {"192.0.2.11", false},
@@ -24,7 +23,7 @@ TEST_CASE("addresses that are this host") {
         {"10.0.0.1", false},
     }));
     CAPTURE(text);
-    CHECK(self.is_us(*config::IpAddress::parse(text)) == expected);
+    CHECK(self.is_us(*IpAddress::parse(text)) == expected);
 }
 
 TEST_CASE("the name of this host") {
@@ -35,14 +34,14 @@ TEST_CASE("the name of this host") {
 }
 
 TEST_CASE("the interfaces of this host are found") {
-    config::Settings settings;
+    Settings settings;
     settings.hostname = "mx.test";
-    settings.self_addresses = {*config::IpAddress::parse("198.51.100.10")};
+    settings.self_addresses = {*IpAddress::parse("198.51.100.10")};
     auto self = describe_self(settings);
     REQUIRE(self);
-    CHECK(self->is_us(*config::IpAddress::parse("198.51.100.10")));
+    CHECK(self->is_us(*IpAddress::parse("198.51.100.10")));
     CHECK(self->hostname() == "mx.test");
 }
 
 }  // namespace
-}  // namespace postrider::remote_delivery
+}  // namespace postrider::config
