@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "libcommon/config/language.h"
+#include "libcommon/config/values.h"
 #include "router/reply_template.h"
 
 /// What a line of the policy table says of whatever its key matches (postrider-policy(5)).
@@ -25,6 +26,8 @@ enum class PolicyItem : std::uint8_t {
     Accept,
     Reject,
     Defer,
+    Quarantine,
+    Discard,
     Relay,
     Local,
     Vrfy,
@@ -40,8 +43,15 @@ enum class PolicyItem : std::uint8_t {
     Fqdn,
     Quirks,
     Tarpit,
+    Trust,
+    NoRelay,
+    Verify,
+    Rate,
+    RcptRate,
+    ConnRate,
+    Over,
 };
-inline constexpr std::size_t kPolicyItems = 18;
+inline constexpr std::size_t kPolicyItems = 27;
 
 /// A set of items.
 class PolicyItems {
@@ -52,8 +62,8 @@ class PolicyItems {
     [[nodiscard]] bool empty() const { return bits_ == 0; }
 
   private:
-    static std::uint32_t bit(PolicyItem item) { return std::uint32_t{1} << static_cast<unsigned>(item); }
-    std::uint32_t bits_ = 0;
+    static std::uint64_t bit(PolicyItem item) { return std::uint64_t{1} << static_cast<unsigned>(item); }
+    std::uint64_t bits_ = 0;
 };
 
 /// How an item is written, and in which lines.
@@ -72,22 +82,36 @@ struct PolicyItemRow {
 
 [[nodiscard]] const PolicyItemRow& policy_item_row(PolicyItem item);
 
-/// In the order in which they win: of a line and its classes the strictest one holds.
-enum class PolicyVerb : std::uint8_t { None, Accept, Defer, Reject };
+/// In the order in which they win: of a line and its classes the strictest one holds; but what one of them
+/// keeps back no other throws away.
+enum class PolicyVerb : std::uint8_t { None, Accept, Discard, Quarantine, Defer, Reject };
+
+/// What is not asked about a client any more. In the order in which they win.
+enum class Trust : std::uint8_t {
+    None,
+    Recipients,  ///< what `rcpt` lines refuse
+    All          ///< what `sender` lines refuse or demand, too
+};
 
 /// Rights. They add up: nothing that a line grants is taken back by another one.
 struct PolicyGrants {
     bool relay = false;
     bool local = false;
+    Trust trust = Trust::None;  ///< all but None include `relay`
     bool vrfy = false;
     bool expn = false;
     bool etrn = false;                      ///< for every domain
     std::vector<std::string> etrn_domains;  ///< for these
 
     void add(const PolicyGrants& others);
+    /// Whether they let a client send to every domain.
+    [[nodiscard]] bool relays() const { return relay || trust != Trust::None; }
 };
 
 enum class TlsDemand : std::uint8_t { Off, Offer, Require };
+
+/// What is answered to more than a rate allows.
+enum class Over : std::uint8_t { Defer, Reject };
 
 /// What a client with faults is spared.
 struct Quirks {
@@ -118,6 +142,12 @@ struct PolicyTuning {
     std::optional<TlsDemand> tls;
     std::optional<Quirks> quirks;
     std::optional<TarpitSteps> tarpit;
+    std::optional<config::Rate> message_rate;
+    std::optional<config::Rate> recipient_rate;
+    std::optional<config::Rate> connection_rate;
+    std::optional<Over> over;
+    std::optional<bool> verify;  ///< whether a local recipient must exist
+    bool no_relay = false;       ///< the client's right to relay does not count
     bool require_auth = false;
     bool strict = false;
     bool fully_qualified = false;
@@ -129,10 +159,11 @@ struct PolicyTuning {
 /// One line, with its classes.
 struct PolicyRule {
     PolicyVerb verb = PolicyVerb::None;
-    ReplyTemplate reply;  ///< of Reject and Defer
+    ReplyTemplate reply;  ///< of Reject and Defer; of Quarantine, its reason
     PolicyGrants grants;
     PolicyTuning tuning;
-    PolicyItems items;  ///< all that it has, from wherever
+    PolicyItems items;          ///< all that it has, from wherever
+    bool whole_domain = false;  ///< the key of a `sender` line is a domain, so that its rates count domains
     config::Position position;
 
     [[nodiscard]] bool refuses() const { return verb >= PolicyVerb::Defer; }

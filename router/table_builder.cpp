@@ -101,6 +101,7 @@ void Builder::set_limits() {
     tables_->limits.expanded_recipients = limits.size(Limit::MaxExpandedRecipients);
     tables_->limits.expansion_steps = limits.size(Limit::AliasExpansion);
     tables_->limits.nesting = limits.size(Limit::AliasNesting);
+    tables_->limits.rate_names = limits.size(Limit::RateNames);
     tables_->sender_login_check = settings_.sender_login_check;
     tables_->rates = settings_.rates;
     tables_->client_prefixes = config::ClientPrefixes(limits);

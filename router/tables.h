@@ -76,6 +76,7 @@ struct TableLimits {
     std::size_t expanded_recipients = 0;  ///< deliveries that one recipient may become
     std::size_t expansion_steps = 0;      ///< destinations looked at on the way there
     std::size_t nesting = 0;              ///< aliases inside each other
+    std::size_t rate_names = 20'000;      ///< names of each kind whose rates are counted
 };
 
 /// One consistent state of all tables, shared by whoever works with it.

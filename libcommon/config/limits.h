@@ -68,6 +68,7 @@ enum class Limit : std::uint8_t {
     AuthAccountLock,
     AuthAccountLockMax,
     AuthTracked,
+    RateNames,
 
     // Queue and scheduling.
     RetryJitter,

@@ -163,6 +163,9 @@ inline constexpr std::array<LimitRow, kLimitCount> kLimitTable = [] {
         count(Limit::AuthTracked, "auth_tracked", 100000, kSame, "design 11",
               "Clients, and accounts, whose failed logins are remembered; the oldest are forgotten.", 100,
               10000000),
+        count(Limit::RateNames, "rate_names", 20000, kSame, "design 11",
+              "Clients, accounts, and senders whose rates are counted; the oldest are forgotten.", 100,
+              10000000),
 
         // Queue and scheduling.
         percent(Limit::RetryJitter, "retry_jitter", 10, "design 5",
