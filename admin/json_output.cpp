@@ -20,14 +20,20 @@ Json to_json(const wire::QueueEntry& entry) {
                               {"last_reply", recipient.last_reply()},
                               {"next_hop", recipient.next_hop()}});
     }
-    return {{"id", entry.queue_id()},
-            {"sender", entry.sender()},
-            {"size", entry.size()},
-            {"arrival", entry.arrival_ms()},
-            {"next_attempt", entry.next_attempt_ms()},
-            {"attempts", entry.attempts()},
-            {"state", entry.state()},
-            {"recipients", std::move(recipients)}};
+    Json json = {{"id", entry.queue_id()},
+                 {"sender", entry.sender()},
+                 {"size", entry.size()},
+                 {"arrival", entry.arrival_ms()},
+                 {"next_attempt", entry.next_attempt_ms()},
+                 {"attempts", entry.attempts()},
+                 {"state", entry.state()},
+                 {"recipients", std::move(recipients)}};
+    if (!entry.quarantine_reason().empty()) {
+        json["reason"] = entry.quarantine_reason();
+        json["rule"] = entry.quarantine_rule();
+        json["client"] = entry.client_address();
+    }
+    return json;
 }
 
 Json to_json(const ProcessStatus& daemon) {

@@ -20,6 +20,7 @@
 #include "admin/json_output.h"
 #include "admin/output.h"
 #include "admin/process_status.h"
+#include "admin/quarantine.h"
 #include "admin/queue_commands.h"
 #include "libcommon/base/file.h"
 
@@ -39,9 +40,11 @@ struct Arguments {
     std::string config_file = "/etc/postrider/postrider.conf";
     bool json = false;
     bool all = false;
+    bool dry_run = false;
     std::vector<std::string> ids;
     std::string domain;
     std::string sender;
+    std::string recipient;
     std::string name;
     std::string address;
     std::vector<std::string> words;
@@ -52,7 +55,12 @@ wire::Selector selector_of(const Arguments& arguments) {
     for (const auto& id : arguments.ids)
         selector.add_queue_ids(id);
     selector.set_domain(arguments.domain);
-    selector.set_sender(arguments.sender);
+    if (arguments.sender == "<>") {
+        selector.set_null_sender(true);
+    } else {
+        selector.set_sender(arguments.sender);
+    }
+    selector.set_recipient(arguments.recipient);
     return selector;
 }
 
@@ -129,6 +137,49 @@ int queue_flush(const config::Settings& settings, const Arguments& arguments) {
         fmt::print("{} messages are attempted now\n", *flushed);
     }
     return 0;
+}
+
+int quarantine_list(const config::Settings& settings, const Arguments& arguments) {
+    auto entries = admin::list_quarantine(settings, selector_of(arguments));
+    if (!entries) return report(entries.error());
+    const std::string text =
+        arguments.json ? admin::queue_json(*entries) : admin::quarantine_text(*entries, unix_millis_now());
+    fmt::print("{}", text);
+    return 0;
+}
+
+int change_quarantine(const config::Settings& settings, const Arguments& arguments,
+                      wire::Quarantine::Action action) {
+    const bool selected = !arguments.ids.empty() || !arguments.domain.empty() || !arguments.sender.empty() ||
+                          !arguments.recipient.empty();
+    if (selected == arguments.all) {
+        fmt::print(stderr, "postrider: say which messages: --all, or ids, --from, --to, --domain\n");
+        return kExitUsage;
+    }
+    wire::Quarantine change;
+    change.set_action(action);
+    change.set_dry_run(arguments.dry_run);
+    *change.mutable_selector() = selector_of(arguments);
+    auto changed = admin::change_quarantine(settings, change);
+    if (!changed) return report(changed.error());
+    const std::uint64_t done = changed->messages() - changed->failed();
+    if (arguments.json) {
+        fmt::print("{}", admin::flushed_json(done));
+    } else {
+        fmt::print("{} messages {}{}\n", done, arguments.dry_run ? "would be " : "",
+                   action == wire::Quarantine::RELEASE ? "released" : "deleted");
+    }
+    if (changed->failed() == 0) return 0;
+    fmt::print(stderr, "postrider: {} could not be changed; the log says why\n", changed->failed());
+    return kExitTemporary;
+}
+
+int quarantine_release(const config::Settings& settings, const Arguments& arguments) {
+    return change_quarantine(settings, arguments, wire::Quarantine::RELEASE);
+}
+
+int quarantine_delete(const config::Settings& settings, const Arguments& arguments) {
+    return change_quarantine(settings, arguments, wire::Quarantine::DELETE);
 }
 
 int status(const config::Settings& settings, const Arguments& arguments) {
@@ -239,6 +290,29 @@ void define_queue(CLI::App& app, Arguments& arguments, Chosen& chosen) {
     flush->callback([&chosen] { chosen.needs_suite = queue_flush; });
 }
 
+void define_quarantine(CLI::App& app, Arguments& arguments, Chosen& chosen) {
+    auto* quarantine =
+        app.add_subcommand("quarantine", "messages that the policy keeps back")->require_subcommand(1);
+    const auto define = [&](const char* name, const char* what, Command command) {
+        auto* verb = quarantine->add_subcommand(name, what);
+        verb->add_option("ID,--id", arguments.ids, "messages with these queue ids");
+        verb->add_option("--from,--sender", arguments.sender, "messages of this envelope sender, or <>");
+        verb->add_option("--to", arguments.recipient, "messages to this recipient");
+        verb->add_option("--domain", arguments.domain, "messages for this recipient domain");
+        verb->callback([&chosen, command] { chosen.needs_suite = command; });
+        return verb;
+    };
+    define("list", "what is kept back, and why", quarantine_list);
+    auto* show = quarantine->add_subcommand("show", "envelope of one message");
+    show->add_option("ID", arguments.ids, "queue id")->required()->expected(1);
+    show->callback([&chosen] { chosen.needs_suite = queue_show; });
+    for (auto* verb : {define("release", "deliver messages", quarantine_release),
+                       define("delete", "remove messages for good", quarantine_delete)}) {
+        verb->add_flag("--all", arguments.all, "every message in quarantine");
+        verb->add_flag("--dry-run", arguments.dry_run, "only say how many");
+    }
+}
+
 void define_others(CLI::App& app, Arguments& arguments, Chosen& chosen) {
     app.add_subcommand("status", "daemons, their rights, and counters")->callback([&chosen] {
         chosen.needs_suite = status;
@@ -268,6 +342,7 @@ int run(int argc, char** argv) {
     app.add_option("--config", arguments.config_file, "configuration file");
     app.add_flag("--json", arguments.json, "print JSON");
     define_queue(app, arguments, chosen);
+    define_quarantine(app, arguments, chosen);
     define_others(app, arguments, chosen);
     try {
         app.parse(argc, argv);

@@ -94,6 +94,10 @@ std::string message_text(const queue_file::QueueFile& file, UnixMillis now) {
         file.header.content_length, printable(envelope.client_name()), printable(envelope.client_address()),
         printable(envelope.helo()), printable(envelope.protocol()));
     if (!envelope.login().empty()) text += fmt::format("login       {}\n", printable(envelope.login()));
+    if (!envelope.quarantine_rule().empty()) {
+        text += fmt::format("quarantine  {} ({})\n", printable(envelope.quarantine_reason()),
+                            printable(envelope.quarantine_rule()));
+    }
     for (int n = 0; n < envelope.recipients_size(); ++n) {
         const bool resolved = file.journal.resolved(static_cast<std::size_t>(n));
         text += fmt::format("recipient   <{}>{}\n", printable(envelope.recipients(n).address()),

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include "libcommon/mail/ascii.h"
+
 namespace postrider::queue_manager {
 
 namespace {
@@ -102,6 +104,13 @@ bool matches(const wire::QueueEntry& entry, const wire::Selector& selector) {
         return false;
     }
     if (!selector.sender().empty() && entry.sender() != selector.sender()) return false;
+    if (selector.null_sender() && !entry.sender().empty()) return false;
+    if (!selector.recipient().empty() &&
+        std::none_of(entry.recipients().begin(), entry.recipients().end(), [&](const auto& recipient) {
+            return mail::equal_ignoring_case(recipient.address(), selector.recipient());
+        })) {
+        return false;
+    }
     if (selector.domain().empty()) return true;
     return std::any_of(entry.recipients().begin(), entry.recipients().end(), [&](const auto& recipient) {
         return is_open(recipient) && (is_about(domain_of(recipient.address()), selector) ||
@@ -133,11 +142,7 @@ std::vector<wire::QueueEntry> split_entry(wire::QueueEntry entry) {
     return parts;
 }
 
-std::vector<QueueId> Admin::candidates(const wire::Selector& selector) const {
-    if (selector.queue_ids().empty()) {
-        return selector.domain().empty() ? queue_.all()
-                                         : queue_.perhaps_about(selector.domain(), selector.subdomains());
-    }
+std::vector<QueueId> ids_of(const wire::Selector& selector) {
     std::vector<QueueId> ids;
     for (const auto& text : selector.queue_ids()) {
         auto id = QueueId::parse(text);
@@ -146,6 +151,27 @@ std::vector<QueueId> Admin::candidates(const wire::Selector& selector) const {
     std::sort(ids.begin(), ids.end());
     ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
     return ids;
+}
+
+async::Task<bool> post_when_read(async::Loop& loop, QueuePeer& peer, wire::QueueReply reply) {
+    if (peer.channel().queued() > kMaxQueued) {
+        auto deadline = loop.after(kPeerPatience);
+        bool drained = co_await peer.channel().drained(deadline);
+        if (!drained) {
+            peer.disconnect();
+            co_return false;
+        }
+    }
+    peer.reply(reply);
+    co_return true;
+}
+
+std::vector<QueueId> Admin::candidates(const wire::Selector& selector) const {
+    if (selector.queue_ids().empty()) {
+        return selector.domain().empty() ? queue_.all()
+                                         : queue_.perhaps_about(selector.domain(), selector.subdomains());
+    }
+    return ids_of(selector);
 }
 
 async::Task<std::vector<wire::QueueEntry>> Admin::read_entries(std::vector<QueueId> ids) {
@@ -171,19 +197,6 @@ async::Task<std::vector<wire::QueueEntry>> Admin::read_entries(std::vector<Queue
     co_return entries;
 }
 
-async::Task<bool> Admin::post(QueuePeer& peer, wire::QueueReply reply) {
-    if (peer.channel().queued() > kMaxQueued) {
-        auto deadline = loop_.after(kPeerPatience);
-        bool drained = co_await peer.channel().drained(deadline);
-        if (!drained) {
-            peer.disconnect();
-            co_return false;
-        }
-    }
-    peer.reply(reply);
-    co_return true;
-}
-
 async::Task<void> Admin::list(QueuePeer& peer, std::uint64_t request, wire::Selector selector) {
     std::vector<QueueId> ids = candidates(selector);
     wire::QueueReply reply;
@@ -199,7 +212,7 @@ async::Task<void> Admin::list(QueuePeer& peer, std::uint64_t request, wire::Sele
             if (!matches(entry, selector)) continue;
             for (auto& part : split_entry(std::move(entry))) {
                 if (reply.ByteSizeLong() + part.ByteSizeLong() > ipc::kFrameTarget) {
-                    bool sent = co_await post(peer, reply);
+                    bool sent = co_await post_when_read(loop_, peer, reply);
                     if (!sent) co_return;
                     reply.mutable_listing()->clear_entries();
                 }
@@ -208,7 +221,7 @@ async::Task<void> Admin::list(QueuePeer& peer, std::uint64_t request, wire::Sele
         }
     }
     reply.set_more(false);
-    static_cast<void>(co_await post(peer, reply));
+    static_cast<void>(co_await post_when_read(loop_, peer, reply));
 }
 
 void Admin::open_file(QueuePeer& peer, std::uint64_t request, const wire::OpenQueueFile& frame) {
@@ -226,7 +239,8 @@ void Admin::open_file(QueuePeer& peer, std::uint64_t request, const wire::OpenQu
 async::Task<void> Admin::flush(QueuePeer& peer, std::uint64_t request, wire::Selector selector) {
     std::vector<QueueId> ids = candidates(selector);
     // Messages whose listing need not be looked at are flushed without being read first.
-    bool by_id_only = selector.domain().empty() && selector.sender().empty();
+    bool by_id_only = selector.domain().empty() && selector.sender().empty() &&
+                      selector.recipient().empty() && !selector.null_sender();
     std::uint64_t flushed = 0;
     for (std::size_t first = 0; first < ids.size(); first += kBatch) {
         std::size_t last = std::min(ids.size(), first + kBatch);
@@ -278,6 +292,8 @@ void Admin::status(QueuePeer& peer, std::uint64_t request) {
     add("corrupt_total", counters.corrupt);
     add("jobs_total", counters.jobs);
     add("jobs_lost_total", counters.lost_jobs);
+    add("quarantined_total", counters.quarantined);
+    add("quarantine_released_total", counters.released);
     peer.reply(reply);
 }
 

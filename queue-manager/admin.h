@@ -35,8 +35,6 @@ class Admin {
     /// Messages that may match, and the entries of those that do, a batch at a time.
     [[nodiscard]] std::vector<QueueId> candidates(const wire::Selector& selector) const;
     async::Task<std::vector<wire::QueueEntry>> read_entries(std::vector<QueueId> ids);
-    /// Posts a frame once the peer has read enough of the earlier ones; false if it is gone.
-    async::Task<bool> post(QueuePeer& peer, wire::QueueReply reply);
 
     async::Loop& loop_;
     Spool& spool_;
@@ -48,8 +46,14 @@ class Admin {
 /// The listing of a message in memory. Pure.
 [[nodiscard]] wire::QueueEntry entry_of(const Message& message);
 
+/// The ids that a selector names, in their order. Pure.
+[[nodiscard]] std::vector<QueueId> ids_of(const wire::Selector& selector);
+
+/// Posts a frame once the peer has read enough of the earlier ones; false if it is gone.
+async::Task<bool> post_when_read(async::Loop& loop, QueuePeer& peer, wire::QueueReply reply);
+
 /// Whether a message with this listing matches. A domain is one of a recipient that still waits, or of its
-/// next hop. Pure.
+/// next hop; a recipient is any of them. Pure.
 [[nodiscard]] bool matches(const wire::QueueEntry& entry, const wire::Selector& selector);
 
 /// Splits an entry so that each part fits into a frame. Pure.

@@ -29,7 +29,8 @@ Daemon::Daemon(async::Loop& loop, const Settings& settings, Spool& spool, Fd lis
       dispatcher_(queue_),
       intake_(loop, settings, spool, queue_),
       admin_(loop, spool, queue_, dispatcher_, intake_),
-      handler_(intake_, dispatcher_, admin_),
+      quarantine_(loop, spool, queue_),
+      handler_(intake_, dispatcher_, admin_, quarantine_),
       server_(loop, std::move(listening), "queue.sock", users, kMaxPeers, handler_),
       stop_timer_(loop, [this] { check_stopped(); }) {}
 
@@ -43,7 +44,8 @@ Result<void> Daemon::start() {
 }
 
 bool Daemon::busy() const {
-    return dispatcher_.in_flight() > 0 || intake_.commits_in_flight() > 0 || !queue_.idle();
+    return dispatcher_.in_flight() > 0 || intake_.commits_in_flight() > 0 || quarantine_.changing() > 0 ||
+           !queue_.idle();
 }
 
 void Daemon::stop() {

@@ -6,6 +6,7 @@
 #include "queue-manager/admin.h"
 #include "queue-manager/dispatcher.h"
 #include "queue-manager/intake.h"
+#include "queue-manager/quarantine.h"
 #include "queue-manager/queue.h"
 #include "queue-manager/resolver.h"
 #include "queue-manager/server.h"
@@ -40,6 +41,7 @@ class Daemon {
     Dispatcher dispatcher_;
     Intake intake_;
     Admin admin_;
+    Quarantine quarantine_;
     Server handler_;
     ipc::Server<wire::QueueRequest, wire::QueueReply, Server> server_;
     async::Timer stop_timer_;

@@ -35,7 +35,8 @@ bool recipient_fits(const wire::Recipient& recipient) {
 Result<void> sanitize_envelope(wire::Envelope& envelope, UnixMillis now, std::size_t max_recipients) {
     for (const std::string* field :
          {&envelope.sender(), &envelope.envid(), &envelope.client_address(), &envelope.client_name(),
-          &envelope.helo(), &envelope.login(), &envelope.protocol()}) {
+          &envelope.helo(), &envelope.login(), &envelope.protocol(), &envelope.quarantine_rule(),
+          &envelope.quarantine_reason()}) {
         if (too_long(*field)) return permanent("sent an envelope with a field that is too long");
     }
     if (envelope.recipients().empty()) return permanent("sent an envelope without recipients");
@@ -204,9 +205,10 @@ async::Task<void> Intake::commit_open(std::uint64_t number, std::uint64_t reques
     QueueId id = open.header.id;
     // Shared with the thread, which may still use it when this task is cancelled at the end of the process.
     auto file = std::make_shared<Fd>(std::move(open.file));
+    const Folder target = open.envelope.quarantine_rule().empty() ? Folder::New : Folder::Hold;
     std::function<Result<queue_file::Header>()> work = [spool = &spool_, header = open.header, file,
-                                                        content_length, content_xxh3] {
-        return spool->commit(header, file->get(), content_length, content_xxh3);
+                                                        content_length, content_xxh3, target] {
+        return spool->commit(header, file->get(), content_length, content_xxh3, target);
     };
     auto result = co_await queue_.sync_pool().run(std::move(work));
     Result<queue_file::Header> committed = temporary("4.3.2 too many messages are being committed");
@@ -218,7 +220,7 @@ async::Task<void> Intake::commit_open(std::uint64_t number, std::uint64_t reques
     auto found = by_number_.find(number);
     if (found == by_number_.end()) {
         // smtpd is gone, so the sender was not answered and will send again: this copy is not wanted.
-        if (committed) static_cast<void>(spool_.remove(id, Folder::New));
+        if (committed) static_cast<void>(spool_.remove(id, target));
         co_return;
     }
     QueuePeer& peer = *found->second->peer;

@@ -80,6 +80,14 @@ void Queue::accept(const queue_file::Header& header, wire::Envelope envelope, Fd
         .add("size", header.content_length)
         .add("recipients", envelope.recipients_size())
         .add("client", envelope.client_address());
+    if (!envelope.quarantine_rule().empty()) {
+        ++counters_.quarantined;
+        log::info("quarantined")
+            .add("id", header.id.text())
+            .add("reason", envelope.quarantine_reason())
+            .add("rule", envelope.quarantine_rule());
+        return;
+    }
     auto recipients = static_cast<std::size_t>(envelope.recipients_size());
     auto message = std::make_unique<Message>(header, std::move(envelope), std::move(file));
     if (!room_for(recipients) || stopped_) {
@@ -391,6 +399,16 @@ std::vector<QueueId> Queue::perhaps_about(const std::string& domain, bool subdom
         ids.push_back(id);
     std::sort(ids.begin(), ids.end());
     return ids;
+}
+
+void Queue::released(QueueId id) {
+    ++counters_.released;
+    WaitingIndex::Entry entry;
+    entry.due = now();
+    entry.folder = Folder::New;
+    entry.delay_pending = true;
+    waiting_.add(id, std::move(entry));
+    arm();
 }
 
 bool Queue::flush(QueueId id) {

@@ -39,6 +39,8 @@ struct Counters {
     std::uint64_t corrupt = 0;
     std::uint64_t jobs = 0;
     std::uint64_t lost_jobs = 0;
+    std::uint64_t quarantined = 0;
+    std::uint64_t released = 0;
 };
 
 /// The life of every message between its commit and its end (queue-manager(8)).
@@ -67,7 +69,7 @@ class Queue {
     /// Whether reports are being written or recipients resolved.
     [[nodiscard]] bool idle() const { return tasks_.size() == 0; }
 
-    /// Takes over a message that is durable in new/.
+    /// Takes over a message that is durable in new/, or notes that there is one in hold/.
     void accept(const queue_file::Header& header, wire::Envelope envelope, Fd file);
 
     // ---- for the dispatcher ----
@@ -100,6 +102,8 @@ class Queue {
     [[nodiscard]] std::vector<QueueId> all() const;
     /// Messages of which is known that they have to do with a domain, or of which nothing is known yet.
     [[nodiscard]] std::vector<QueueId> perhaps_about(const std::string& domain, bool subdomains) const;
+    /// Takes over a message that was moved from hold/ to new/.
+    void released(QueueId id);
     /// Tries what is left of a message now. False if there is no such message.
     bool flush(QueueId id);
 

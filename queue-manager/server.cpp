@@ -28,6 +28,7 @@ bool may_send(wire::Role role, wire::QueueRequest::BodyCase frame) {
         case wire::QueueRequest::kOpenFile:
         case wire::QueueRequest::kFlush:
         case wire::QueueRequest::kStatus:
+        case wire::QueueRequest::kQuarantine:
             return role == wire::ROLE_ADMIN;
         case wire::QueueRequest::kHello:
         case wire::QueueRequest::BODY_NOT_SET:
@@ -68,6 +69,10 @@ Result<void> Server::on_request(QueuePeer& peer, wire::QueueRequest&& request,
             } else {
                 peer.scope().spawn(admin_.flush(peer, request.id(), request.flush().selector()));
             }
+            return {};
+        case wire::QueueRequest::kQuarantine:
+            if (peer.scope().size() >= kMaxListings) return permanent("asks for too many listings at once");
+            peer.scope().spawn(quarantine_.serve(peer, request.id(), request.quarantine()));
             return {};
         case wire::QueueRequest::kEtrn:
             return etrn(peer, request.id(), request.etrn());

@@ -6,6 +6,7 @@
 #include "queue-manager/admin.h"
 #include "queue-manager/dispatcher.h"
 #include "queue-manager/intake.h"
+#include "queue-manager/quarantine.h"
 
 namespace postrider::queue_manager {
 
@@ -15,8 +16,8 @@ namespace postrider::queue_manager {
 /// Handles queue.sock: every frame of every peer goes through on_request().
 class Server {
   public:
-    Server(Intake& intake, Dispatcher& dispatcher, Admin& admin)
-        : intake_(intake), dispatcher_(dispatcher), admin_(admin) {}
+    Server(Intake& intake, Dispatcher& dispatcher, Admin& admin, Quarantine& quarantine)
+        : intake_(intake), dispatcher_(dispatcher), admin_(admin), quarantine_(quarantine) {}
 
     /// What ipc::Server asks of its handler.
     void on_connect(QueuePeer& peer);
@@ -30,6 +31,7 @@ class Server {
     Intake& intake_;
     Dispatcher& dispatcher_;
     Admin& admin_;
+    Quarantine& quarantine_;
 };
 
 }  // namespace postrider::queue_manager

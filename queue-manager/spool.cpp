@@ -10,6 +10,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <stdexcept>
@@ -137,7 +138,15 @@ void Spool::load_key() {
 }
 
 const Fd& Spool::folder_of(QueueId id, Folder folder) const {
-    return folder == Folder::New ? new_ : cur_[slice_of(id)];
+    switch (folder) {
+        case Folder::New:
+            return new_;
+        case Folder::Hold:
+            return hold_;
+        case Folder::Cur:
+            break;
+    }
+    return cur_[slice_of(id)];
 }
 
 Result<Fd> Spool::open_in(const Fd& directory, QueueId id, int flags) const {
@@ -175,13 +184,15 @@ void Spool::discard(QueueId id) {
 }
 
 Result<queue_file::Header> Spool::commit(const queue_file::Header& receiving, int file,
-                                         std::uint64_t content_length, std::uint64_t content_xxh3) {
+                                         std::uint64_t content_length, std::uint64_t content_xxh3,
+                                         Folder target) {
     std::string name = receiving.id.text();
-    auto refuse = [&](const char* what, const Fd& folder) {
+    const Fd& folder = folder_of(receiving.id, target);
+    auto refuse = [&](const char* what, const Fd& place) {
         auto error = system_failure(what, errno);
         // A failed write or sync is never repeated: the kernel may have dropped the data and would then
         // report success. The file goes, and the sender keeps the message.
-        static_cast<void>(::unlinkat(folder.get(), name.c_str(), 0));
+        static_cast<void>(::unlinkat(place.get(), name.c_str(), 0));
         return error;
     };
 
@@ -202,13 +213,13 @@ Result<queue_file::Header> Spool::commit(const queue_file::Header& receiving, in
     }
     // Renamed before the sync, because the one sync then makes data, inode and name durable together; the
     // other order lost the name in power cuts. Never onto another message, though ids do not repeat.
-    if (::renameat2(tmp_.get(), name.c_str(), new_.get(), name.c_str(), RENAME_NOREPLACE) != 0) {
-        return refuse("rename to new/", tmp_);
+    if (::renameat2(tmp_.get(), name.c_str(), folder.get(), name.c_str(), RENAME_NOREPLACE) != 0) {
+        return refuse("rename from tmp/", tmp_);
     }
     // fsync, not fdatasync: the latter need not write the name and lost it on ext4. It is the last step.
-    if (::fsync(file) != 0) return refuse("fsync", new_);
+    if (::fsync(file) != 0) return refuse("fsync", folder);
     // Only where the file system does not make the name durable with the file (queue_directory_sync).
-    if (sync_directory_ && ::fsync(new_.get()) != 0) return refuse("fsync of new/", new_);
+    if (sync_directory_ && ::fsync(folder.get()) != 0) return refuse("fsync of the folder", folder);
 
     auto header = queue_file::decode_header(bytes);
     if (!header) return failure(std::move(header.error()));
@@ -268,6 +279,45 @@ Result<void> Spool::remove(QueueId id, Folder folder) {
     if (::unlinkat(folder_of(id, folder).get(), id.text().c_str(), 0) != 0 && errno != ENOENT) {
         return system_failure("unlink " + id.text(), errno);
     }
+    return {};
+}
+
+Result<std::vector<QueueId>> Spool::held() const {
+    Directory entries = list(hold_);
+    if (!entries) return system_failure("read hold/", errno);
+    std::vector<QueueId> ids;
+    while (const dirent* entry = ::readdir(entries.get())) {
+        if (auto id = QueueId::parse(entry->d_name)) ids.push_back(*id);
+    }
+    std::sort(ids.begin(), ids.end());
+    return ids;
+}
+
+Result<void> Spool::release(QueueId id) {
+    // Its content, too: a crash may have interrupted the commit after the rename, when nobody had been told
+    // of it.
+    auto loaded = load(id, Folder::Hold, true);
+    if (!loaded) {
+        if (!loaded.error().temporary()) static_cast<void>(move_to_corrupt(id, Folder::Hold));
+        return failure(std::move(loaded.error()));
+    }
+    auto moved = move(id, Folder::Hold, new_);
+    if (!moved) return moved;
+    // So that a power cut does not put back what the administrator believes to be on its way. If it fails the
+    // message is on its way all the same, and at worst it is in hold/ once more.
+    if (::fsync(loaded->file.get()) != 0 || (sync_directory_ && ::fsync(new_.get()) != 0)) {
+        log::error("cannot_sync_released_message").add("id", id.text()).add("errno", errno);
+    }
+    return {};
+}
+
+Result<void> Spool::remove_held(QueueId id) {
+    if (::unlinkat(hold_.get(), id.text().c_str(), 0) != 0) {
+        if (errno == ENOENT) return permanent("no message " + id.text() + " in hold/");
+        return system_failure("unlink " + id.text(), errno);
+    }
+    // What an administrator threw away must not come back and be released by mistake.
+    if (::fsync(hold_.get()) != 0) return system_failure("fsync of hold/", errno);
     return {};
 }
 

@@ -25,7 +25,7 @@ namespace postrider::queue_manager {
 ///     tmp/            being received; emptied at start
 ///     new/            committed, never deferred
 ///     cur/0 .. cur/f  deferred and waiting; a file's mtime is the time of its next attempt
-///     hold/           held by an administrator
+///     hold/           in quarantine
 ///     failed/         could neither be delivered nor returned
 ///     corrupt/        did not parse; never deleted by the suite
 ///
@@ -38,6 +38,7 @@ namespace postrider::queue_manager {
 ///     fsync             durable under its name. Only now is the sender answered.
 ///     journal append    lost or torn by a power cut: the deliveries it tells of may be made again.
 ///     to cur/           old or new name, never both and never none: rename is atomic.
+///     release           as commit: the file is in hold/ or in new/, and complete in either.
 ///     unlink            undone by a power cut: delivered again. The journal is in the file by then unless
 ///     the
 ///                       first attempt finished the message.
@@ -62,10 +63,19 @@ class Spool {
     /// (Permanent).
     [[nodiscard]] Result<Incoming> create(QueueId id, const wire::Envelope& envelope);
 
-    /// Makes a received message durable in new/. On error it does not exist any more. `file` is the
-    /// Incoming's. Returns the completed header. Blocks for the sync: called on a thread of the pool.
+    /// Makes a received message durable in new/, or in hold/. On error it does not exist any more. `file` is
+    /// the Incoming's. Returns the completed header. Blocks for the sync: called on a thread of the pool.
     [[nodiscard]] Result<queue_file::Header> commit(const queue_file::Header& receiving, int file,
-                                                    std::uint64_t content_length, std::uint64_t content_xxh3);
+                                                    std::uint64_t content_length, std::uint64_t content_xxh3,
+                                                    Folder target = Folder::New);
+
+    /// The messages in hold/, in the order of their ids.
+    [[nodiscard]] Result<std::vector<QueueId>> held() const;
+    /// Moves a message from hold/ to new/, durably. Error: it is still where it was; Permanent if it is no
+    /// complete queue file, and then it was moved to corrupt/. Called on a thread of the pool.
+    [[nodiscard]] Result<void> release(QueueId id);
+    /// Removes a message from hold/, durably. Called on a thread of the pool.
+    [[nodiscard]] Result<void> remove_held(QueueId id);
 
     /// A message of our own: create, write and commit in one. Called on a thread of the pool.
     struct Committed {

@@ -18,8 +18,9 @@ namespace postrider::queue_manager {
 
 using queue_file::QueueId;
 
-/// The folder a message's file is in; its id tells which of the sixteen of cur/.
-enum class Folder : std::uint8_t { New, Cur };
+/// The folder a message's file is in; its id tells which of the sixteen of cur/. What is in Hold is in no
+/// index: only its file knows of it.
+enum class Folder : std::uint8_t { New, Cur, Hold };
 
 /// A domain or next hop that waiting messages are about, as a number, so that a million messages for one
 /// domain do not hold its name a million times.

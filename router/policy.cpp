@@ -7,6 +7,7 @@
 
 #include "libcommon/mail/path.h"
 #include "router/dns_policy.h"
+#include "router/fate.h"
 #include "router/list_members.h"
 #include "router/session_policy.h"
 
@@ -77,7 +78,7 @@ std::string relay_right(const Client& client, const Tables& tables) {
     if (client.local) return "local";
     const ClientRules rules = rules_for(client, tables);
     for (const PolicyRule* rule : {rules.net, rules.rdns, rules.auth}) {
-        if (rule != nullptr && rule->grants.relay) return rule->position.line_text();
+        if (rule != nullptr && rule->grants.relays()) return rule->position.line_text();
     }
     return client.login.empty() ? std::string() : "authenticated";
 }
@@ -125,18 +126,31 @@ const PolicyRule* refusing_name(const Client& client, const Tables& tables) {
     return nullptr;
 }
 
+/// The line that takes the client's right to relay away from the sender; nullptr if there is none.
+const PolicyRule* no_relay_line(const std::optional<Address>& sender, const Tables& tables) {
+    const PolicyRule* rule = sender_rule(sender, tables);
+    if (rule != nullptr && rule->tuning.no_relay) return rule;
+    const PolicyRule* fallback = tables.policy.fallback(PolicyKind::Sender);
+    return fallback != nullptr && fallback->tuning.no_relay ? fallback : nullptr;
+}
+
 /// A domain that is not ours: does anything allow to pass its mail on, and is there a way?
+/// `restricted` is no_relay_line().
 Verdict decide_relay(const Client& client, const Address& recipient, const PolicyRule* rule,
-                     const ReplyFacts& facts, const Tables& tables, Facts& known) {
+                     const PolicyRule* restricted, const ReplyFacts& facts, const Tables& tables,
+                     Facts& known) {
     std::string right;
     bool right_of_client = false;
     if (const Rule* relayed = tables.relay_domains.find(recipient.domain)) {
         right = relayed->position.line_text();
-    } else {
+    } else if (restricted == nullptr) {
         right = relay_right(client, tables);
         right_of_client = !right.empty();
     }
     if (right.empty() && rule != nullptr && rule->grants.relay) right = rule->position.line_text();
+    if (right.empty() && restricted != nullptr && may_relay(client, tables)) {
+        return refuse(550, "5.7.1", "relaying denied for this sender", restricted->position.line_text());
+    }
     if (right.empty()) {
         MxDecision by_mx = decide_by_mx(recipient.domain, rule, tables, known);
         if (by_mx.refusal) return refusal_of(std::move(*by_mx.refusal));
@@ -198,34 +212,51 @@ const PolicyRule* recipient_rule(const Address& recipient, const Tables& tables)
 
 /// The verdict on a recipient with its line, whoever the sender is.
 RecipientDecision decide_address(const Client& client, const Address& address, const PolicyRule* rule,
-                                 const ReplyFacts& facts, const Tables& tables, Facts& known,
-                                 std::vector<TraceLine>* trace) {
+                                 const ReplyFacts& facts, const Tables& tables, Facts& known) {
     RecipientDecision decision;
     if (is_refused(rule)) {
         decision.verdict = refusal_of(*rule, kRefusedRecipient, facts);
         return decision;
     }
-    if (tables.local_domain(address.domain) != nullptr) return decide_local(address, tables, known, trace);
-    decision.verdict = decide_relay(client, address, rule, facts, tables, known);
+    if (tables.local_domain(address.domain) != nullptr) return decide_local(address, tables, known, nullptr);
+    decision.verdict = decide_relay(client, address, rule, nullptr, facts, tables, known);
     return decision;
 }
 
 /// The refusal of the client's network or of the sender, as far as the recipient does not stand above it.
-std::optional<Verdict> refused_before(const Client& client, const ReplyFacts& facts, bool exempt,
-                                      const Tables& tables) {
+std::optional<Verdict> refused_before(const Client& client, const MessageLines& lines, Trust trust,
+                                      const ReplyFacts& facts, bool exempt, const Tables& tables) {
     std::optional<Verdict> refused;
-    const PolicyRule* network = client.address ? tables.policy.net(*client.address) : nullptr;
+    const PolicyRule* network = lines.client.net;
     if (is_refused(network)) refused = refusal_of(*network, kRefusedClientAtRcpt, facts);
     const PolicyRule* name = refusing_name(client, tables);
     if (!refused && name != nullptr) refused = refusal_of(*name, kRefusedClientAtRcpt, facts);
     const auto holds = [&] { return refused && !(exempt && refused->action == Verdict::Action::Reject); };
     if (holds()) return refused;
     refused.reset();
-    const Result<std::optional<Address>> sender = parse_sender(facts.sender, tables);
-    const PolicyRule* rule = sender ? sender_rule(*sender, tables) : nullptr;
-    if (is_refused(rule)) refused = refusal_of(*rule, kRefusedSender, facts);
+    if (trust != Trust::All && is_refused(lines.sender))
+        refused = refusal_of(*lines.sender, kRefusedSender, facts);
     if (holds()) return refused;
     return std::nullopt;
+}
+
+/// The line by which a recipient of a local domain is taken without looking whether there is such a user, or
+/// nullptr: what his line keeps back or throws away goes to nobody, and a line can say that he need not be
+/// verified.
+const PolicyRule* unseen_line(const PolicyRule* rule, Trust trust, const Tables& tables) {
+    const bool trap =
+        rule != nullptr && (rule->verb == PolicyVerb::Quarantine || rule->verb == PolicyVerb::Discard);
+    if (trap && trust == Trust::None) return rule;
+    if (rule != nullptr && rule->tuning.verify) return *rule->tuning.verify ? nullptr : rule;
+    const PolicyRule* fallback = tables.policy.fallback(PolicyKind::Recipient);
+    return fallback != nullptr && !fallback->tuning.verify.value_or(true) ? fallback : nullptr;
+}
+
+/// The size that a recipient's line, or the default one, limits his messages to; 0: none.
+std::uint64_t size_limit(const PolicyRule* rule, const Tables& tables) {
+    if (rule != nullptr && rule->tuning.max_message_size) return *rule->tuning.max_message_size;
+    const PolicyRule* fallback = tables.policy.fallback(PolicyKind::Recipient);
+    return fallback != nullptr ? fallback->tuning.max_message_size.value_or(0) : 0;
 }
 
 }  // namespace
@@ -298,14 +329,17 @@ std::optional<Verdict> foreign_sender(const Client& client, const Address& parse
 Verdict decide_sender(const Client& client, std::string_view sender, const Tables& tables, Facts& known) {
     const Result<std::optional<Address>> parsed = parse_sender(sender, tables);
     if (!parsed) return refuse(553, "5.1.7", "the sender is no valid address", std::string(kDefaultRule));
-    const PolicyRule* rule = sender_rule(*parsed, tables);
+    const bool trusted = trust_of(client, rules_for(client, tables)) == Trust::All;
+    const PolicyRule* rule = trusted ? nullptr : sender_rule(*parsed, tables);
     const bool exempted =
         is_refused(rule) && rule->verb == PolicyVerb::Reject && tables.policy.has_exemptions();
     if (is_refused(rule) && !exempted) {
         const std::string address = address_text(client);
         return refusal_of(*rule, kRefusedSender, {address, sender, {}});
     }
-    if (std::optional<Verdict> unmet = unmet_demand(client, rule, tables)) return std::move(*unmet);
+    if (!trusted) {
+        if (std::optional<Verdict> unmet = unmet_demand(client, rule, tables)) return std::move(*unmet);
+    }
     if (*parsed) {
         std::optional<Verdict> claimed = foreign_sender(client, **parsed, sender, tables, known);
         if (claimed) return std::move(*claimed);
@@ -325,24 +359,44 @@ RecipientDecision decide_recipient(const Client& client, std::string_view sender
         return decision;
     }
     const Address address = tables.qualified(std::move(*parsed));
-    const PolicyRule* rule = recipient_rule(address, tables);
     const std::string client_address = address_text(client);
     const ReplyFacts facts{client_address, sender, recipient};
-    // A refusal of the recipient stands above all others, so theirs is not asked for.
-    if (!is_refused(rule)) {
-        const bool local = tables.local_domain(address.domain) != nullptr;
-        const bool exempt = local && rule != nullptr && rule->verb == PolicyVerb::Accept;
-        if (std::optional<Verdict> refused = refused_before(client, facts, exempt, tables)) {
-            decision.verdict = std::move(*refused);
+    const Result<std::optional<Address>> from = parse_sender(sender, tables);
+    MessageLines lines{rules_for(client, tables), from ? sender_rule(*from, tables) : nullptr,
+                       recipient_rule(address, tables)};
+    const Trust trust = trust_of(client, lines.client);
+    const PolicyRule* rule = lines.recipient;
+    const bool local = tables.local_domain(address.domain) != nullptr;
+    const bool exempt = local && rule != nullptr && rule->verb == PolicyVerb::Accept;
+    if (is_refused(rule) && trust == Trust::None) {
+        // A refusal of the recipient stands above all others, so theirs is not asked for.
+        decision.verdict = refusal_of(*rule, kRefusedRecipient, facts);
+        return decision;
+    }
+    if (std::optional<Verdict> refused = refused_before(client, lines, trust, facts, exempt, tables)) {
+        decision.verdict = std::move(*refused);
+        return decision;
+    }
+    const PolicyRule* unseen = local ? unseen_line(rule, trust, tables) : nullptr;
+    if (unseen != nullptr) {
+        decision.verdict = accept(unseen->position.line_text());
+        decision.deliveries = 1;
+    } else if (local) {
+        decision = decide_local(address, tables, known, trace);
+    } else {
+        const PolicyRule* restricted = trust == Trust::All || !from ? nullptr : no_relay_line(*from, tables);
+        decision.verdict = decide_relay(client, address, rule, restricted, facts, tables, known);
+    }
+    if (decision.verdict.action != Verdict::Action::Accept) return decision;
+    if (counts_block_lists(address, rule, tables) && !may_relay(client, tables)) {
+        std::optional<DnsRefusal> listed = listed_client(client, BlockStage::Recipient, tables, known);
+        if (listed) {
+            decision.verdict = refusal_of(std::move(*listed));
             return decision;
         }
     }
-    decision = decide_address(client, address, rule, facts, tables, known, trace);
-    const bool accepted = decision.verdict.action == Verdict::Action::Accept;
-    if (accepted && counts_block_lists(address, rule, tables) && !may_relay(client, tables)) {
-        std::optional<DnsRefusal> listed = listed_client(client, BlockStage::Recipient, tables, known);
-        if (listed) decision.verdict = refusal_of(std::move(*listed));
-    }
+    decide_fate(lines, exempt, client, facts, decision.verdict);
+    decision.verdict.max_message_size = size_limit(rule, tables);
     return decision;
 }
 
@@ -360,7 +414,7 @@ VerifyDecision decide_verify(const Client& client, std::string_view address, boo
     const std::string client_address = address_text(client);
     const std::string text = asked.text();
     RecipientDecision found = decide_address(client, asked, recipient_rule(asked, tables),
-                                             {client_address, {}, text}, tables, known, nullptr);
+                                             {client_address, {}, text}, tables, known);
     decision.verdict = std::move(found.verdict);
     const bool exists = decision.verdict.action == Verdict::Action::Accept;
     if (!exists || tables.local_domain(asked.domain) == nullptr) return decision;

@@ -23,6 +23,13 @@ struct Verdict {
     std::string enhanced;
     std::string text;
     std::string rule;  ///< file:line of the deciding line, or a word for a built-in rule
+
+    // Of a recipient that is accepted: what becomes of a message that has it.
+    enum class Fate { Deliver, Discard, Quarantine };
+    Fate fate = Fate::Deliver;
+    std::string fate_rule;               ///< the line that says so
+    std::string fate_reason;             ///< of Quarantine
+    std::uint64_t max_message_size = 0;  ///< 0: no limit of its own
 };
 
 /// The verdict on a client that cannot even be described: it waits, because that is nobody's fault but ours.
@@ -60,18 +67,23 @@ struct RecipientDecision {
 };
 
 /// May it send from this sender to this recipient? In this order:
-///   * a `rcpt` line that refuses;
+///   * a `rcpt` line that refuses, unless the client is trusted;
 ///   * a `net`, `rdns` or `sender` line that refuses the client or the sender, unless the `rcpt` line says
-///     `accept`, the domain is local and the refusal a permanent one;
+///     `accept`, the domain is local and the refusal a permanent one; the sender's not if the client is
+///     trusted in all;
 ///   * a local recipient must exist; postmaster, abuse and root of local domains, and <postmaster> without
-///     domain, always do;
-///   * any other domain must be a relay domain, or be relayed by a `rcpt` line or by the client's right; then
-///     with rcptdns=require the DNS must know it; or the DNS must name this host as `mx=` says;
+///     domain, always do, and so do those that a `rcpt` line wants in quarantine, discarded or not verified;
+///   * any other domain must be a relay domain, or be relayed by a `rcpt` line or by the client's right,
+///   which
+///     does not count for a sender with `norelay`; then with rcptdns=require the DNS must know it; or the DNS
+///     must name this host as `mx=` says;
 ///   * else the `default rcpt` line refuses, where there is one and no `rcpt` line speaks of the recipient;
 ///   * else relaying is denied.
 /// A recipient that would be accepted is then refused to a client on a block list, unless the recipient is
 /// postmaster or abuse of a local domain, its line says `accept` or dnsbl=ignore, or the client may relay.
-/// With `trace`, the steps of the expansion are appended to it.
+/// Of one that is accepted the lines `net`, `login`, `helo`, `sender` and `rcpt` say the fate. Quarantine by
+/// one of them wins over discard by another; a local recipient whose line says `accept` is spared by all
+/// others. With `trace`, the steps of the expansion are appended to it.
 [[nodiscard]] RecipientDecision decide_recipient(const Client& client, std::string_view sender,
                                                  std::string_view recipient, const Tables& tables,
                                                  Facts& known, std::vector<TraceLine>* trace = nullptr);

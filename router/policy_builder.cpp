@@ -154,7 +154,7 @@ void PolicyBuilder::check_recipient_key(const Word& key, const PolicyRule& rule)
 }
 
 void PolicyBuilder::look_for_open_relay(PolicyKind kind, const Word& key, const PolicyRule& rule) {
-    if (!rule.grants.relay) return;
+    if (!rule.grants.relays()) return;
     if (kind == PolicyKind::Rdns && key.text.find('.', 1) == std::string::npos) {
         errors_.add(key.position, fmt::format("every client below {} could send mail anywhere", key.text));
     }
@@ -164,7 +164,8 @@ void PolicyBuilder::look_for_open_relay(PolicyKind kind, const Word& key, const 
     if (kind == PolicyKind::Net) {
         const Result<config::Network> network = config::Network::parse(key.text);
         if (network && network->prefix() == 0) {
-            errors_.add(key.position, fmt::format("{} relay is an open relay", network->text()));
+            errors_.add(key.position, fmt::format("{} {} is an open relay", network->text(),
+                                                  rule.grants.relay ? "relay" : "trust="));
         } else if (network && network->prefix() < (network->address().is_v4() ? kWidestV4 : kWidestV6)) {
             add_danger(fmt::format("{} may send mail anywhere: an open relay", network->text()));
         }
@@ -182,6 +183,7 @@ void PolicyBuilder::add_line(PolicyKind kind, const Directive& line) {
     const Word& key = line.words.front();
     PolicyRule rule = rule_of(kind, line);
     if (kind == PolicyKind::Recipient) check_recipient_key(key, rule);
+    rule.whole_domain = kind == PolicyKind::Sender && key.text.find('@') == std::string::npos;
     look_for_open_relay(kind, key, rule);
     const Result<void> added = built_.table.add(kind, key, std::move(rule));
     if (!added) errors_.add(key.position, added.error().text);

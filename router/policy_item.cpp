@@ -32,19 +32,22 @@ constexpr std::uint8_t kPort = bit_of(PolicyKind::Port);
 constexpr std::uint8_t kSender = bit_of(PolicyKind::Sender);
 constexpr std::uint8_t kRcpt = bit_of(PolicyKind::Recipient);
 constexpr std::uint8_t kRdns = bit_of(PolicyKind::Rdns);
-constexpr std::uint8_t kVerbs = kNet | kHelo | kAuth | kSender | kRcpt | kRdns;
+constexpr std::uint8_t kFates = kNet | kHelo | kAuth | kSender | kRcpt;
+constexpr std::uint8_t kVerbs = kFates | kRdns;
 
 /// In the order of the enumerators.
 constexpr std::array<PolicyItemRow, kPolicyItems> kItems{{
     {PolicyItem::Accept, "accept", true, false, true, kVerbs},
     {PolicyItem::Reject, "reject", true, false, false, kVerbs},
     {PolicyItem::Defer, "defer", true, false, false, kVerbs},
+    {PolicyItem::Quarantine, "quarantine", true, false, true, kFates},
+    {PolicyItem::Discard, "discard", true, false, true, kFates},
     {PolicyItem::Relay, "relay", true, false, true, kNet | kAuth | kRcpt | kRdns},
     {PolicyItem::Local, "local", true, false, true, kRcpt},
     {PolicyItem::Vrfy, "vrfy", true, false, true, kNet | kAuth},
     {PolicyItem::Expn, "expn", true, false, true, kNet | kAuth},
     {PolicyItem::Etrn, "etrn", true, true, true, kNet | kAuth},
-    {PolicyItem::MaxSize, "maxsize", false, true, false, kNet | kAuth | kPort},
+    {PolicyItem::MaxSize, "maxsize", false, true, false, kNet | kAuth | kPort | kRcpt},
     {PolicyItem::Conns, "conns", false, true, false, kNet},
     {PolicyItem::MaxRcpt, "maxrcpt", false, true, false, kNet | kPort},
     {PolicyItem::MaxRcpt0, "maxrcpt0", false, true, false, kNet | kPort},
@@ -60,6 +63,13 @@ constexpr std::array<PolicyItemRow, kPolicyItems> kItems{{
     {PolicyItem::Dnswl, "dnswl", false, true, false, kNet},
     {PolicyItem::At, "at", false, true, false, kNet},
     {PolicyItem::Mx, "mx", false, true, true, kRcpt},
+    {PolicyItem::Trust, "trust", false, true, true, kNet | kAuth},
+    {PolicyItem::NoRelay, "norelay", true, false, false, kSender},
+    {PolicyItem::Verify, "verify", false, true, false, kRcpt},
+    {PolicyItem::Rate, "rate", false, true, false, kNet | kAuth | kSender},
+    {PolicyItem::RcptRate, "rcptrate", false, true, false, kNet | kAuth | kSender},
+    {PolicyItem::ConnRate, "connrate", false, true, false, kNet},
+    {PolicyItem::Over, "over", false, true, false, kNet | kAuth | kSender},
 }};
 
 static_assert([] {
@@ -123,6 +133,31 @@ constexpr Choice<BlockStage> kBlockStages[] = {{"connect", BlockStage::Connect},
                                                {"rcpt", BlockStage::Recipient}};
 constexpr Choice<MxRule> kMxRules[] = {
     {"backup", MxRule::Backup}, {"any", MxRule::Any}, {"off", MxRule::Off}};
+Result<Trust> parse_trust(std::string_view text) {
+    if (text == "rcpt") return Trust::Recipients;
+    if (text == "all") return Trust::All;
+    return permanent(fmt::format("\"{}\" is not one of rcpt, all", text));
+}
+
+Result<Over> parse_over(std::string_view text) {
+    if (text == "defer") return Over::Defer;
+    if (text == "reject") return Over::Reject;
+    return permanent(fmt::format("\"{}\" is not one of defer, reject", text));
+}
+
+Result<bool> parse_verify(std::string_view text) {
+    if (text == "on") return true;
+    if (text == "off") return false;
+    if (text == "callout") return permanent("verify=callout is not implemented yet");
+    return permanent(fmt::format("\"{}\" is not one of on, off", text));
+}
+
+/// How much in how long; nothing at all is what a refusal is for.
+Result<config::Rate> parse_positive_rate(std::string_view text) {
+    Result<config::Rate> rate = config::parse_rate(text);
+    if (rate && rate->count == 0) return permanent("a rate of zero allows nothing: say reject or defer");
+    return rate;
+}
 
 struct QuirkName {
     std::string_view name;
@@ -272,6 +307,10 @@ class ItemParser {
                 return set_verb(PolicyVerb::Reject, word);
             case PolicyItem::Defer:
                 return set_verb(PolicyVerb::Defer, word);
+            case PolicyItem::Quarantine:
+                return set_verb(PolicyVerb::Quarantine, word);
+            case PolicyItem::Discard:
+                return set_verb(PolicyVerb::Discard, word);
             case PolicyItem::Relay:
                 rule.grants.relay = true;
                 return;
@@ -296,6 +335,9 @@ class ItemParser {
             case PolicyItem::Fqdn:
                 rule.tuning.fully_qualified = true;
                 return;
+            case PolicyItem::NoRelay:
+                rule.tuning.no_relay = true;
+                return;
             default:  // the others are no flags
                 return;
         }
@@ -303,7 +345,7 @@ class ItemParser {
 
     void set_verb(PolicyVerb verb, const Word& word) {
         if (result_.rule.verb != PolicyVerb::None) {
-            errors_.add(word.position, "a line has one of accept, reject and defer");
+            errors_.add(word.position, "a line has one of accept, reject, defer, quarantine and discard");
         }
         result_.rule.verb = verb;
     }
@@ -351,6 +393,18 @@ class ItemParser {
                 return store(parse_choice(value, kBlockStages), tuning.block_stage);
             case PolicyItem::Mx:
                 return store(parse_choice(value, kMxRules), result_.rule.grants.mx);
+            case PolicyItem::Trust:
+                return store(parse_trust(value), result_.rule.grants.trust);
+            case PolicyItem::Verify:
+                return store(parse_verify(value), tuning.verify);
+            case PolicyItem::Rate:
+                return store(parse_positive_rate(value), tuning.message_rate);
+            case PolicyItem::RcptRate:
+                return store(parse_positive_rate(value), tuning.recipient_rate);
+            case PolicyItem::ConnRate:
+                return store(parse_positive_rate(value), tuning.connection_rate);
+            case PolicyItem::Over:
+                return store(parse_over(value), tuning.over);
             default:  // the others have no value
                 return {};
         }
@@ -380,13 +434,16 @@ class ItemParser {
 
     void finish_reply() {
         if (text_ == nullptr) return;
-        if (!result_.rule.refuses()) {
-            errors_.add(text_->position, "the text of a reply belongs to a reject or defer of the same line");
+        const PolicyVerb verb = result_.rule.verb;
+        if (verb < PolicyVerb::Quarantine) {
+            errors_.add(text_->position,
+                        "a text belongs to a reject, a defer or a quarantine of the same line");
             return;
         }
-        Result<ReplyTemplate> reply =
-            ReplyTemplate::parse(text_->text, result_.rule.verb == PolicyVerb::Reject);
-        if (reply) {
+        Result<ReplyTemplate> reply = ReplyTemplate::parse(text_->text, verb != PolicyVerb::Defer);
+        if (reply && verb == PolicyVerb::Quarantine && reply->code != 0) {
+            errors_.add(text_->position, "the reason of a quarantine has no reply code: nobody is refused");
+        } else if (reply) {
             result_.rule.reply = std::move(*reply);
         } else {
             errors_.add(text_->position, reply.error().text);
@@ -431,6 +488,7 @@ const PolicyItemRow& policy_item_row(PolicyItem item) {
 void PolicyGrants::add(const PolicyGrants& others) {
     relay |= others.relay;
     local |= others.local;
+    trust = std::max(trust, others.trust);
     vrfy |= others.vrfy;
     expn |= others.expn;
     etrn |= others.etrn;
@@ -452,6 +510,12 @@ void PolicyTuning::fill_from(const PolicyTuning& less_specific) {
     fill(allow_lists, less_specific.allow_lists);
     fill(block_stage, less_specific.block_stage);
     fill(uses_block_lists, less_specific.uses_block_lists);
+    fill(message_rate, less_specific.message_rate);
+    fill(recipient_rate, less_specific.recipient_rate);
+    fill(connection_rate, less_specific.connection_rate);
+    fill(over, less_specific.over);
+    fill(verify, less_specific.verify);
+    no_relay |= less_specific.no_relay;
     require_auth |= less_specific.require_auth;
     strict |= less_specific.strict;
     fully_qualified |= less_specific.fully_qualified;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "libcommon/config/language.h"
+#include "libcommon/config/values.h"
 #include "router/reply_template.h"
 
 /// What a line of the policy table says of whatever its key matches (postrider-policy(5)).
@@ -25,6 +26,8 @@ enum class PolicyItem : std::uint8_t {
     Accept,
     Reject,
     Defer,
+    Quarantine,
+    Discard,
     Relay,
     Local,
     Vrfy,
@@ -46,8 +49,15 @@ enum class PolicyItem : std::uint8_t {
     Dnswl,
     At,
     Mx,
+    Trust,
+    NoRelay,
+    Verify,
+    Rate,
+    RcptRate,
+    ConnRate,
+    Over,
 };
-inline constexpr std::size_t kPolicyItems = 24;
+inline constexpr std::size_t kPolicyItems = 33;
 
 /// A set of items.
 class PolicyItems {
@@ -78,8 +88,16 @@ struct PolicyItemRow {
 
 [[nodiscard]] const PolicyItemRow& policy_item_row(PolicyItem item);
 
-/// In the order in which they win: of a line and its classes the strictest one holds.
-enum class PolicyVerb : std::uint8_t { None, Accept, Defer, Reject };
+/// In the order in which they win: of a line and its classes the strictest one holds; but what one of them
+/// keeps back no other throws away.
+enum class PolicyVerb : std::uint8_t { None, Accept, Discard, Quarantine, Defer, Reject };
+
+/// What is not asked about a client any more. In the order in which they win.
+enum class Trust : std::uint8_t {
+    None,
+    Recipients,  ///< what `rcpt` lines refuse
+    All          ///< what `sender` lines refuse or demand, too
+};
 
 /// When the DNS makes this host a way to a domain: if it is one of its exchangers, or only if there is also
 /// one that is strictly better.
@@ -89,6 +107,7 @@ enum class MxRule : std::uint8_t { Off, Backup, Any };
 struct PolicyGrants {
     bool relay = false;
     bool local = false;
+    Trust trust = Trust::None;  ///< all but None include `relay`
     bool vrfy = false;
     bool expn = false;
     bool etrn = false;                      ///< for every domain
@@ -96,9 +115,14 @@ struct PolicyGrants {
     std::optional<MxRule> mx;               ///< the first one that is there holds
 
     void add(const PolicyGrants& others);
+    /// Whether they let a client send to every domain.
+    [[nodiscard]] bool relays() const { return relay || trust != Trust::None; }
 };
 
 enum class TlsDemand : std::uint8_t { Off, Offer, Require };
+
+/// What is answered to more than a rate allows.
+enum class Over : std::uint8_t { Defer, Reject };
 
 /// What a client with faults is spared.
 struct Quirks {
@@ -156,6 +180,12 @@ struct PolicyTuning {
     std::optional<std::vector<DnsList>> allow_lists;  ///< who is on one of these is on no block list
     std::optional<BlockStage> block_stage;
     std::optional<bool> uses_block_lists;  ///< of recipients
+    std::optional<config::Rate> message_rate;
+    std::optional<config::Rate> recipient_rate;
+    std::optional<config::Rate> connection_rate;
+    std::optional<Over> over;
+    std::optional<bool> verify;  ///< whether a local recipient must exist
+    bool no_relay = false;       ///< the client's right to relay does not count
     bool require_auth = false;
     bool strict = false;
     bool fully_qualified = false;
@@ -167,10 +197,11 @@ struct PolicyTuning {
 /// One line, with its classes.
 struct PolicyRule {
     PolicyVerb verb = PolicyVerb::None;
-    ReplyTemplate reply;  ///< of Reject and Defer
+    ReplyTemplate reply;  ///< of Reject and Defer; of Quarantine, its reason
     PolicyGrants grants;
     PolicyTuning tuning;
-    PolicyItems items;  ///< all that it has, from wherever
+    PolicyItems items;          ///< all that it has, from wherever
+    bool whole_domain = false;  ///< the key of a `sender` line is a domain, so that its rates count domains
     config::Position position;
 
     [[nodiscard]] bool refuses() const { return verb >= PolicyVerb::Defer; }

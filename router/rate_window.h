@@ -3,8 +3,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <list>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -18,24 +18,34 @@ namespace postrider::router {
 /// window is made of slots, and the oldest one counts until all of it has left the window: so never more than
 /// the rate allows passes within one period, and room comes back one slot at a time.
 ///
-/// Its memory is bounded: the name that was seen least recently is forgotten when there are too many. It
+/// Each name has the rate that it is asked about with. A higher or lower count holds at once for what was
+/// counted before; another period forgets it, since it was counted in slots of another length.
+///
+/// Its memory is bounded: the name that was counted least recently is forgotten when there are too many. It
 /// reads no clock; the time of each call must not be before that of the one before.
 class RateWindow {
   public:
     /// `most_names`: how many names are remembered.
     explicit RateWindow(std::size_t most_names) : most_names_(most_names) {}
 
-    /// What is allowed from now on; nothing: everything. Another period forgets what was counted, since it
-    /// was counted in slots of another length.
-    void set_rate(std::optional<config::Rate> rate);
+    /// Changes how many names are remembered; forgets those that are too many.
+    void set_most_names(std::size_t most_names);
 
-    /// Whether `name` has anything left now. Counts nothing.
-    [[nodiscard]] bool has_room(std::string_view name, SteadyTime now);
+    /// How much `name` has done in the period that ends now.
+    [[nodiscard]] std::uint64_t used(std::string_view name, Milliseconds period, SteadyTime now) const;
+
+    /// Whether `name` has anything left now.
+    [[nodiscard]] bool has_room(std::string_view name, const config::Rate& rate, SteadyTime now) const {
+        return used(name, rate.period, now) < rate.count;
+    }
 
     /// Counts one for `name`.
-    void count(std::string_view name, SteadyTime now);
+    void count(std::string_view name, Milliseconds period, SteadyTime now);
 
-    [[nodiscard]] const std::optional<config::Rate>& rate() const { return rate_; }
+    /// Every name with anything in its window, the most recently counted first.
+    void for_each(SteadyTime now,
+                  const std::function<void(const std::string& name, std::uint64_t used)>& take) const;
+
     [[nodiscard]] std::size_t size() const { return entries_.size(); }
 
   private:
@@ -44,16 +54,18 @@ class RateWindow {
 
     struct Entry {
         std::string name;
+        Milliseconds period{0};
         std::int64_t newest = 0;  // the number of the newest slot, counted from the clock's beginning
         std::array<std::uint32_t, kSlots> counts{};
     };
     using Entries = std::list<Entry>;
 
-    [[nodiscard]] std::int64_t slot_of(SteadyTime now) const;
+    [[nodiscard]] static std::int64_t slot_of(Milliseconds period, SteadyTime now);
+    [[nodiscard]] static std::uint64_t sum(const Entry& entry, SteadyTime now);
     static void advance(Entry& entry, std::int64_t slot);
+    void forget_oldest();
 
     std::size_t most_names_;
-    std::optional<config::Rate> rate_;
     Entries entries_;  // the most recently counted first
     StringMap<Entries::iterator> by_name_;
 };

@@ -62,6 +62,11 @@ void fill(wire::Verdict& frame, const Verdict& verdict) {
     frame.set_enhanced(verdict.enhanced);
     frame.set_text(verdict.text);
     frame.set_rule(verdict.rule);
+    if (verdict.fate == Verdict::Fate::Quarantine) frame.set_fate(wire::Verdict::QUARANTINE);
+    if (verdict.fate == Verdict::Fate::Discard) frame.set_fate(wire::Verdict::DISCARD);
+    frame.set_fate_rule(verdict.fate_rule);
+    frame.set_fate_reason(verdict.fate_reason);
+    frame.set_max_message_size(verdict.max_message_size);
 }
 
 /// Sends the frames of one answer, all but the last with `more`.
@@ -260,7 +265,9 @@ void Service::answer_sender(Peer& peer, std::uint64_t id, const wire::SenderQues
         verdict = decide_sender(*client, question.sender(), *tables_, facts);
         if (!facts.complete()) return;
         if (verdict.action == Verdict::Action::Accept) {
-            refuse_if(history_.count_message(*client, *tables_, std::chrono::steady_clock::now()), verdict);
+            refuse_if(history_.count_message(*client, question.sender(), *tables_,
+                                             std::chrono::steady_clock::now()),
+                      verdict);
         }
     }
     ++counters_.senders;
@@ -277,7 +284,8 @@ void Service::answer_recipient(Peer& peer, std::uint64_t id, const wire::Recipie
         decision = decide_recipient(*client, question.sender(), question.recipient(), *tables_, facts);
         if (!facts.complete()) return;
         if (decision.verdict.action == Verdict::Action::Accept) {
-            refuse_if(history_.count_recipient(*client, *tables_, std::chrono::steady_clock::now()),
+            refuse_if(history_.count_recipient(*client, question.sender(), *tables_,
+                                               std::chrono::steady_clock::now()),
                       decision.verdict);
         }
     } else {

@@ -142,7 +142,7 @@ wire::SessionPolicy session_policy(const Client& client, const ClientRules& rule
         tuning.fill_from(line.rule->tuning);
     }
     wire::SessionPolicy policy;
-    policy.set_relay(grants.relay || client.local || !client.login.empty());
+    policy.set_relay(grants.relays() || client.local || !client.login.empty());
     fill_grants(policy, grants);
     fill_tuning(policy, tuning);
     return policy;

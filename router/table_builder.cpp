@@ -109,6 +109,7 @@ void Builder::set_limits() {
     std::vector<config::IpAddress> own = inputs_.own_addresses;
     own.insert(own.end(), settings_.self_addresses.begin(), settings_.self_addresses.end());
     tables_->self = config::Self(settings_.hostname, std::move(own));
+    tables_->limits.rate_names = limits.size(Limit::RateNames);
     tables_->sender_login_check = settings_.sender_login_check;
     tables_->rates = settings_.rates;
     tables_->client_prefixes = config::ClientPrefixes(limits);

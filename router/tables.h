@@ -83,6 +83,7 @@ struct TableLimits {
     Milliseconds dns_timeout{0};          ///< of a chain of look-ups that a decision needs
     Milliseconds client_name_timeout{0};  ///< 0: names of clients are not looked up
     Milliseconds dnsbl_timeout{0};
+    std::size_t rate_names = 20'000;  ///< names of each kind whose rates are counted
 };
 
 /// One consistent state of all tables, shared by whoever works with it.

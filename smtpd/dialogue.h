@@ -90,6 +90,18 @@ struct Transaction {
     MailParameters parameters;
     std::vector<wire::Recipient> recipients;
     std::size_t chunks = 0;  ///< BDAT commands so far
+
+    // What the policy wants to become of the message, by its recipients.
+    std::vector<wire::Recipient> discarded;  ///< accepted, but not to be delivered to
+    std::string discard_rule;                ///< of the first of these
+    std::string quarantine_rule;             ///< of the first recipient that wants it kept back; empty: none
+    std::string quarantine_reason;
+    std::uint64_t max_size = 0;  ///< the smallest limit of a recipient; 0: none has one
+
+    [[nodiscard]] bool has_recipients() const { return !recipients.empty() || !discarded.empty(); }
+    [[nodiscard]] std::size_t recipient_count() const { return recipients.size() + discarded.size(); }
+    /// Nobody gets the message, and it is not kept either.
+    [[nodiscard]] bool is_discarded() const { return recipients.empty() && !discarded.empty(); }
 };
 
 /// The server's side of an SMTP session (RFC 5321) as a state machine: commands in, actions out. It does no
@@ -177,10 +189,12 @@ class Dialogue {
     [[nodiscard]] std::uint32_t max_connections() const { return policy_.max_connections(); }
     /// Octets that a message of this client may have.
     [[nodiscard]] std::uint64_t max_message_size() const;
+    /// The same for the message of this transaction, whose recipients may have limits of their own.
+    [[nodiscard]] std::uint64_t max_content_size() const;
     /// What stands behind `with` in Received (RFC 3848, RFC 6531).
     [[nodiscard]] std::string protocol() const;
     [[nodiscard]] bool esmtp() const { return esmtp_; }
-    [[nodiscard]] bool has_recipients() const { return !transaction_.recipients.empty(); }
+    [[nodiscard]] bool has_recipients() const { return transaction_.has_recipients(); }
     [[nodiscard]] std::size_t messages() const { return messages_; }
 
   private:

@@ -95,7 +95,7 @@ Answer Dialogue::sender_decided(const Verdict& verdict) {
 }
 
 std::optional<Answer> Dialogue::refuse_recipient() {
-    const std::size_t recipients = transaction_.recipients.size() + recipients_asked_;
+    const std::size_t recipients = transaction_.recipient_count() + recipients_asked_;
     if (recipients >= limit_or(policy_.max_recipients(), Limit::MaxRecipients))
         return refuse(make_reply(452, {4, 5, 3}, "Too many recipients"), "max_recipients");
     // The null sender is for notifications, which go to one address or a few.
@@ -135,7 +135,21 @@ Answer Dialogue::recipient_decided(const wire::Recipient& recipient, const Verdi
     if (phase_ != Phase::InTransaction) return refuse_without_sender();
     --recipients_asked_;
     if (!verdict.accepted()) return refuse(*verdict.refusal, verdict.rule);
-    auto& recipients = transaction_.recipients;
+    if (verdict.max_message_size > 0) {
+        if (transaction_.parameters.size.value_or(0) > verdict.max_message_size) {
+            return refuse(make_reply(552, {5, 3, 4}, "The message is too large for this recipient"),
+                          verdict.rule);
+        }
+        const bool smaller = transaction_.max_size == 0 || verdict.max_message_size < transaction_.max_size;
+        if (smaller) transaction_.max_size = verdict.max_message_size;
+    }
+    const bool discarded = verdict.fate == wire::Verdict::DISCARD;
+    if (discarded && transaction_.discard_rule.empty()) transaction_.discard_rule = verdict.fate_rule;
+    if (verdict.fate == wire::Verdict::QUARANTINE && transaction_.quarantine_rule.empty()) {
+        transaction_.quarantine_rule = verdict.fate_rule;
+        transaction_.quarantine_reason = verdict.fate_reason;
+    }
+    auto& recipients = discarded ? transaction_.discarded : transaction_.recipients;
     // Naming a recipient twice is allowed and means nothing.
     const bool known = std::any_of(recipients.begin(), recipients.end(), [&](const wire::Recipient& other) {
         return other.address() == recipient.address();
@@ -185,7 +199,7 @@ std::optional<Answer> Dialogue::refuse_chunk(const TakeChunk& chunk) {
     if (phase_ != Phase::InTransaction) return refuse_without_sender();
     if (!has_recipients())
         return refuse(make_reply(554, {5, 5, 1}, "There are no valid recipients"), "sequence");
-    if (chunk.size > max_message_size()) {
+    if (chunk.size > max_content_size()) {
         reset_transaction();
         return refuse(make_reply(552, {5, 3, 4}, "The message is too large"), "max_message_size");
     }
@@ -194,6 +208,11 @@ std::optional<Answer> Dialogue::refuse_chunk(const TakeChunk& chunk) {
         return refuse(make_reply(554, {5, 5, 1}, "Too many chunks"), "bdat_chunks");
     }
     return std::nullopt;
+}
+
+std::uint64_t Dialogue::max_content_size() const {
+    const std::uint64_t most = max_message_size();
+    return transaction_.max_size > 0 ? std::min(most, transaction_.max_size) : most;
 }
 
 Answer Dialogue::chunk_taken(std::uint64_t size) const {

@@ -36,7 +36,10 @@ tl::unexpected<std::string> problem(std::string text) {
 }
 
 Verdict refusal(mail::ReplyCode code, std::string text) {
-    return Verdict{mail::Reply{code, mail::EnhancedCode{5, 5, 4}, {std::move(text)}}, "syntax"};
+    Verdict verdict;
+    verdict.refusal = mail::Reply{code, mail::EnhancedCode{5, 5, 4}, {std::move(text)}};
+    verdict.rule = "syntax";
+    return verdict;
 }
 
 // The value of SIZE=, or nothing. What has 20 digits and does not fit is as large as can be.

@@ -23,6 +23,10 @@ Verdict verdict_from_wire(const wire::Verdict& verdict) {
     if (verdict.action() == wire::Verdict::ACCEPT) {
         Verdict accepted;
         accepted.rule = verdict.rule();
+        accepted.fate = verdict.fate();
+        accepted.fate_rule = verdict.fate_rule();
+        accepted.fate_reason = verdict.fate_reason();
+        accepted.max_message_size = verdict.max_message_size();
         return accepted;
     }
     const bool rejected = verdict.action() == wire::Verdict::REJECT;

@@ -119,6 +119,7 @@ class Session {
     void drop_message();
     void drop_ended_message();
     async::Task<void> commit(CompleteMessage message);
+    void log_discarded(const std::string& id, std::uint64_t size) const;
     async::Task<void> refuse_message(Verdict verdict);
     async::Task<void> refuse_early_content();
     [[nodiscard]] wire::Envelope envelope() const;

@@ -150,6 +150,13 @@ async::Task<void> Session::complete_message() {
         co_await refuse_message(std::move(verdict));
         co_return;
     }
+    if (!dialogue_.transaction().discarded.empty()) log_discarded(incoming->queue_id, receiver.length());
+    if (dialogue_.transaction().is_discarded()) {
+        services_.queue.abort(incoming->queue_id);
+        Answer answer = dialogue_.message_accepted(incoming->queue_id);
+        co_await say(std::move(answer), "DATA");
+        co_return;
+    }
     CompleteMessage complete{incoming->queue_id, receiver.length(), receiver.hash()};
     incoming.reset();
     co_await commit(std::move(complete));
@@ -245,6 +252,20 @@ async::Task<void> Session::commit(CompleteMessage message) {
     co_await say(std::move(answer), "DATA");
 }
 
+void Session::log_discarded(const std::string& id, std::uint64_t size) const {
+    const Transaction& transaction = dialogue_.transaction();
+    for (const wire::Recipient& recipient : transaction.discarded) {
+        log::info("discarded")
+            .add("session", client_.session_text())
+            .add("id", id)
+            .add("client", client_.text())
+            .add_address("from", transaction.sender)
+            .add_address("to", recipient.address())
+            .add("size", size)
+            .add("rule", transaction.discard_rule);
+    }
+}
+
 async::Task<void> Session::refuse_message(Verdict verdict) {
     // The log line is written when the transaction has ended, and nobody else would know the sender any more.
     std::string command = "DATA <" + dialogue_.transaction().sender + ">";
@@ -265,8 +286,13 @@ wire::Envelope Session::envelope() const {
     const Transaction& transaction = dialogue_.transaction();
     wire::Envelope envelope;
     envelope.set_sender(transaction.sender);
-    for (const wire::Recipient& recipient : transaction.recipients)
+    // One that nobody gets is opened like any other, so that its content is held to the same rules, and never
+    // committed.
+    for (const wire::Recipient& recipient :
+         transaction.is_discarded() ? transaction.discarded : transaction.recipients)
         *envelope.add_recipients() = recipient;
+    envelope.set_quarantine_rule(transaction.quarantine_rule);
+    envelope.set_quarantine_reason(transaction.quarantine_reason);
     envelope.set_body(transaction.parameters.body);
     envelope.set_smtputf8(transaction.parameters.smtputf8);
     envelope.set_envid(transaction.parameters.envid);
@@ -292,7 +318,8 @@ std::string Session::trace(const std::string& queue_id) const {
     trace.protocol = dialogue_.protocol();
     if (tls_session_) trace.tls = tls_session_->version + " " + tls_session_->cipher;
     trace.queue_id = queue_id;
-    if (transaction.recipients.size() == 1) trace.recipient = transaction.recipients.front().address();
+    if (transaction.recipient_count() == 1 && !transaction.is_discarded())
+        trace.recipient = transaction.recipients.front().address();
     trace.time = unix_millis_now();
     return received_header(trace);
 }
@@ -301,7 +328,7 @@ ContentOptions Session::content_options(const std::string& queue_id) const {
     ContentOptions options;
     options.in_chunks = dialogue_.in_chunks();
     options.binary = dialogue_.transaction().parameters.body == wire::Envelope::BINARYMIME;
-    options.max_size = dialogue_.max_message_size();
+    options.max_size = dialogue_.max_content_size();
     const bool submission =
         listener_.kind == config::ListenerKind::Submission || listener_.kind == config::ListenerKind::Local;
     if (submission) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,6 +14,12 @@ namespace postrider::smtpd {
 struct Verdict {
     std::optional<mail::Reply> refusal;  ///< a 4xx or 5xx reply; nothing if accepted
     std::string rule;                    ///< file:line of the deciding line, or a word for a built-in rule
+
+    // Of a recipient that is accepted.
+    wire::Verdict::Fate fate = wire::Verdict::DELIVER;
+    std::string fate_rule;               ///< the line that says so
+    std::string fate_reason;             ///< of QUARANTINE
+    std::uint64_t max_message_size = 0;  ///< of a message to it; 0: no limit of its own
 
     [[nodiscard]] bool accepted() const { return !refusal.has_value(); }
 };

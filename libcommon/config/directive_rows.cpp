@@ -175,18 +175,18 @@ DirectiveRow net_row() {
                        {"quirks"},
                        {"etrn"},
                        {"tarpit"},
-                       {"trust", kPlanned},
+                       {"trust"},
                        {"dnsbl"},
                        {"dnswl"},
                        {"at"},
                        {"spf", kPlanned},
-                       {"rate", kPlanned},
-                       {"over", kPlanned},
-                       {"connrate", kPlanned},
+                       {"rate"},
+                       {"over"},
+                       {"connrate"},
                        {"filter", kPlanned},
                        {"senddns"},
                        {"rcptdns"},
-                       {"rcptrate", kPlanned}},
+                       {"rcptrate"}},
                       {{"accept"},
                        {"reject"},
                        {"defer"},
@@ -195,8 +195,8 @@ DirectiveRow net_row() {
                        {"expn"},
                        {"etrn"},
                        {"authreq"},
-                       {"quarantine", kPlanned},
-                       {"discard", kPlanned},
+                       {"quarantine"},
+                       {"discard"},
                        {"next", kPlanned}});
 }
 
@@ -219,30 +219,25 @@ DirectiveRow helo_row() {
                        {"defer"},
                        {"strict"},
                        {"fqdn"},
-                       {"quarantine", kPlanned},
-                       {"discard", kPlanned},
+                       {"quarantine"},
+                       {"discard"},
                        {"next", kPlanned}});
 }
 
 DirectiveRow login_row() {
-    return policy_row("login", "LOGIN|* ITEM …", "Policy for clients by the account they logged in to.",
-                      {{"maxsize"},
-                       {"etrn"},
-                       {"trust", kPlanned},
-                       {"rate", kPlanned},
-                       {"rcptrate", kPlanned},
-                       {"over", kPlanned},
-                       {"filter", kPlanned}},
-                      {{"accept"},
-                       {"reject"},
-                       {"defer"},
-                       {"relay"},
-                       {"vrfy"},
-                       {"expn"},
-                       {"etrn"},
-                       {"quarantine", kPlanned},
-                       {"discard", kPlanned},
-                       {"next", kPlanned}});
+    return policy_row(
+        "login", "LOGIN|* ITEM …", "Policy for clients by the account they logged in to.",
+        {{"maxsize"}, {"etrn"}, {"trust"}, {"rate"}, {"rcptrate"}, {"over"}, {"filter", kPlanned}},
+        {{"accept"},
+         {"reject"},
+         {"defer"},
+         {"relay"},
+         {"vrfy"},
+         {"expn"},
+         {"etrn"},
+         {"quarantine"},
+         {"discard"},
+         {"next", kPlanned}});
 }
 
 DirectiveRow port_row() {
@@ -252,32 +247,27 @@ DirectiveRow port_row() {
 
 DirectiveRow sender_row() {
     return policy_row("sender", "ADDRESS ITEM …", "Policy for envelope senders.",
-                      {{"tls"},
-                       {"senddns"},
-                       {"spf", kPlanned},
-                       {"rate", kPlanned},
-                       {"rcptrate", kPlanned},
-                       {"over", kPlanned}},
+                      {{"tls"}, {"senddns"}, {"spf", kPlanned}, {"rate"}, {"rcptrate"}, {"over"}},
                       {{"accept"},
                        {"reject"},
                        {"defer"},
                        {"authreq"},
-                       {"norelay", kPlanned},
-                       {"quarantine", kPlanned},
-                       {"discard", kPlanned},
+                       {"norelay"},
+                       {"quarantine"},
+                       {"discard"},
                        {"next", kPlanned}});
 }
 
 DirectiveRow rcpt_row() {
     return policy_row("rcpt", "ADDRESS ITEM …", "Policy for recipients.",
-                      {{"mx"}, {"dnsbl"}, {"maxsize", kPlanned}, {"filter", kPlanned}, {"verify", kPlanned}},
+                      {{"mx"}, {"dnsbl"}, {"maxsize"}, {"filter", kPlanned}, {"verify"}},
                       {{"accept"},
                        {"reject"},
                        {"defer"},
                        {"relay"},
                        {"local"},
-                       {"quarantine", kPlanned},
-                       {"discard", kPlanned},
+                       {"quarantine"},
+                       {"discard"},
                        {"next", kPlanned}});
 }
 

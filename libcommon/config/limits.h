@@ -70,6 +70,7 @@ enum class Limit : std::uint8_t {
     AuthAccountLock,
     AuthAccountLockMax,
     AuthTracked,
+    RateNames,
 
     // Queue and scheduling.
     RetryJitter,

@@ -157,7 +157,7 @@ inline constexpr std::array<LimitRow, kLimitCount> kLimitTable = [] {
               "A line of an AUTH dialogue, with CRLF; longer gets 500.", 12 * kKiB, 48 * kKiB),
         count(Limit::AuthAttempts, "auth_attempts", 3, kSame, "limits 7.3",
               "Failed logins of a session; then 421.", 1, 1000),
-        count(Limit::AuthPamProcesses, "auth_pam_processes", 16, kSame, "design 11",
+        count(Limit::AuthPamProcesses, "auth_pam_processes", 8, kSame, "design 11",
               "Passwords that PAM checks at once, each in a process of its own.", 1, 64),
         time(Limit::AuthAccountLock, "auth_account_lock", 30 * kSecond, kSame, "limits 7.4",
              "How long an account is locked after auth_failures_per_account; it doubles with each further "
@@ -166,6 +166,9 @@ inline constexpr std::array<LimitRow, kLimitCount> kLimitTable = [] {
              "The longest time that an account is locked."),
         count(Limit::AuthTracked, "auth_tracked", 100000, kSame, "design 11",
               "Clients, and accounts, whose failed logins are remembered; the oldest are forgotten.", 100,
+              10000000),
+        count(Limit::RateNames, "rate_names", 20000, kSame, "design 11",
+              "Clients, accounts, and senders whose rates are counted; the oldest are forgotten.", 100,
               10000000),
 
         // Queue and scheduling.

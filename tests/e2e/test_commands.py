@@ -19,6 +19,7 @@ alias_file local.test aliases
 retry 2h
 destination_dead_time 2h
 destination_dead_time_max 2h
+sender odd.test quarantine "looks odd"
 """
 
 
@@ -88,6 +89,36 @@ class Commands:
             self.expect(f"{' '.join(words)} shows it", name in shown and "fred@remote.test" in shown, shown)
         self.expect("newaliases does nothing, well", self.sendmail("newaliases").returncode == 0)
 
+    def quarantine(self) -> None:
+        before = len(self._suite.mailbox("alice"))
+        for subject in ("one", "two"):
+            session = self._suite.session("IN")
+            session.reply()
+            session.command("EHLO inside.test", 250)
+            reply = send_message(session, "x@odd.test", ["alice@local.test"], f"Subject: {subject}\r\n\r\nHello.\r\n".encode())
+            self.expect("what is kept back looks accepted", reply.code == 250, reply)
+            session.command("QUIT")
+        listed = json.loads(self._suite.command("quarantine", "list", "--json").stdout)
+        self.expect("quarantine list --json tells reason and line", len(listed) == 2 and all(
+            one["state"] == "quarantined" and one["reason"] == "looks odd" and "postrider.conf:" in one["rule"] for one in listed), listed)
+        first, second = (one["id"] for one in listed)
+        shown = self._suite.command("quarantine", "show", first).stdout
+        self.expect("quarantine show ID", "x@odd.test" in shown and "looks odd" in shown, shown)
+        vague = self._suite.command("quarantine", "release", check=False)
+        self.expect("a release of nothing in particular is a usage error", vague.returncode == 64, vague)
+        dry = self._suite.command("quarantine", "release", "--from", "x@odd.test", "--dry-run").stdout
+        self.expect("--dry-run counts", "2 messages would be released" in dry, dry)
+        self.expect("and changes nothing", len(json.loads(self._suite.command("quarantine", "list", "--json").stdout)) == 2)
+        released = self._suite.command("quarantine", "release", first).stdout
+        self.expect("release says how many", "1 messages released" in released, released)
+        wait_for("the released message", lambda: len(self._suite.mailbox("alice")) > before)
+        deleted = self._suite.command("quarantine", "delete", "--to", "alice@local.test").stdout
+        self.expect("delete says how many", "1 messages deleted" in deleted, deleted)
+        self.expect("nothing is left", "Nothing is in quarantine" in self._suite.command("quarantine", "list").stdout)
+        self.expect("it was delivered once", len(self._suite.mailbox("alice")) == before + 1)
+        self.expect("the log names both, and who did it", all(
+            f"id={name} by_uid=" in self._suite.log() for name in (first, second)))
+
     def others(self) -> None:
         status = json.loads(self._suite.command("status", "--json").stdout)
         names = {daemon["name"]: daemon["pid"] for daemon in status["daemons"]}
@@ -133,6 +164,7 @@ def main() -> int:
             commands = Commands(program, suite)
             commands.submission()
             commands.queue()
+            commands.quarantine()
             commands.others()
             suite.stop()
         finally:

@@ -156,7 +156,7 @@ def main() -> int:
                 judge.process(name, Process.read(pid))
             spawners = proc.children_of(daemons["authd"])
             helpers = [helper for spawner in spawners for helper in proc.children_of(spawner)]
-            program.judge("authd has a spawner and helpers for PAM", len(spawners) == 1 and len(helpers) == 4)
+            program.judge("authd has a spawner and helpers for PAM", len(spawners) == 1 and len(helpers) == 8)
             for helper in spawners + helpers:
                 judge.process(f"auth-helper {helper}", Process.read(helper))
             children = proc.children_of(daemons["local-delivery"])

@@ -17,7 +17,8 @@ TEST_CASE("every frame belongs to one kind of peer") {
           Case{Request::kAgentReady, false, true, false}, Case{Request::kReport, false, true, false},
           Case{Request::kList, false, false, true}, Case{Request::kOpenFile, false, false, true},
           Case{Request::kFlush, false, false, true}, Case{Request::kStatus, false, false, true},
-          Case{Request::kHello, false, false, false}, Case{Request::BODY_NOT_SET, false, false, false}}) {
+          Case{Request::kQuarantine, false, false, true}, Case{Request::kHello, false, false, false},
+          Case{Request::BODY_NOT_SET, false, false, false}}) {
         CHECK(may_send(wire::ROLE_SMTPD, test.frame) == test.smtpd);
         CHECK(may_send(wire::ROLE_LOCAL_DELIVERY, test.frame) == test.agent);
         CHECK(may_send(wire::ROLE_REMOTE_DELIVERY, test.frame) == test.agent);
@@ -52,6 +53,8 @@ TEST_CASE("an envelope says what smtpd may say, and no more") {
         [&](wire::Envelope& e) { e.set_sender(long_text); },
         [&](wire::Envelope& e) { e.set_helo(long_text); },
         [&](wire::Envelope& e) { e.set_envid(long_text); },
+        [&](wire::Envelope& e) { e.set_quarantine_rule(long_text); },
+        [&](wire::Envelope& e) { e.set_quarantine_reason(long_text); },
         [&](wire::Envelope& e) { e.mutable_recipients(0)->set_address(long_text); },
         [](wire::Envelope& e) { e.mutable_recipients(0)->clear_address(); },
         [](wire::Envelope& e) { e.mutable_recipients(0)->set_notify(16); },

@@ -33,7 +33,8 @@ class FakeRouter : public Router {
     bool reachable = true;
     std::string refused_helo;
     std::string refused_login;
-    Milliseconds delay{0};  ///< before a recipient is answered
+    std::map<std::string, Verdict> accepted;  ///< what is said of recipients that are accepted
+    Milliseconds delay{0};                    ///< before a recipient is answered
     std::size_t asked_at_once = 0;
     std::size_t connect_questions = 0;
     std::size_t sessions_begun = 0;
@@ -72,6 +73,8 @@ class FakeRouter : public Router {
         if (!recipient.ends_with("@local.test") && recipient != "postmaster") {
             co_return refusal(550, {5, 7, 1}, "Relaying denied", "default");
         }
+        const auto found = accepted.find(recipient);
+        if (found != accepted.end()) co_return Verdict(found->second);
         co_return Verdict();
     }
     async::Task<VerifiedAddress> verify(wire::Client, std::string address, bool expand) override {

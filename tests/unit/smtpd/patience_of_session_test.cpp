@@ -44,9 +44,12 @@ TEST_CASE("a client that never waits gets its turns, and its time is bounded") {
     std::string commands = repeated("RCPT TO:<y@local.test>\\r\\n", 100'000);
     const std::string result =
         player.play(kGreeted + kEnvelope + ">> " + commands + repeated("\n< 452", 100'000));
-    REQUIRE(!player.replies.empty());
-    const bool ended = result.find("421 4.4.2") != std::string::npos;
-    CHECK(ended);
+    // The client sees the last reply, or, as it still sends, that nobody listens any more.
+    INFO(result);
+    const bool told = result.find("421 4.4.2") != std::string::npos;
+    const bool cut_off = result.find("connection lost") != std::string::npos;
+    CHECK((told || cut_off));
+    CHECK(player.replies.size() < 100'000);
 }
 
 TEST_CASE("temporary refusals end the session when there are too many") {

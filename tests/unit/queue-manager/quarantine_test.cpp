@@ -1,0 +1,219 @@
+// The real queue-manager with messages that the policy keeps back.
+
+#include <catch2/catch.hpp>
+
+#include <fstream>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/unit/queue-manager/daemon_fixture.h"
+
+using namespace postrider;
+using namespace postrider::queue_manager::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+const std::string kHeldContent = "Received: by test\r\nSubject: suspicious\r\n\r\nbody\r\n";
+
+wire::Envelope suspicious(const std::string& sender, const std::vector<std::string>& recipients) {
+    wire::Envelope envelope;
+    envelope.set_sender(sender);
+    for (const auto& recipient : recipients) {
+        envelope.add_recipients()->set_address(recipient);
+        constexpr std::uint32_t kSuccess = 2;
+        envelope.mutable_recipients(envelope.recipients_size() - 1)->set_notify(kSuccess);
+    }
+    envelope.set_quarantine_rule("policy:7");
+    envelope.set_quarantine_reason("client in quarantine");
+    return envelope;
+}
+
+std::string keep_back(TestPeer& smtpd, const std::string& sender,
+                      const std::vector<std::string>& recipients) {
+    const std::string id = smtpd.open(suspicious(sender, recipients), kHeldContent);
+    REQUIRE_FALSE(id.empty());
+    REQUIRE(smtpd.commit(id, kHeldContent).has_committed());
+    return id;
+}
+
+wire::QueueRequest question(wire::Quarantine::Action action, const wire::Selector& selector = {},
+                            bool dry_run = false) {
+    wire::QueueRequest request;
+    request.set_id(9);
+    request.mutable_quarantine()->set_action(action);
+    request.mutable_quarantine()->set_dry_run(dry_run);
+    *request.mutable_quarantine()->mutable_selector() = selector;
+    return request;
+}
+
+std::vector<wire::QueueEntry> listed(const TestDaemon& daemon, const wire::Selector& selector = {}) {
+    TestPeer admin = daemon.connect(wire::ROLE_ADMIN);
+    admin.send(question(wire::Quarantine::LIST, selector));
+    std::vector<wire::QueueEntry> entries;
+    while (true) {
+        auto answer = admin.answer();
+        REQUIRE(answer.reply.has_listing());
+        for (const auto& entry : answer.reply.listing().entries())
+            entries.push_back(entry);
+        if (!answer.reply.more()) return entries;
+    }
+}
+
+std::uint64_t changed(const TestDaemon& daemon, wire::Quarantine::Action action,
+                      const wire::Selector& selector, bool dry_run = false) {
+    TestPeer admin = daemon.connect(wire::ROLE_ADMIN);
+    admin.send(question(action, selector, dry_run));
+    const auto answer = admin.answer();
+    REQUIRE(answer.reply.has_quarantined());
+    CHECK(answer.reply.quarantined().failed() == 0);
+    return answer.reply.quarantined().messages();
+}
+
+wire::Selector by_id(const std::string& id) {
+    wire::Selector selector;
+    selector.add_queue_ids(id);
+    return selector;
+}
+
+}  // namespace
+
+TEST_CASE("what is kept back is acknowledged, listed, and goes to nobody until it is released", "[daemon]") {
+    TestDaemon daemon;
+    TestRouter router(daemon.run_dir());
+    daemon.start();
+    TestPeer smtpd = daemon.connect(wire::ROLE_SMTPD);
+    TestPeer agent = daemon.connect(wire::ROLE_REMOTE_DELIVERY);
+    agent.ready({wire::TRANSPORT_SMTP}, 10);
+    const std::string id = keep_back(smtpd, "s@example.org", {"a@x.smtp.test", "b@x.smtp.test"});
+    const std::string other = keep_back(smtpd, "", {"c@x.smtp.test"});
+    CHECK(daemon.files("hold").size() == 2);
+    CHECK(daemon.files("new").empty());
+    CHECK_FALSE(agent.job(300ms));
+    CHECK(router.questions() == 0);
+
+    const auto entries = listed(daemon);
+    REQUIRE(entries.size() == 2);
+    CHECK(entries[0].queue_id() == id);
+    CHECK(entries[0].state() == "quarantined");
+    CHECK(entries[0].quarantine_rule() == "policy:7");
+    CHECK(entries[0].quarantine_reason() == "client in quarantine");
+    CHECK(entries[0].recipients_size() == 2);
+    wire::Selector to;
+    to.set_recipient("B@x.smtp.test");
+    CHECK(listed(daemon, to).size() == 1);
+    wire::Selector from_null;
+    from_null.set_null_sender(true);
+    REQUIRE(listed(daemon, from_null).size() == 1);
+    CHECK(listed(daemon, from_null).front().queue_id() == other);
+    wire::Selector nobody;
+    nobody.set_sender("nobody@example.org");
+    CHECK(listed(daemon, nobody).empty());
+
+    // A restart changes nothing.
+    daemon.kill_hard();
+    daemon.start();
+    CHECK(listed(daemon).size() == 2);
+    TestPeer second = daemon.connect(wire::ROLE_REMOTE_DELIVERY);
+    second.ready({wire::TRANSPORT_SMTP}, 10);
+    CHECK_FALSE(second.job(300ms));
+
+    CHECK(changed(daemon, wire::Quarantine::RELEASE, by_id(id), true) == 1);
+    CHECK(daemon.files("hold").size() == 2);
+    CHECK(changed(daemon, wire::Quarantine::RELEASE, by_id(id)) == 1);
+    auto job = second.job();
+    REQUIRE(job);
+    CHECK(job->frame.queue_id() == id);
+    CHECK(job->frame.deliveries_size() == 2);
+    CHECK(job->content() == kHeldContent);
+    second.report(job->frame, wire::DeliveryResult::RELAYED, "2.0.0", "250 ok");
+    CHECK(changed(daemon, wire::Quarantine::RELEASE, by_id(id)) == 0);
+
+    CHECK(changed(daemon, wire::Quarantine::DELETE, from_null) == 1);
+    CHECK(daemon.files("hold").empty());
+    CHECK(listed(daemon).empty());
+    CHECK(daemon.counter("quarantine_released_total") == 1);
+    CHECK(daemon.stop() == 0);
+    for (const char* text : {" quarantined id=", "rule=policy:7", " released id=", " deleted id=", "by_uid="})
+        CHECK_THAT(daemon.log(), Catch::Contains(text));
+}
+
+TEST_CASE("a message in quarantine that a crash left incomplete is put aside, not sent", "[daemon]") {
+    TestDaemon daemon;
+    TestRouter router(daemon.run_dir());
+    daemon.start();
+    TestPeer smtpd = daemon.connect(wire::ROLE_SMTPD);
+    const std::string id = keep_back(smtpd, "s@example.org", {"a@x.smtp.test"});
+    {
+        AsSpoolOwner owner;
+        // One octet of the content changes, as if it had not reached the disk.
+        std::fstream file(daemon.spool_dir() + "/hold/" + id,
+                          std::ios::in | std::ios::out | std::ios::binary);
+        file.seekp(-3, std::ios::end);
+        file.put('X');
+        REQUIRE(file.flush());
+    }
+    TestPeer admin = daemon.connect(wire::ROLE_ADMIN);
+    admin.send(question(wire::Quarantine::RELEASE, by_id(id)));
+    const auto answer = admin.answer();
+    CHECK(answer.reply.quarantined().messages() == 1);
+    CHECK(answer.reply.quarantined().failed() == 1);
+    CHECK(daemon.files("new").empty());
+    CHECK(daemon.files("hold").empty());
+    CHECK(daemon.files("corrupt").size() == 1);
+    CHECK(daemon.stop() == 0);
+}
+
+TEST_CASE("killed while quarantine is released, the daemon loses nothing", "[daemon]") {
+    TestDaemon daemon;
+    TestRouter router(daemon.run_dir());
+    daemon.start();
+    constexpr int kMessages = 40;
+    {
+        TestPeer smtpd = daemon.connect(wire::ROLE_SMTPD);
+        for (int i = 0; i < kMessages; ++i)
+            keep_back(smtpd, "s@example.org", {"r" + std::to_string(i) + "@x.smtp.test"});
+    }
+    {
+        TestPeer admin = daemon.connect(wire::ROLE_ADMIN);
+        admin.send(question(wire::Quarantine::RELEASE));
+        std::this_thread::sleep_for(15ms);
+        daemon.kill_hard();
+    }
+    daemon.start();
+    static_cast<void>(changed(daemon, wire::Quarantine::RELEASE, {}));
+    TestPeer agent = daemon.connect(wire::ROLE_REMOTE_DELIVERY);
+    agent.ready({wire::TRANSPORT_SMTP}, 100);
+    std::set<std::string> delivered;
+    while (delivered.size() < kMessages) {
+        auto job = agent.job();
+        REQUIRE(job);
+        for (const auto& delivery : job->frame.deliveries())
+            CHECK(delivered.insert(delivery.recipient()).second);
+        agent.report(job->frame, wire::DeliveryResult::RELAYED, "2.0.0", "250 ok");
+    }
+    CHECK(daemon.files("hold").empty());
+    CHECK(daemon.stop() == 0);
+}
+
+TEST_CASE("who asks for a release and goes away does not stop it", "[daemon]") {
+    TestDaemon daemon;
+    TestRouter router(daemon.run_dir());
+    daemon.start();
+    TestPeer smtpd = daemon.connect(wire::ROLE_SMTPD);
+    const std::string id = keep_back(smtpd, "s@example.org", {"a@x.smtp.test"});
+    TestPeer agent = daemon.connect(wire::ROLE_REMOTE_DELIVERY);
+    agent.ready({wire::TRANSPORT_SMTP}, 10);
+    for (int i = 0; i < 100 && !daemon.files("hold").empty(); ++i) {
+        TestPeer admin = daemon.connect(wire::ROLE_ADMIN);
+        admin.send(question(wire::Quarantine::RELEASE, by_id(id)));
+        std::this_thread::sleep_for(std::chrono::microseconds(200 * i));
+    }
+    auto job = agent.job();
+    REQUIRE(job);
+    CHECK(job->frame.queue_id() == id);
+    agent.report(job->frame, wire::DeliveryResult::RELAYED, "2.0.0", "250 ok");
+    CHECK(daemon.stop() == 0);
+}
