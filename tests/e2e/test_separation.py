@@ -155,6 +155,8 @@ def main() -> int:
             for name, pid in daemons.items():
                 judge.process(name, Process.read(pid))
             spawners = proc.children_of(daemons["authd"])
+            # They start one after the other.
+            wait_for("the helpers of authd", lambda: sum(len(proc.children_of(one)) for one in spawners) == 8, 10)
             helpers = [helper for spawner in spawners for helper in proc.children_of(spawner)]
             program.judge("authd has a spawner and helpers for PAM", len(spawners) == 1 and len(helpers) == 8)
             for helper in spawners + helpers:

@@ -65,6 +65,8 @@ class Player {
     std::uint32_t sessions_of_client = 1;
     bool local = false;  ///< the client is a user of the host
     bool busy = false;   ///< other work keeps waking the loop, as in a worker with many sessions
+    Milliseconds pause_of_others{3};
+    std::size_t turns = 0;             ///< that the other work had
     std::vector<std::string> replies;  ///< every reply, whole, in order
 
     /// Plays `script` in a new session. Returns "" or what was not as expected.
@@ -98,8 +100,10 @@ class Player {
 
   private:
     async::Task<void> wake_often() {
-        while (true)
-            co_await async::Sleep(loop, Milliseconds(3));
+        while (true) {
+            co_await async::Sleep(loop, pause_of_others);
+            ++turns;
+        }
     }
 
     async::Task<void> run_session() {
