@@ -70,7 +70,8 @@ struct RecipientDecision {
 ///     the domain is local and the refusal a permanent one;
 ///   * a local recipient must exist; postmaster, abuse and root of local domains, and <postmaster> without
 ///     domain, always do;
-///   * any other domain must be a relay domain, or be relayed by a `rcpt` line or by the client's right;
+///   * any other domain must be a relay domain or one that we are a backup MX for, or be relayed by a `rcpt`
+///     line or by the client's right;
 ///   * else the `default rcpt` line refuses, where there is one and no `rcpt` line speaks of the recipient;
 ///   * else relaying is denied.
 /// With `trace`, the steps of the expansion are appended to it.

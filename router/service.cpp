@@ -112,6 +112,7 @@ bool may_ask(wire::Role role, wire::RouterRequest::BodyCase question) {
         case wire::RouterRequest::kVerify:
             return role == wire::ROLE_SMTPD;
         case wire::RouterRequest::kResolve:
+        case wire::RouterRequest::kHold:
             return role == wire::ROLE_QUEUE_MANAGER;
         case wire::RouterRequest::kExplain:
         case wire::RouterRequest::kStatus:
@@ -176,6 +177,8 @@ Service::Pending Service::dispatch(Peer& peer, const wire::RouterRequest& reques
             return answer_recipient(peer, request.id(), request.recipient());
         case wire::RouterRequest::kResolve:
             return answer_resolve(peer, request.id(), request.resolve());
+        case wire::RouterRequest::kHold:
+            return answer_hold(peer, request.id(), request.hold());
         case wire::RouterRequest::kExplain:
             return answer_explain(peer, request.id(), request.explain());
         case wire::RouterRequest::kStatus:
@@ -300,6 +303,19 @@ Service::Pending Service::answer_resolve(Peer& peer, std::uint64_t id,
     reply_in_parts(
         peer, id, split_into_frames(std::move(recipients)),
         [](wire::RouterReply& reply, wire::Resolved part) { *reply.mutable_resolved() = std::move(part); });
+    return {};
+}
+
+Service::Pending Service::answer_hold(Peer& peer, std::uint64_t id, const wire::HoldQuestion& question) {
+    wire::RouterReply reply;
+    reply.set_id(id);
+    wire::Held& held = *reply.mutable_held();
+    for (const std::string& domain : question.domains()) {
+        const Route* route = tables_->routes.find(domain);
+        const bool ours = tables_->local_domain(domain) != nullptr;
+        if (route != nullptr && route->hold && !ours) held.add_domains(domain);
+    }
+    peer.reply(reply);
     return {};
 }
 
