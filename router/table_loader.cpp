@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "router/check.h"
+#include "router/check_routes.h"
 #include "router/users.h"
 
 namespace postrider::router {
@@ -37,6 +38,9 @@ LoadOutcome TableLoader::load(const Tables* previous) {
     const std::vector<std::string> shadowed = find_shadowed_lines(*outcome.settings);
     outcome.dangers.insert(outcome.dangers.end(), shadowed.begin(), shadowed.end());
     if (outcome.tables) {
+        std::vector<std::string> doubts = find_doubtful_routes(*outcome.settings, *outcome.tables);
+        outcome.dangers.insert(outcome.dangers.end(), doubts.begin(), doubts.end());
+        outcome.notices = find_bypasses(*outcome.settings, *outcome.tables);
         BlockingUsers users;
         std::vector<std::string> unread = find_unread_postmasters(*outcome.tables, users);
         outcome.dangers.insert(outcome.dangers.end(), unread.begin(), unread.end());
