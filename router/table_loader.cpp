@@ -41,8 +41,8 @@ LoadOutcome TableLoader::load(const Tables* previous) {
         std::vector<std::string> doubts = find_doubtful_routes(*outcome.settings, *outcome.tables);
         outcome.dangers.insert(outcome.dangers.end(), doubts.begin(), doubts.end());
         outcome.notices = find_bypasses(*outcome.settings, *outcome.tables);
-        BlockingUsers users;
-        std::vector<std::string> unread = find_unread_postmasters(*outcome.tables, users);
+        BlockingFacts facts;
+        std::vector<std::string> unread = find_unread_postmasters(*outcome.tables, facts);
         outcome.dangers.insert(outcome.dangers.end(), unread.begin(), unread.end());
     }
     return outcome;

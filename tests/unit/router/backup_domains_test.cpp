@@ -12,7 +12,7 @@
 namespace postrider::router {
 
 using test::build;
-using test::FakeUsers;
+using test::FakeFacts;
 using test::tables_of;
 
 namespace {
@@ -27,15 +27,15 @@ Client stranger() {
 }
 
 std::uint32_t code_for(const std::string& recipient, const Tables& tables) {
-    FakeUsers users;
-    return decide_recipient(stranger(), "s@o.test", recipient, tables, users).verdict.code;
+    FakeFacts facts;
+    return decide_recipient(stranger(), "s@o.test", recipient, tables, facts).verdict.code;
 }
 
 wire::Delivery delivery_to(const std::string& address, const Tables& tables) {
-    FakeUsers users;
+    FakeFacts facts;
     wire::Recipient recipient;
     recipient.set_address(address);
-    return resolve_recipient(0, recipient, "s@o.test", tables, users).recipient.deliveries(0);
+    return resolve_recipient(0, recipient, "s@o.test", tables, facts).deliveries(0);
 }
 
 }  // namespace
@@ -52,8 +52,8 @@ TEST_CASE("T04_mxbackup lines open their domain, or with subdomains the tree, to
         INFO(refused);
         CHECK(code_for(refused, *tables) == 550);
     }
-    FakeUsers users;
-    const auto decision = decide_recipient(stranger(), "", "u@primary.test", *tables, users);
+    FakeFacts facts;
+    const auto decision = decide_recipient(stranger(), "", "u@primary.test", *tables, facts);
     CHECK(decision.verdict.rule == "/etc/postrider/postrider.conf:4");
 }
 
@@ -70,8 +70,8 @@ TEST_CASE("T05_a disabled line accepts nothing but delivers what came before") {
     const auto off = tables_of(kBase + "mxbackup two.test subdomains\nmxbackup_enabled no\n");
     CHECK(code_for("u@two.test", *off) == 550);
     CHECK(delivery_to("u@two.test", *off).next_hop() == "two.test");
-    FakeUsers users;
-    CHECK(decide_recipient(stranger(), "", "u@two.test", *off, users).verdict.rule ==
+    FakeFacts facts;
+    CHECK(decide_recipient(stranger(), "", "u@two.test", *off, facts).verdict.rule ==
           "/etc/postrider/postrider.conf:3");
 }
 
