@@ -78,6 +78,20 @@ std::string flushed_json(std::uint64_t messages) {
     return text_of(flushed);
 }
 
+std::string backup_list_json(const BackupList& list) {
+    Json lines = Json::array();
+    for (const BackupLine& line : list.lines) {
+        lines.push_back({{"domain", line.domain},
+                         {"subdomains", line.subdomains},
+                         {"enabled", !line.disabled},
+                         {"position", line.position.line_text()}});
+    }
+    Json whole;
+    whole["enabled"] = list.enabled;
+    whole["domains"] = std::move(lines);
+    return text_of(whole);
+}
+
 std::string lines_json(const std::vector<std::string>& lines) {
     Json list = Json::array();
     for (const auto& line : lines)

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "admin/backup_list.h"
 #include "admin/process_status.h"
 #include "admin/queue_commands.h"
 
@@ -13,6 +14,7 @@ namespace postrider::admin {
 [[nodiscard]] std::string queue_json(const std::vector<wire::QueueEntry>& entries);
 [[nodiscard]] std::string status_json(const std::vector<ProcessStatus>& daemons, const Counters& counters);
 [[nodiscard]] std::string flushed_json(std::uint64_t messages);
+[[nodiscard]] std::string backup_list_json(const BackupList& list);
 [[nodiscard]] std::string lines_json(const std::vector<std::string>& lines);
 
 }  // namespace postrider::admin

@@ -18,6 +18,7 @@
 
 #include "admin/explain.h"
 #include "admin/json_output.h"
+#include "admin/mxbackup_commands.h"
 #include "admin/output.h"
 #include "admin/process_status.h"
 #include "admin/quarantine.h"
@@ -48,6 +49,7 @@ struct Arguments {
     std::string name;
     std::string address;
     std::vector<std::string> words;
+    admin::MxbackupArguments mxbackup;
 };
 
 wire::Selector selector_of(const Arguments& arguments) {
@@ -250,6 +252,15 @@ int check(const Arguments& arguments) {
     return tables != 0 ? tables : keys;
 }
 
+template <admin::BackupChange::Kind kind>
+int mxbackup_change(const Arguments& arguments) {
+    return admin::mxbackup_change(arguments.mxbackup, kind);
+}
+
+int mxbackup_list(const Arguments& arguments) {
+    return admin::mxbackup_list(arguments.mxbackup);
+}
+
 int show_config(const Arguments& arguments) {
     auto settings = load_settings(arguments);
     if (!settings) return kExitConfig;
@@ -333,6 +344,29 @@ void define_others(CLI::App& app, Arguments& arguments, Chosen& chosen) {
     config_command->callback([&chosen] { chosen.alone = show_config; });
 }
 
+void define_mxbackup(CLI::App& app, Arguments& arguments, Chosen& chosen) {
+    using Kind = admin::BackupChange::Kind;
+    auto* list = app.add_subcommand("mxbackup", "the domains this host is a backup MX for");
+    list->require_subcommand(1);
+    const auto define = [&](const char* name, const char* help, bool needs_domain,
+                            int (*command)(const Arguments&)) {
+        auto* verb = list->add_subcommand(name, help);
+        auto* domain = verb->add_option("DOMAIN", arguments.mxbackup.domain, "the domain");
+        if (needs_domain) domain->required();
+        verb->callback([&arguments, &chosen, domain, command] {
+            arguments.mxbackup.has_domain = domain->count() > 0;
+            chosen.alone = command;
+        });
+        return verb;
+    };
+    define("add", "accept mail for a domain", true, mxbackup_change<Kind::Add>)
+        ->add_flag("--subdomains", arguments.mxbackup.subdomains, "and for all below it");
+    define("del", "delete a domain from the list", true, mxbackup_change<Kind::Delete>);
+    define("enable", "accept mail again, for one domain or at all", false, mxbackup_change<Kind::Enable>);
+    define("disable", "accept no more mail, for one domain or at all", false, mxbackup_change<Kind::Disable>);
+    define("list", "the list", false, mxbackup_list);
+}
+
 int run(int argc, char** argv) {
     Arguments arguments;
     Chosen chosen;
@@ -344,11 +378,14 @@ int run(int argc, char** argv) {
     define_queue(app, arguments, chosen);
     define_quarantine(app, arguments, chosen);
     define_others(app, arguments, chosen);
+    define_mxbackup(app, arguments, chosen);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : kExitUsage;
     }
+    arguments.mxbackup.config_file = arguments.config_file;
+    arguments.mxbackup.json = arguments.json;
     if (chosen.alone != nullptr) return chosen.alone(arguments);
     auto settings = settings_of_running_suite(arguments);
     return settings ? chosen.needs_suite(*settings, arguments) : kExitConfig;

@@ -107,7 +107,8 @@ std::string message_text(const queue_file::QueueFile& file, UnixMillis now) {
         text += fmt::format("delivery    {} <{}> {} via {}, {} attempts", number,
                             printable(state.delivery.recipient()), phase_text(state.phase),
                             printable(state.delivery.next_hop()), state.attempts);
-        if (state.phase == queue_file::DeliveryPhase::Waiting && state.next_attempt_ms > now) {
+        const bool has_time = state.next_attempt_ms > now && !state.delivery.hold();
+        if (state.phase == queue_file::DeliveryPhase::Waiting && has_time) {
             text += fmt::format(", next in {}", short_duration(between(now, state.next_attempt_ms)));
         }
         text += '\n';

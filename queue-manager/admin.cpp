@@ -61,8 +61,9 @@ std::vector<wire::QueueEntry> read_batch(const Spool& spool,
         entries.push_back(entry_of(message));
         // The journal knows the next attempt only of deliveries that were attempted; the file's time also
         // holds for one that waits because its destination is down.
-        if (timed) entries.back().set_next_attempt_ms(to_millis(status.st_mtim));
-        if (entries.back().state() != "new") entries.back().set_state("waiting");
+        const bool held = entries.back().state() == "held";
+        if (timed && !held) entries.back().set_next_attempt_ms(to_millis(status.st_mtim));
+        if (entries.back().state() != "new" && !held) entries.back().set_state("waiting");
     }
     return entries;
 }
@@ -87,7 +88,8 @@ wire::QueueEntry entry_of(const Message& message) {
     for (const auto& delivery : message.deliveries) {
         auto* recipient = entry.add_recipients();
         recipient->set_address(delivery.delivery.recipient());
-        recipient->set_state(std::string(state_name(delivery.phase)));
+        const bool held = delivery.held && delivery.phase == Phase::Waiting;
+        recipient->set_state(held ? "held" : std::string(state_name(delivery.phase)));
         recipient->set_last_reply(last_reply(delivery.last_result));
         recipient->set_next_hop(delivery.delivery.next_hop());
         attempts = std::max(attempts, delivery.attempts);
@@ -95,6 +97,10 @@ wire::QueueEntry entry_of(const Message& message) {
     entry.set_attempts(attempts);
     bool untouched = message.folder == Folder::New && attempts == 0;
     entry.set_state(message.busy() ? "active" : untouched ? "new" : "waiting");
+    if (message.is_held()) {
+        entry.set_state("held");
+        entry.set_next_attempt_ms(0);
+    }
     return entry;
 }
 

@@ -30,6 +30,8 @@ class Daemon {
     /// the loop. What is not done by then stays in the queue.
     void stop();
 
+    [[nodiscard]] Queue& queue() { return queue_; }
+
   private:
     [[nodiscard]] bool busy() const;
     void check_stopped();

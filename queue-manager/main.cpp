@@ -33,6 +33,7 @@
 #include "libcommon/privsep/profile.h"
 #include "libcommon/privsep/steps.h"
 #include "queue-manager/daemon.h"
+#include "queue-manager/test_clock.h"
 
 namespace {
 
@@ -74,6 +75,9 @@ int serve(const config::Settings& config) {
     privsep::enter_directory(config.run_dir);
     Result<Fd> socket = ipc::listen_seqpacket(kSocket, kSocketMode);
     if (!socket) throw std::runtime_error(socket.error().text);
+#ifdef POSTRIDER_TEST_CLOCK
+    Fd clock_socket = TestClock::listen();
+#endif
     privsep::Paths paths;
     paths.run_directory = config.run_dir;
     paths.spool_directory = config.spool_dir;
@@ -85,6 +89,10 @@ int serve(const config::Settings& config) {
     queue_manager::Daemon daemon(loop, settings, spool, std::move(*socket), users);
     const async::SignalHandler on_term(loop, SIGTERM, [&daemon] { daemon.stop(); });
     const async::SignalHandler on_interrupt(loop, SIGINT, [&daemon] { daemon.stop(); });
+#ifdef POSTRIDER_TEST_CLOCK
+    std::optional<TestClock> clock;
+    if (clock_socket) clock.emplace(loop, std::move(clock_socket), daemon.queue());
+#endif
     const Result<void> started = daemon.start();
     if (!started) throw std::runtime_error(started.error().text);
     log::info("started").add("directory_sync", sync_directory);

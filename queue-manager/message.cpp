@@ -31,6 +31,10 @@ Message::Message(queue_file::QueueFile read, Folder folder_in, Fd file_in)
         active.delivery = state.delivery;
         active.attempts = state.attempts;
         active.due = state.next_attempt_ms;
+        active.mx_error_since = state.mx_error_since_ms;
+        // One that was released in its life has a time, like any other.
+        const bool has_time = state.next_attempt_ms != 0 && state.next_attempt_ms != kNever;
+        active.held = state.phase == queue_file::DeliveryPhase::Waiting && state.delivery.hold() && !has_time;
         active.last_result = state.last_result;
         if (state.phase == queue_file::DeliveryPhase::Delivered) active.phase = Phase::Delivered;
         if (state.phase == queue_file::DeliveryPhase::Failed) {
@@ -54,6 +58,19 @@ ActiveDelivery* Message::find(std::uint32_t number) {
 
 const ActiveDelivery* Message::find(std::uint32_t number) const {
     return const_cast<Message*>(this)->find(number);
+}
+
+bool Message::is_held() const {
+    const bool all = std::all_of(deliveries.begin(), deliveries.end(), [](const ActiveDelivery& delivery) {
+        return delivery.ended() || (delivery.held && delivery.phase == Phase::Waiting);
+    });
+    return all && unresolved.empty() && count(Phase::Waiting) > 0;
+}
+
+bool Message::holds_something() const {
+    return std::any_of(deliveries.begin(), deliveries.end(), [](const ActiveDelivery& delivery) {
+        return delivery.held && delivery.phase == Phase::Waiting;
+    });
 }
 
 void Message::add_delivery(ActiveDelivery delivery) {

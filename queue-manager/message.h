@@ -44,7 +44,9 @@ struct ActiveDelivery {
     bool success_unsaid = false;   ///< delivered, and the sender wants a report about it
     std::uint32_t attempts = 0;
     UnixMillis due = 0;
-    std::uint32_t lost_jobs = 0;  ///< agents that died with this delivery in hand
+    bool held = false;              ///< waits for a flush, which makes it due at 0; `due` is else its end
+    UnixMillis mx_error_since = 0;  ///< since when its domain's best MX is this host; 0: it is not
+    std::uint32_t lost_jobs = 0;    ///< agents that died with this delivery in hand
     wire::DeliveryResult last_result;
 
     [[nodiscard]] bool ended() const { return phase == Phase::Delivered || phase == Phase::Failed; }
@@ -73,7 +75,8 @@ struct Message {
     bool resolving = false;  ///< the router is being asked
     std::uint32_t resolve_attempts = 0;
     UnixMillis resolve_due = 0;
-    std::string resolve_error;  ///< what the router said last, if it could not decide
+    bool flush_resolved = false;  ///< it was flushed before it was resolved
+    std::string resolve_error;    ///< what the router said last, if it could not decide
 
     bool reporting = false;     ///< a report is being committed
     UnixMillis report_due = 0;  ///< not before this: a report could not be committed
@@ -94,6 +97,10 @@ struct Message {
     [[nodiscard]] bool busy() const;
     /// How many deliveries are in a phase. Counted along, because a message may have 50,000 of them.
     [[nodiscard]] std::size_t count(Phase phase) const { return counts_[static_cast<std::size_t>(phase)]; }
+    /// Whether all that is left of it waits for a flush.
+    [[nodiscard]] bool is_held() const;
+    /// Whether a delivery of it waits for a flush.
+    [[nodiscard]] bool holds_something() const;
     /// Adds a delivery whose number is larger than those of all others.
     void add_delivery(ActiveDelivery delivery);
     void set_phase(ActiveDelivery& delivery, Phase phase);

@@ -73,6 +73,26 @@ void add_resolved_records(std::uint32_t recipient, const std::vector<wire::Deliv
     records.push_back(std::move(record));
 }
 
+/// When a delivery that was deferred at `now` is tried again: by its schedule, or, if it is held, at its end.
+std::optional<UnixMillis> next_attempt(const Settings& settings, const Message& message,
+                                       const ActiveDelivery& delivery, UnixMillis now,
+                                       const JitterSource& jitter) {
+    const RetrySchedule schedule = schedule_of(settings, message, delivery.delivery);
+    const UnixMillis arrival = message.envelope.arrival_ms();
+    if (!delivery.held) return schedule.next_attempt(now, arrival, delivery.attempts + 1, jitter);
+    const UnixMillis end = schedule.expires(arrival);
+    return now < end ? std::optional(end) : std::nullopt;
+}
+
+/// If `result` says that a domain which we are a backup MX for has us as its best MX: until when that is
+/// taken for a slip in its DNS (mx-backup, 6).
+std::optional<UnixMillis> mx_error_end(const Settings& settings, const ActiveDelivery& delivery,
+                                       const wire::DeliveryResult& result, UnixMillis now) {
+    if (!delivery.delivery.backup() || result.status() != queue_file::kMxErrorStatus) return std::nullopt;
+    const UnixMillis since = delivery.mx_error_since == 0 ? now : delivery.mx_error_since;
+    return since + static_cast<UnixMillis>(settings.mx_error_grace.count());
+}
+
 }  // namespace
 
 RetrySchedule default_schedule(const Settings& settings, const Message& message) {
@@ -87,6 +107,7 @@ RetrySchedule schedule_of(const Settings& settings, const Message& message, cons
     if (intervals.empty()) intervals = settings.retry;
     Milliseconds lifetime = lifetime_of(settings, message);
     if (delivery.lifetime_seconds() != 0) lifetime = Seconds(delivery.lifetime_seconds());
+    if (delivery.never_expires()) lifetime = RetrySchedule::kForever;
     return {std::move(intervals), lifetime, settings.retry_jitter_percent};
 }
 
@@ -107,18 +128,24 @@ Judgement judge(const Settings& settings, const Message& message, const ActiveDe
         result.outcome() != wire::DeliveryResult::FAILED) {
         // An outcome that this version does not know is a deferral, too: neither lost nor bounced.
         result.set_outcome(wire::DeliveryResult::DEFERRED);
-        auto schedule = schedule_of(settings, message, delivery.delivery);
-        auto next = schedule.next_attempt(now, message.envelope.arrival_ms(), delivery.attempts + 1, jitter);
-        if (next) {
+        const auto next = next_attempt(settings, message, delivery, now, jitter);
+        const auto forgiven_until = mx_error_end(settings, delivery, result, now);
+        const bool is_mx_error = forgiven_until && now >= *forgiven_until;
+        if (next && !is_mx_error) {
             judgement.phase = Phase::Waiting;
-            judgement.due = *next;
+            judgement.held = delivery.held;
+            judgement.due = forgiven_until ? std::min(*next, *forgiven_until) : *next;
             judgement.result = std::move(result);
             return judgement;
         }
         result.set_outcome(wire::DeliveryResult::FAILED);
-        result.set_text(fmt::format("delivery time expired; the last attempt said: {} {}", result.status(),
-                                    result.text()));
-        result.set_status("5.4.7");
+        if (is_mx_error) {
+            result.set_status("5.4.6");
+        } else {
+            result.set_text(fmt::format("delivery time expired; the last attempt said: {} {}",
+                                        result.status(), result.text()));
+            result.set_status("5.4.7");
+        }
     }
     if (result.outcome() == wire::DeliveryResult::FAILED) {
         judgement.phase = failure_is_told(message, delivery) ? Phase::FailedUnsaid : Phase::Failed;
@@ -146,9 +173,10 @@ std::vector<wire::JournalRecord> attempt_records(const std::vector<Judgement>& j
     std::map<UnixMillis, wire::JournalRecord> by_time;
     for (const auto& judgement : judgements) {
         if (judgement.phase == Phase::FailedUnsaid) continue;
-        auto& attempt = *by_time[judgement.due].mutable_attempt();
+        const UnixMillis due = judgement.held ? kNever : judgement.due;
+        auto& attempt = *by_time[due].mutable_attempt();
         attempt.set_time_ms(now);
-        attempt.set_next_attempt_ms(judgement.due);
+        attempt.set_next_attempt_ms(due);
         *attempt.add_results() = judgement.result;
     }
     std::vector<wire::JournalRecord> records;

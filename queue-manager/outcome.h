@@ -24,6 +24,7 @@ namespace postrider::queue_manager {
 struct Judgement {
     Phase phase = Phase::Waiting;
     UnixMillis due = 0;           ///< of Waiting
+    bool held = false;            ///< of Waiting: only a flush makes it due before its end
     bool report_success = false;  ///< of Delivered: the sender asked to be told
     wire::DeliveryResult result;  ///< as it is journalled and logged: a deferral may have become a failure
 };
@@ -41,7 +42,8 @@ struct Judgement {
 /// The result of a delivery that fails without an agent: TRANSPORT_ERROR, with its error_text.
 [[nodiscard]] wire::DeliveryResult failed_result(const wire::Delivery& delivery);
 
-/// The records that journal `judgements`: what ended in one, deferrals by the time of their next attempt.
+/// The records that journal `judgements`: what ended in one, deferrals by the time of their next attempt,
+/// which for what is held is kNever.
 /// Failures that have still to be reported are left out: they are journalled with their report.
 [[nodiscard]] std::vector<wire::JournalRecord> attempt_records(const std::vector<Judgement>& judgements,
                                                                UnixMillis now);

@@ -36,6 +36,7 @@ Queue::Queue(async::Loop& loop, const Settings& settings, Spool& spool, Resolver
                        scheduler_.prune(now() - kKeepDestination);
                        prune_timer_.arm(kPruneInterval);
                    }),
+      hold_timer_(loop, [this] { ask_about_holds(); }),
       sync_pool_(loop, settings.sync_threads, kPoolQueue),
       read_pool_(loop, kReadThreads, kPoolQueue),
       tasks_(loop) {}
@@ -60,7 +61,15 @@ void Queue::stop() {
     stopped_ = true;
     timer_.disarm();
     prune_timer_.disarm();
+    hold_timer_.disarm();
 }
+
+#ifdef POSTRIDER_TEST_CLOCK
+void Queue::move_clock(UnixMillis forward) {
+    clock_ahead_ += forward;
+    arm();
+}
+#endif
 
 Message* Queue::find(QueueId id) {
     auto found = active_.find(id);
@@ -203,16 +212,18 @@ WaitingIndex::Entry Queue::entry_for(const Message& message, UnixMillis due) {
 
 void Queue::to_waiting(Message& message) {
     UnixMillis due = message.next_due();
-    if (due == kNever) due = now() + kRetryFault;
+    // What is held may be kept for ever; nothing else should wait for nothing.
+    if (due == kNever && message.count(Phase::Waiting) == 0) due = now() + kRetryFault;
     if (!open_file(message)) return set_timer(message, now() + kRetryFault);
-    auto moved = spool_.wait_until(message.id(), message.folder, message.file, due);
+    auto moved = spool_.wait_until(message.id(), message.folder, message.file, due_on_disk(message, due));
     if (!moved) {
         log::error("cannot_defer_message").add("id", message.id().text()).add("reason", moved.error().text);
         return set_timer(message, now() + kRetryFault);
     }
     message.folder = Folder::Cur;
     WaitingIndex::Entry entry = entry_for(message, due);
-    auto next_hop = only_next_hop(message);
+    // What is held does not come back when its host does.
+    auto next_hop = message.holds_something() ? std::nullopt : only_next_hop(message);
     if (next_hop && scheduler_.refused_until({wire::TRANSPORT_SMTP, *next_hop}, now())) {
         entry.parked_for = waiting_.topic(*next_hop);
     }
@@ -327,6 +338,7 @@ async::Task<void> Queue::load(QueueId id, WaitingIndex::Entry entry) {
 void Queue::make_due(Message& message) {
     message.scan_due = 0;
     message.resolve_due = 0;
+    message.flush_resolved = !message.unresolved.empty();
     for (auto& delivery : message.deliveries) {
         if (delivery.phase != Phase::Waiting) continue;
         delivery.due = 0;
@@ -357,6 +369,7 @@ void Queue::loaded(QueueId id, WaitingIndex::Entry entry, Result<Spool::Loaded> 
     }
     auto message =
         std::make_unique<Message>(std::move(result->contents), entry.folder, std::move(result->file));
+    hold_back(*message, 0);
     if (forced) make_due(*message);
     Message& active = activate(std::move(message));
     apply_late_report(active);

@@ -16,6 +16,7 @@
 #include "libcommon/async/scope.h"
 #include "libcommon/async/thread_pool.h"
 #include "libcommon/queue_file/queue_id.h"
+#include "queue-manager/holds.h"
 #include "queue-manager/message.h"
 #include "queue-manager/outcome.h"
 #include "queue-manager/reports.h"
@@ -110,7 +111,11 @@ class Queue {
     [[nodiscard]] const Counters& counters() const { return counters_; }
     [[nodiscard]] const Scheduler& scheduler() const { return scheduler_; }
     [[nodiscard]] std::size_t active_count() const { return active_.size(); }
-    [[nodiscard]] UnixMillis now() const { return unix_millis_now(); }
+    [[nodiscard]] UnixMillis now() const { return unix_millis_now() + clock_ahead_; }
+#ifdef POSTRIDER_TEST_CLOCK
+    /// Puts the queue's clock forward, for tests.
+    void move_clock(UnixMillis forward);
+#endif
     [[nodiscard]] QueueId next_id() { return ids_.next(now()); }
     /// Threads for commits.
     [[nodiscard]] async::ThreadPool& sync_pool() { return sync_pool_; }
@@ -153,10 +158,21 @@ class Queue {
     void park(Message& message, ActiveDelivery& delivery, UnixMillis until);
     void park_all(const Scheduler::Effect& effect);
 
+    // Routes with `hold` (queue_holds.cpp).
+    /// Marks the deliveries from number `first` of the list on that wait for a flush.
+    void hold_back(Message& message, std::size_t first);
+    [[nodiscard]] bool watch_hold(const ActiveDelivery& delivery);
+    [[nodiscard]] UnixMillis due_on_disk(const Message& message, UnixMillis due);
+    void ask_about_holds();
+    async::Task<void> update_holds();
+    void release_held(const std::string& domain);
+    [[nodiscard]] static wire::DeliveryResult held_too_long(const wire::Delivery& delivery);
+
     // Results (queue_results.cpp).
     void take_results(Message& message, std::vector<wire::DeliveryResult> results);
     void apply_late_report(Message& message);
     void conclude(Message& message, ActiveDelivery& delivery, const Judgement& judgement);
+    void note_mx_error(const Message& message, ActiveDelivery& delivery) const;
     void log_result(const Message& message, const ActiveDelivery& delivery, const Judgement& judgement) const;
 
     // Reports (queue_reports.cpp).
@@ -189,6 +205,9 @@ class Queue {
     std::unordered_map<QueueId, std::vector<LateResult>> late_reports_;  // of messages not in memory yet
     std::size_t late_results_ = 0;                                       // in all of them
     std::set<QueueId> forced_;  // waiting messages that an administrator flushed
+    Holds holds_;
+    bool asking_about_holds_ = false;
+    UnixMillis clock_ahead_ = 0;  // of the system's; 0 but in tests
     std::deque<QueueId> to_resolve_;
     std::size_t resolving_ = 0;
     bool in_resolve_more_ = false;
@@ -197,6 +216,7 @@ class Queue {
     std::function<void()> on_ready_;
     async::Timer timer_;
     async::Timer prune_timer_;
+    async::Timer hold_timer_;
     // The pools come after what their work uses, and the tasks that wait for them last: they end first.
     async::ThreadPool sync_pool_;
     async::ThreadPool read_pool_;

@@ -93,7 +93,14 @@ bool Queue::take_resolution(Message& message, const std::vector<std::uint32_t>& 
         }
     }
     bool undecided = !plan.error.empty();
+    std::size_t before = message.deliveries.size();
     apply_resolution(message, std::move(plan));
+    hold_back(message, before);
+    if (message.flush_resolved) {
+        for (std::size_t i = before; i < message.deliveries.size(); ++i)
+            message.deliveries[i].due = 0;
+        message.flush_resolved = undecided;
+    }
     message.scan_due = 0;
     if (undecided) {
         ++message.resolve_attempts;
@@ -129,6 +136,8 @@ void Queue::offer_due(Message& message) {
             result.set_status("2.0.0");
             result.set_text("discarded");
             ended.push_back(std::move(result));
+        } else if (delivery.held && delivery.due != 0) {
+            ended.push_back(held_too_long(delivery.delivery));
         } else {
             by_destination[delivery.destination()].push_back(&delivery);
         }
@@ -173,6 +182,8 @@ void Queue::offer(Message& message, const DestinationKey& key,
 
 void Queue::park(Message& message, ActiveDelivery& delivery, UnixMillis until) {
     message.set_phase(delivery, Phase::Waiting);
+    if (delivery.held)
+        until = schedule_of(settings_, message, delivery.delivery).expires(message.envelope.arrival_ms());
     delivery.due = until;
     message.scan_due = std::min(message.scan_due, until);
     log::info("deferred")

@@ -89,8 +89,8 @@ ReportInput Queue::report_input(const Message& message, ReportKind kind,
         recipient.remote_host = delivery->last_result.remote_host();
         recipient.last_attempt_ms = now();
         auto schedule = schedule_of(settings_, message, delivery->delivery);
-        input.will_retry_until =
-            std::max(input.will_retry_until, schedule.expires(message.envelope.arrival_ms()));
+        UnixMillis end = schedule.expires(message.envelope.arrival_ms());
+        if (end != RetrySchedule::kNoEnd) input.will_retry_until = std::max(input.will_retry_until, end);
         input.recipients.push_back(std::move(recipient));
     }
     return input;

@@ -153,6 +153,7 @@ void Queue::conclude(Message& message, ActiveDelivery& delivery, const Judgement
     ++delivery.attempts;
     delivery.due = judgement.due;
     delivery.last_result = judgement.result;
+    note_mx_error(message, delivery);
     message.set_phase(delivery, judgement.phase);
     log_result(message, delivery, judgement);
     switch (judgement.phase) {
@@ -175,6 +176,21 @@ void Queue::conclude(Message& message, ActiveDelivery& delivery, const Judgement
     }
 }
 
+void Queue::note_mx_error(const Message& message, ActiveDelivery& delivery) const {
+    if (delivery.last_result.status() != queue_file::kMxErrorStatus) {
+        delivery.mx_error_since = 0;
+        return;
+    }
+    if (delivery.mx_error_since != 0) return;
+    delivery.mx_error_since = now();
+    // Nobody but the administrators of the two hosts can mend this, and the sender hears of it last.
+    log::error("backup_is_best_mx")
+        .add("id", message.id().text())
+        .add("domain", domain_of(delivery.delivery.recipient()))
+        .add("returned_in", settings_.mx_error_grace)
+        .add("rule", delivery.delivery.rule());
+}
+
 void Queue::log_result(const Message& message, const ActiveDelivery& delivery,
                        const Judgement& judgement) const {
     const wire::DeliveryResult& result = judgement.result;
@@ -189,7 +205,10 @@ void Queue::log_result(const Message& message, const ActiveDelivery& delivery,
     line.add("delay", Milliseconds(time - std::min(time, message.envelope.arrival_ms())));
     line.add("took", Milliseconds(result.milliseconds()));
     if (judgement.phase == Phase::Waiting) {
-        line.add("retry_in", Milliseconds(judgement.due - std::min(judgement.due, time)));
+        if (delivery.held)
+            line.add("held", "until its domain is flushed");
+        else
+            line.add("retry_in", Milliseconds(judgement.due - std::min(judgement.due, time)));
     }
     if (!delivery.delivery.rule().empty()) line.add("rule", delivery.delivery.rule());
 }

@@ -37,6 +37,18 @@ async::Task<Result<std::vector<Resolution>>> Resolver::resolve(std::string sende
     co_return merged;
 }
 
+async::Task<Result<std::vector<std::string>>> Resolver::held(std::vector<std::string> domains) {
+    wire::RouterRequest request;
+    for (std::string& domain : domains)
+        request.mutable_hold()->add_domains(std::move(domain));
+    auto answers = co_await client_.call_all(std::move(request), loop_.after(timeout_));
+    if (!answers) co_return failure(answers.error());
+    std::vector<std::string> held;
+    for (const auto& answer : *answers)
+        held.insert(held.end(), answer.reply.held().domains().begin(), answer.reply.held().domains().end());
+    co_return held;
+}
+
 std::size_t question_size(const wire::Envelope& envelope, const std::vector<std::uint32_t>& indices,
                           std::size_t first) {
     std::size_t bytes = envelope.sender().size();

@@ -26,6 +26,10 @@ class Resolver {
     async::Task<Result<std::vector<Resolution>>> resolve(std::string sender,
                                                          std::vector<wire::Recipient> recipients);
 
+    /// Which of these recipient domains, which fit into a frame, have a route with `hold` now. Error: the
+    /// router could not be asked.
+    async::Task<Result<std::vector<std::string>>> held(std::vector<std::string> domains);
+
   private:
     async::Loop& loop_;
     Milliseconds timeout_;

@@ -15,6 +15,10 @@ using JitterSource = std::function<double()>;
 /// When a deferred delivery is tried again, and until when. Pure.
 class RetrySchedule {
   public:
+    /// The lifetime of what is never given up, and the end of it.
+    static constexpr Milliseconds kForever = Milliseconds::max();
+    static constexpr UnixMillis kNoEnd = ~UnixMillis{0};
+
     /// `intervals`: the wait after the first, second ... attempt, the last one repeats; not empty.
     /// `lifetime`: how long after its arrival a message is given up. `jitter_percent`: how far a wait may be
     /// moved.
@@ -31,8 +35,9 @@ class RetrySchedule {
                                                          std::uint32_t attempts,
                                                          const JitterSource& jitter) const;
 
-    /// When a message that arrived at `arrival` is given up.
+    /// When a message that arrived at `arrival` is given up; kNoEnd if it never is.
     [[nodiscard]] UnixMillis expires(UnixMillis arrival) const {
+        if (lifetime_ == kForever) return kNoEnd;
         return arrival + static_cast<UnixMillis>(lifetime_.count());
     }
 

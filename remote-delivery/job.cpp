@@ -18,6 +18,9 @@ using config::Limit;
 
 // A reply can have 100 lines; nobody reads that many in a report, and all results have to fit into one frame.
 constexpr std::size_t kMaxText = 1000;
+constexpr const char* kLoopsToUs = "5.4.6";
+constexpr const char* kMxError = "4.4.6";
+
 constexpr std::size_t kResultOverhead = 64;  // what a result takes beside its text and host: status, numbers
 
 /// At most `size` octets of `text`, cut at the border of a character.
@@ -63,6 +66,7 @@ Task<wire::DeliveryReport> Job::run() {
                 co_await use_hosts(std::move(*route));
             } else {
                 judge_open(route.error(), {});
+                forgive_mx_errors();
             }
         }
     }
@@ -218,6 +222,16 @@ void Job::reopen() {
     }
 }
 
+/// That we are the best MX of a domain is the end of its mail; but where we are its backup, it is a mistake
+/// of the domain's, and the queue-manager knows for how long that is forgiven.
+void Job::forgive_mx_errors() {
+    for (std::size_t i = 0; i < recipients_.size(); ++i) {
+        Judgement& judgement = recipients_[i].judgement;
+        if (recipients_[i].state != Recipient::State::Open || judgement.status != kLoopsToUs) continue;
+        if (job_.deliveries(static_cast<int>(i)).backup()) judgement = deferred(kMxError, judgement.text);
+    }
+}
+
 void Job::judge_open(const Judgement& judgement, const std::string& host) {
     for (Recipient& recipient : recipients_) {
         if (recipient.state != Recipient::State::Open) continue;
@@ -246,7 +260,7 @@ wire::DeliveryReport Job::report(Milliseconds taken) const {
         result.set_milliseconds(static_cast<std::uint32_t>(taken.count()));
         result.set_dsn_passed_on(recipient.reports_passed_on &&
                                  recipient.judgement.outcome == wire::DeliveryResult::RELAYED);
-        result.set_destination_down(tried_.empty() &&
+        result.set_destination_down(tried_.empty() && recipient.judgement.status != kMxError &&
                                     recipient.judgement.outcome == wire::DeliveryResult::DEFERRED);
     }
     return report;

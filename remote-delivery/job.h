@@ -63,6 +63,7 @@ class Job {
     [[nodiscard]] std::string sender_of(std::size_t index) const;
     [[nodiscard]] bool any(Recipient::State state) const;
     void reopen();
+    void forgive_mx_errors();
     void judge_open(const Judgement& judgement, const std::string& host);
     [[nodiscard]] wire::DeliveryReport report(Milliseconds taken) const;
 

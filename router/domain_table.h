@@ -74,6 +74,15 @@ class DomainTable {
         return any_ ? &*any_ : nullptr;
     }
 
+    /// The value of the line with just this pattern, or nullptr. The pointer lives as long as the table.
+    [[nodiscard]] const T* at(const DomainPattern& pattern) const {
+        if (pattern.kind == DomainPattern::Kind::Any) return any_ ? &*any_ : nullptr;
+        const Node* node = this->node(pattern.domain);
+        if (node == nullptr) return nullptr;
+        const std::optional<T>& place = place_in(*node, pattern.kind);
+        return place ? &*place : nullptr;
+    }
+
     [[nodiscard]] bool empty() const { return nodes_.empty() && !any_; }
 
   private:
@@ -83,7 +92,9 @@ class DomainTable {
         std::optional<T> tree;
     };
 
-    static std::optional<T>& place_in(Node& node, DomainPattern::Kind kind) {
+    /// `N` is Node or const Node.
+    template <typename N>
+    static auto& place_in(N& node, DomainPattern::Kind kind) {
         if (kind == DomainPattern::Kind::SubDomains) return node.sub_domains;
         if (kind == DomainPattern::Kind::Tree) return node.tree;
         return node.exact;

@@ -59,6 +59,8 @@ std::string schedule_text(const wire::Delivery& delivery) {
     if (delivery.lifetime_seconds() > 0) {
         text += fmt::format(" lifetime={}", config::format_duration(Seconds(delivery.lifetime_seconds())));
     }
+    if (delivery.hold()) text += " hold";
+    if (delivery.never_expires()) text += " hold_expire=never";
     return text;
 }
 

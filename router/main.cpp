@@ -76,6 +76,7 @@ bool load_tables(const config::Settings& settings, Start& start) {
     print_all("", start.outcome.errors);
     print_all("warning: ", start.outcome.list_errors);
     print_all("warning: ", start.outcome.dangers);
+    print_all("notice: ", start.outcome.notices);
     if (!start.outcome.tables) return false;
     BlockingFacts facts;
     print_all("warning: ", find_bad_aliases(*start.outcome.tables, facts));

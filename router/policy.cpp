@@ -141,8 +141,11 @@ Verdict decide_relay(const Client& client, const Address& recipient, const Polic
                      Facts& known) {
     std::string right;
     bool right_of_client = false;
+    const Backup* backup = tables.backups.find(recipient.domain);
     if (const Rule* relayed = tables.relay_domains.find(recipient.domain)) {
         right = relayed->position.line_text();
+    } else if (backup != nullptr && backup->enabled) {
+        right = backup->position.line_text();
     } else if (restricted == nullptr) {
         right = relay_right(client, tables);
         right_of_client = !right.empty();
@@ -160,8 +163,10 @@ Verdict decide_relay(const Client& client, const Address& recipient, const Polic
         const PolicyRule* fallback =
             rule == nullptr ? tables.policy.fallback(PolicyKind::Recipient) : nullptr;
         if (is_refused(fallback)) return refusal_of(*fallback, kRefusedRecipient, facts);
-        return refuse(550, "5.7.1", "relaying denied",
-                      rule == nullptr ? std::string(kDefaultRule) : rule->position.line_text());
+        std::string denied(kDefaultRule);
+        if (backup != nullptr) denied = backup->position.line_text();
+        if (rule != nullptr) denied = rule->position.line_text();
+        return refuse(550, "5.7.1", "relaying denied", std::move(denied));
     }
     const Route* route = tables.routes.find(recipient.domain);
     if (route != nullptr && route->kind == Route::Kind::None) {

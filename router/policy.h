@@ -73,10 +73,9 @@ struct RecipientDecision {
 ///     trusted in all;
 ///   * a local recipient must exist; postmaster, abuse and root of local domains, and <postmaster> without
 ///     domain, always do, and so do those that a `rcpt` line wants in quarantine, discarded or not verified;
-///   * any other domain must be a relay domain, or be relayed by a `rcpt` line or by the client's right,
-///   which
-///     does not count for a sender with `norelay`; then with rcptdns=require the DNS must know it; or the DNS
-///     must name this host as `mx=` says;
+///   * any other domain must be a relay domain or one that we are a backup MX for, or be relayed by a `rcpt`
+///     line or by the client's right, which does not count for a sender with `norelay`; then with
+///     rcptdns=require the DNS must know it; or the DNS must name this host as `mx=` says;
 ///   * else the `default rcpt` line refuses, where there is one and no `rcpt` line speaks of the recipient;
 ///   * else relaying is denied.
 /// A recipient that would be accepted is then refused to a client on a block list, unless the recipient is

@@ -46,6 +46,8 @@ void set_remote(wire::Delivery& delivery, const Leaf& leaf) {
     if (route != nullptr) {
         delivery.mutable_retry_seconds()->Assign(route->retry_seconds.begin(), route->retry_seconds.end());
         delivery.set_lifetime_seconds(route->lifetime_seconds);
+        delivery.set_hold(route->hold);
+        delivery.set_never_expires(route->never_expires);
     }
     switch (kind) {
         case Route::Kind::Mx:
@@ -133,6 +135,21 @@ wire::Delivery delivery_of(const Leaf& leaf, const wire::Recipient& recipient, s
     return delivery;
 }
 
+/// A backup MX keeps mail at least as long as the hosts that send to it would have done (mx-backup, 11); a
+/// route that says how long knows better.
+void set_backup(wire::Delivery& delivery, const Leaf& leaf, const Tables& tables) {
+    if (delivery.transport() != wire::TRANSPORT_SMTP) return;
+    if (tables.backups.find(leaf.address.domain) == nullptr) return;
+    delivery.set_backup(true);
+    const BackupSchedule& schedule = tables.backup_schedule;
+    if (delivery.lifetime_seconds() == 0 && !delivery.never_expires())
+        delivery.set_lifetime_seconds(schedule.lifetime_seconds);
+    if (delivery.retry_seconds().empty()) {
+        delivery.mutable_retry_seconds()->Assign(schedule.retry_seconds.begin(),
+                                                 schedule.retry_seconds.end());
+    }
+}
+
 /// A route line may say how long to try again, with the reply itself: `route d error "451 4.7.1 later"`.
 bool is_temporary_error(const Leaf& leaf) {
     return leaf.kind == Leaf::Kind::Remote && leaf.route != nullptr &&
@@ -173,7 +190,9 @@ wire::ResolvedRecipient resolve_recipient(std::uint32_t index, const wire::Recip
             set_failure(resolved, true, leaf.route->enhanced, leaf.route->text);
             return resolved;
         }
-        *resolved.add_deliveries() = delivery_of(leaf, recipient, sender, several);
+        wire::Delivery delivery = delivery_of(leaf, recipient, sender, several);
+        set_backup(delivery, leaf, tables);
+        *resolved.add_deliveries() = std::move(delivery);
     }
     return resolved;
 }

@@ -99,13 +99,44 @@ std::uint32_t to_seconds(Milliseconds time) {
         std::min<std::int64_t>(seconds, std::numeric_limits<std::uint32_t>::max()));
 }
 
+/// The flags and hold_expire=, which need a route that mail can leave by.
+bool parse_hold(const config::Directive& line, Route& route, Errors& errors) {
+    route.hold = line.has_flag("hold", 2);
+    route.compulsory = line.has_flag("compulsory", 2);
+    const bool leaves = route.kind == Route::Kind::Mx || route.kind == Route::Kind::Via;
+    if ((route.hold || route.compulsory) && !leaves) {
+        errors.add(line.position, "hold and compulsory are for routes by mx or via");
+        return false;
+    }
+    if (route.compulsory && (route.kind != Route::Kind::Via || line.words.front().text != "*")) {
+        errors.add(line.position, "compulsory is for the way of everything: route * via HOST compulsory");
+        return false;
+    }
+    const config::Option* expire = line.option("hold_expire");
+    if (expire == nullptr) return true;
+    if (!route.hold || line.option("lifetime") != nullptr) {
+        errors.add(expire->position, route.hold ? "hold_expire= stands in place of lifetime=, not beside it"
+                                                : "hold_expire= needs hold");
+        return false;
+    }
+    route.never_expires = expire->value == "never";
+    if (route.never_expires) return true;
+    const Result<Milliseconds> time = config::parse_duration(expire->value);
+    if (!time || time->count() == 0) {
+        errors.add(expire->position, "hold_expire= is never, or a time such as 30d");
+        return false;
+    }
+    route.lifetime_seconds = to_seconds(*time);
+    return true;
+}
+
 bool parse_options(const config::Directive& line, Route& route, Errors& errors) {
-    bool valid = true;
+    bool valid = parse_hold(line, route, errors);
     if (const config::Option* retry = line.option("retry")) {
         const Result<std::vector<Milliseconds>> times = config::parse_durations(retry->value);
-        valid = times.has_value();
-        if (!valid) errors.add(retry->position, times.error().text);
-        if (valid) {
+        if (!times) errors.add(retry->position, times.error().text);
+        valid = valid && times.has_value();
+        if (times) {
             std::transform(times->begin(), times->end(), std::back_inserter(route.retry_seconds), to_seconds);
         }
     }
@@ -151,7 +182,14 @@ std::optional<Route> parse_route(const config::Directive& line, Errors& errors) 
     const Word& name = line.words.at(1);
     const Target* target = find_target(name, errors);
     if (target == nullptr) return std::nullopt;
-    if (line.words.size() != 2 + target->words) {
+    const auto is_flag = [&](std::size_t i) {
+        return !line.words[i].quoted && (line.words[i].text == "hold" || line.words[i].text == "compulsory");
+    };
+    std::size_t words = line.words.size();
+    while (words > 2 + target->words && is_flag(words - 1))
+        --words;
+    const bool argument_is_flag = words == 3 && is_flag(2);
+    if (words != 2 + target->words || argument_is_flag) {
         const std::string_view expected = target->words == 0 ? "nothing" : "one word";
         errors.add(name.position, fmt::format("behind {} stands {}", target->name, expected));
         return std::nullopt;

@@ -14,7 +14,10 @@ namespace postrider::router {
 ///   * `discard`                 nowhere, as if it were delivered,
 ///   * `error "550 5.1.2 text"`  back, with this reply,
 ///   * `none`                    nowhere, refused;
-/// with the options `retry=5m,30m` and `lifetime=3d`. Errors are reported at the words they are about.
+/// with the options `retry=5m,30m` and `lifetime=3d`; and for `mx` and `via`
+///   * `hold` [`hold_expire=never|30d`]  mail waits until its domain is flushed,
+///   * `compulsory`              on a line of `*`: nothing leaves this network by another way.
+/// Errors are reported at the words they are about.
 [[nodiscard]] std::optional<Route> parse_route(const config::Directive& line, config::Errors& errors);
 
 }  // namespace postrider::router

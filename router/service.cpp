@@ -122,6 +122,7 @@ bool may_ask(wire::Role role, wire::RouterRequest::BodyCase question) {
         case wire::RouterRequest::kVerify:
             return role == wire::ROLE_SMTPD;
         case wire::RouterRequest::kResolve:
+        case wire::RouterRequest::kHold:
             return role == wire::ROLE_QUEUE_MANAGER;
         case wire::RouterRequest::kExplain:
         case wire::RouterRequest::kMxCheck:
@@ -200,6 +201,9 @@ void Service::dispatch(Peer& peer, const wire::RouterRequest& request, Facts& fa
             break;
         case wire::RouterRequest::kResolve:
             answer_resolve(peer, request.id(), request.resolve(), facts);
+            break;
+        case wire::RouterRequest::kHold:
+            answer_hold(peer, request.id(), request.hold());
             break;
         case wire::RouterRequest::kExplain:
             answer_explain(peer, request.id(), request.explain(), facts);
@@ -336,6 +340,18 @@ void Service::answer_resolve(Peer& peer, std::uint64_t id, const wire::ResolveQu
     reply_in_parts(
         peer, id, split_into_frames(std::move(recipients)),
         [](wire::RouterReply& reply, wire::Resolved part) { *reply.mutable_resolved() = std::move(part); });
+}
+
+void Service::answer_hold(Peer& peer, std::uint64_t id, const wire::HoldQuestion& question) {
+    wire::RouterReply reply;
+    reply.set_id(id);
+    wire::Held& held = *reply.mutable_held();
+    for (const std::string& domain : question.domains()) {
+        const Route* route = tables_->routes.find(domain);
+        const bool ours = tables_->local_domain(domain) != nullptr;
+        if (route != nullptr && route->hold && !ours) held.add_domains(domain);
+    }
+    peer.reply(reply);
 }
 
 void Service::answer_explain(Peer& peer, std::uint64_t id, const wire::ExplainQuestion& question,

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "libcommon/mail/domain.h"
+#include "router/backup_domains.h"
 #include "router/policy_builder.h"
 #include "router/route_line.h"
 
@@ -82,6 +83,7 @@ BuildResult Builder::run() {
     add_alias_files();
     add_relay_domains();
     add_routes();
+    add_backup_domains(settings_, *tables_, errors_);
     for (const Directive* line : settings_.table("sender_login"))
         tables_->sender_logins.add(*line, errors_);
     check_accepted_domains(settings_, *tables_, errors_);

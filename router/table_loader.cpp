@@ -4,6 +4,7 @@
 
 #include "libcommon/config/self.h"
 #include "router/check.h"
+#include "router/check_routes.h"
 #include "router/users.h"
 
 namespace postrider::router {
@@ -44,6 +45,9 @@ LoadOutcome TableLoader::load(const Tables* previous) {
     const std::vector<std::string> shadowed = find_shadowed_lines(*outcome.settings);
     outcome.dangers.insert(outcome.dangers.end(), shadowed.begin(), shadowed.end());
     if (outcome.tables) {
+        std::vector<std::string> doubts = find_doubtful_routes(*outcome.settings, *outcome.tables);
+        outcome.dangers.insert(outcome.dangers.end(), doubts.begin(), doubts.end());
+        outcome.notices = find_bypasses(*outcome.settings, *outcome.tables);
         BlockingFacts facts;
         std::vector<std::string> unread = find_unread_postmasters(*outcome.tables, facts);
         outcome.dangers.insert(outcome.dangers.end(), unread.begin(), unread.end());

@@ -17,6 +17,7 @@ struct LoadOutcome {
     std::shared_ptr<const Tables> tables;      ///< nullptr: there are errors, what is in force stays
     std::vector<std::string> errors;           ///< each "file:line:column: message"
     std::vector<std::string> list_errors;      ///< of included lists, whose aliases alone they concern
+    std::vector<std::string> notices;          ///< as it should be, and yet worth knowing
     std::vector<std::string> dangers;          ///< legal, but hardly meant (see check.h)
 };
 

@@ -16,6 +16,8 @@ void log_outcome(const LoadOutcome& outcome) {
         log::error("list_error").add("error", error);
     for (const std::string& danger : outcome.dangers)
         log::warning("table_danger").add("warning", danger);
+    for (const std::string& notice : outcome.notices)
+        log::info("table_notice").add("notice", notice);
 }
 
 TableWatch::TableWatch(async::Loop& loop, async::ThreadPool& pool, std::shared_ptr<TableLoader> loader,

@@ -66,12 +66,27 @@ struct Route {
     std::string text;                          ///< of Error: the words behind it
     std::vector<std::uint32_t> retry_seconds;  ///< empty: the default schedule
     std::uint32_t lifetime_seconds = 0;        ///< 0: the default
+    bool hold = false;                         ///< nothing leaves but when the domain is flushed
+    bool never_expires = false;                ///< of a route with `hold`
+    bool compulsory = false;                   ///< there is no other way out of this network
     config::Position position;
 };
 
 /// A line that needs no value but its place.
 struct Rule {
     config::Position position;
+};
+
+/// A domain, or a domain with all below it, that this host is a backup MX for.
+struct Backup {
+    bool enabled = true;  ///< false: mail that came before is still delivered, new mail is not accepted
+    config::Position position;
+};
+
+/// When mail for the domains of `backups` is tried where its route does not say.
+struct BackupSchedule {
+    std::vector<std::uint32_t> retry_seconds;
+    std::uint32_t lifetime_seconds = 0;
 };
 
 struct TableLimits {
@@ -100,6 +115,8 @@ struct Tables {
     StringMap<IncludedList> lists;                     ///< by absolute path
     DomainTable<Rule> relay_domains;
     DomainTable<Route> routes;
+    DomainTable<Backup> backups;
+    BackupSchedule backup_schedule;
     PolicyTable policy;
     SenderLogins sender_logins;
     bool sender_login_check = true;  ///< whether sender_login counts at all

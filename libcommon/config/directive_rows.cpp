@@ -138,20 +138,29 @@ DirectiveRow virtual_domain_row() {
     return row;
 }
 
+DirectiveRow mxbackup_row() {
+    DirectiveRow row =
+        table("mxbackup", 1, 1, "DOMAIN [subdomains] [disabled]", "A domain we are a backup MX for.");
+    row.flags = {{"subdomains"}, {"disabled"}};
+    return row;
+}
+
 DirectiveRow route_row() {
     DirectiveRow row =
-        table("route", 2, 3, "DOMAIN|.DOMAIN|*.DOMAIN|* mx | via HOST|[ADDRESS][:PORT] [retry=] [lifetime=]",
+        table("route", 2, 3,
+              "DOMAIN|.DOMAIN|*.DOMAIN|* mx | via HOST|[ADDRESS][:PORT] [hold] [hold_expire=] [compulsory] "
+              "[retry=] [lifetime=]",
               "How mail for a domain that is not local leaves.");
     row.options = {{"retry"},
                    {"lifetime"},
-                   {"hold_expire", kPlanned},
+                   {"hold_expire"},
                    {"schedule", kPlanned},
                    {"maxconn", kPlanned},
                    {"rcpts", kPlanned},
                    {"msgs", kPlanned},
                    {"tls", kPlanned},
                    {"auth", kPlanned}};
-    row.flags = {{"hold", kPlanned}, {"lmtp", kPlanned}};
+    row.flags = {{"hold"}, {"compulsory"}, {"lmtp", kPlanned}};
     return row;
 }
 
@@ -331,6 +340,8 @@ std::vector<DirectiveRow> setting_rows() {
               "Who gets a report that cannot be delivered."),
         value("retry", "DURATION,…", "5m,15m,30m,1h,2h,4h", Reader::QueueManager,
               "The waits between attempts; the last one repeats."),
+        value("mxbackup_enabled", "yes|no", "yes", Reader::Router,
+              "Whether mail is accepted for the domains of mxbackup lines."),
         value("sender_login_check", "yes|no", "yes", Reader::Router,
               "Whether a sender must belong to the login on submission."),
         value("account_message_rate", "RATE|off", "off", Reader::Router,
@@ -369,6 +380,7 @@ std::vector<DirectiveRow> table_rows() {
         virtual_domain_row(),
         table("relay_domain", 1, kAnyNumber, "DOMAIN|.DOMAIN|*.DOMAIN …",
               "Domains for which mail is accepted and passed on."),
+        mxbackup_row(),
         table("alias_file", 2, 2, "DOMAIN|* FILE", "The aliases of a domain, or of all local domains."),
         table("mailbox", 2, 2, "DOMAIN TEMPLATE", "Where the mailboxes of a local domain are."),
         route_row(),
@@ -392,18 +404,10 @@ DirectiveRow redirect_row(std::string_view name, std::string_view doc) {
     return row;
 }
 
-DirectiveRow mxbackup_row() {
-    DirectiveRow row =
-        table("mxbackup", 1, 1, "DOMAIN [subdomains] [disabled]", "A domain we are a backup MX for.");
-    row.flags = {{"subdomains"}, {"disabled"}};
-    return row;
-}
-
 std::vector<DirectiveRow> planned_table_rows() {
     return {
         planned(table("alias_domain", 3, 3, "DOMAIN -> DOMAIN", "Another name of a domain.")),
         planned(table("catchall", 2, 2, "DOMAIN MAILBOX", "Who gets what no user of a domain gets.")),
-        planned(mxbackup_row()),
         planned(redirect_row("redirect", "Sends mail elsewhere.")),
         planned(redirect_row("redirect+copy", "Sends mail elsewhere as well.")),
     };
@@ -419,7 +423,6 @@ std::vector<DirectiveRow> planned_setting_rows() {
         planned(value("redirect_all_matches", "yes|no", "yes", kRouter, "Whether all redirect lines apply.")),
         planned(value("alias_fallthrough", "yes|no", "yes", kRouter,
                       "Whether the alias file of * is asked, too.")),
-        planned(value("mx_error_grace", "DURATION", "24h", kRouter, "How long an MX mistake is forgiven.")),
         planned(value("delay_warning", "DURATION", "4h", kQueue, "When a sender is told of a delay.")),
         planned(value("dsn_aggregate", "DURATION", "60s", kQueue, "How long reports are gathered.")),
         planned(value("dsn_only_to", "local|spf-pass|any", "any", kQueue, "Which senders get reports.")),

@@ -223,6 +223,8 @@ std::string setting_text(const Settings& settings, std::string_view name) {
         {"received_hide_client",
          [](const Settings& s) { return std::string(s.received_hide_client ? "yes" : "no"); }},
         {"retry", [](const Settings& s) { return format_durations(s.retry); }},
+        {"mxbackup_enabled",
+         [](const Settings& s) { return std::string(s.mxbackup_enabled ? "yes" : "no"); }},
         {"sender_login_check",
          [](const Settings& s) { return std::string(s.sender_login_check ? "yes" : "no"); }},
         {"account_message_rate", [](const Settings& s) { return rate_text(s.rates.account_messages); }},

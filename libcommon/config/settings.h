@@ -165,6 +165,7 @@ struct Settings {
     std::string reject_footer;           ///< the last line of every permanent refusal; empty: none
     std::string double_bounce_to;        ///< an address, or a local part at `hostname`
     std::vector<Milliseconds> retry;     ///< the last one repeats
+    bool mxbackup_enabled = true;        ///< mail is accepted for the domains of mxbackup lines
     bool sender_login_check = true;      ///< on submission a sender must belong to the login
     SendingRates rates;
     LogFormat log_format = LogFormat::Text;

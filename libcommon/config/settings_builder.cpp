@@ -92,6 +92,7 @@ SettingsBuilder::Handler SettingsBuilder::handler(std::string_view name) {
         {"received_hide_client", &B::received_hide_client},
         {"double_bounce_to", &B::double_bounce_to},
         {"retry", &B::retry},
+        {"mxbackup_enabled", &B::mxbackup_enabled},
         {"sender_login_check", &B::sender_login_check},
         {"account_message_rate", &B::sending_rate},
         {"account_recipient_rate", &B::sending_rate},
@@ -300,6 +301,10 @@ void SettingsBuilder::double_bounce_to(const Directive& directive) {
 
 void SettingsBuilder::retry(const Directive& directive) {
     store(parse_durations(directive.words[0].text), settings_.retry, directive.words[0].position);
+}
+
+void SettingsBuilder::mxbackup_enabled(const Directive& directive) {
+    store(parse_boolean(directive.words[0].text), settings_.mxbackup_enabled, directive.words[0].position);
 }
 
 void SettingsBuilder::sender_login_check(const Directive& directive) {

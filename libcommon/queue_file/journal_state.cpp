@@ -57,6 +57,10 @@ void JournalState::apply_attempt(const wire::AttemptRecord& record) {
                 break;
             default:
                 state.next_attempt_ms = record.next_attempt_ms();
+                if (result.status() != kMxErrorStatus)
+                    state.mx_error_since_ms = 0;
+                else if (state.mx_error_since_ms == 0)
+                    state.mx_error_since_ms = record.time_ms();
                 break;
         }
     }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "libcommon/base/clock.h"
@@ -20,9 +21,13 @@ struct DeliveryState {
     DeliveryPhase phase = DeliveryPhase::Waiting;
     std::uint32_t attempts = 0;        ///< that reached a result
     UnixMillis next_attempt_ms = 0;    ///< 0: at once
+    UnixMillis mx_error_since_ms = 0;  ///< since when attempts end with 4.4.6; 0: the last one did not
     bool reported = false;             ///< the sender, or who is told instead, knows of the failure
     wire::DeliveryResult last_result;  ///< empty before the first attempt
 };
+
+/// The status of an attempt that was deferred because the best MX of the domain is this host.
+inline constexpr std::string_view kMxErrorStatus = "4.4.6";
 
 /// What the records of a journal add up to. Applying them in their order gives the state in which the message
 /// was left, so that a restart continues instead of beginning anew.

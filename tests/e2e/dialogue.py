@@ -7,6 +7,7 @@ what was expected and what came; the script goes on where that still makes sense
 from __future__ import annotations
 
 import re
+import shlex
 import signal
 import time
 from collections.abc import Callable
@@ -14,16 +15,18 @@ from pathlib import Path
 
 import expectation
 import script
+from capture import DnsCapture
 from exim import EximPeer
 from expectation import Message
 from nsd import Nsd
-from process import TestFailure, wait_for
+from process import Skip, TestFailure, wait_for
 from script import Script, ScriptError, Statement
 from smtp import Closed, Reply, Session
 from stage import SERVERS, Stage
 from suite import Suite, is_of
 
-HEADER_VERBS = ("config:", "file", "peer", "users", "certificate")
+HEADER_VERBS = ("config:", "file", "peer", "users", "certificate", "needs")
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 ARRIVAL_SECONDS = 30.0
 SETTLE_SECONDS = 0.3
 
@@ -45,6 +48,7 @@ class Player:
         self._sent = b""
         self._message: Message | None = None
         self._first_daemons: dict[str, int] = {}
+        self._capture: DnsCapture | None = None
         self.failures: list[str] = []
 
     # The run
@@ -78,6 +82,8 @@ class Player:
                 files[rest[0].rstrip(":")] = statement.block
             elif verb == "users":
                 users = tuple(rest)
+            elif verb == "needs":
+                self._need_hosts(rest)
         self._suite = Suite(self._binaries, self._folder / "suite", self._stage, config, files, users)
         for statement in header:
             if statement.words()[0] == "certificate":
@@ -90,7 +96,16 @@ class Player:
         self._suite.start()
         self._first_daemons = self._suite.daemons()
 
+    def _need_hosts(self, words: list[str]) -> None:
+        if words != ["hosts"]:
+            raise ScriptError(f"{self._script.path}: expected `needs hosts`")
+        if not self._stage.has_mx:
+            raise Skip(f"{self._script.path.name} plays between hosts in network namespaces, which takes root")
+        self._capture = DnsCapture(self._stage)
+
     def _end(self) -> None:
+        if self._capture:
+            self._capture.close()
         for session in self._sessions.values():
             session.close()
         if self._suite:
@@ -139,7 +154,8 @@ class Player:
             "arrived": self._arrived, "nothing": self._nothing, "header": self._header, "body": self._body,
             "content": self._content, "envelope": self._envelope, "queue": self._queue, "sink": self._sink,
             "log": self._log, "until": self._until, "same": self._same, "starttls": self._start_tls,
-            "certificate": self._certificate,
+            "certificate": self._certificate, "clock": self._clock, "restart": self._restart,
+            "postrider": self._postrider, "dns": self._dns,
         }
 
     # The conversation
@@ -254,8 +270,37 @@ class Player:
     def _kill(self, _: Statement, text: str) -> None:
         self._running().signal_daemon(text, signal.SIGKILL)
 
-    def _flush(self, _: Statement, __: str) -> None:
-        self._running().command("queue", "flush", "--all")
+    def _flush(self, _: Statement, text: str) -> None:
+        selection = ("--domain", text.strip()) if text.strip() else ("--all",)
+        self._running().command("queue", "flush", *selection)
+
+    def _clock(self, _: Statement, text: str) -> None:
+        found = re.fullmatch(r"\+(\d+)([smhd])", text)
+        if not found:
+            raise ValueError("expected `clock +N` and s, m, h or d")
+        self._running().move_clock(int(found[1]) * UNITS[found[2]])
+
+    def _restart(self, _: Statement, __: str) -> None:
+        self._running().stop()
+        self._running().start()
+
+    def _postrider(self, _: Statement, text: str) -> None:
+        command, arrow, expected = text.partition(" => ")
+        code, _blank, pattern = expected.partition(" ")
+        if not arrow or not code.isdigit():
+            raise ValueError("expected `postrider WORDS => EXIT [REGEX]`")
+        done = self._running().command(*shlex.split(command), check=False)
+        said = done.stdout + done.stderr
+        if done.returncode != int(code) or not re.search(pattern, said, re.MULTILINE):
+            raise TestFailure(f"exit {done.returncode}: {said}")
+
+    def _dns(self, _: Statement, text: str) -> None:
+        found = re.fullmatch(r"(never )?asked about (\S+)", text)
+        if not found or not self._capture:
+            raise ValueError("expected `dns [never] asked about REGEX`, in a script that needs hosts")
+        names = [name for name in self._capture.names() if re.fullmatch(found[2], name)]
+        if bool(names) == bool(found[1]):
+            raise TestFailure(f"{names or self._capture.names()}")
 
     def _file(self, statement: Statement, text: str) -> None:
         self._running().write_file(text.rstrip(":"), statement.block)
@@ -264,10 +309,12 @@ class Player:
         name, *rest = text.split(maxsplit=1)
         if name not in SERVERS:
             raise ValueError(f"no server {name!r}; there are {', '.join(SERVERS)}")
+        order = rest[0] if rest else "up"
         if name not in self._peers:
-            self._peers[name] = EximPeer(name, self._folder / name, self._stage)
-        peer, order = self._peers[name], rest[0] if rest else "up"
-        if order == "up":
+            smarthost = self._stage.us() if order == "relays to us" else None
+            self._peers[name] = EximPeer(name, self._folder / name, self._stage, smarthost)
+        peer = self._peers[name]
+        if order in ("up", "relays to us"):
             peer.start()
         elif order == "down":
             peer.stop()
@@ -276,7 +323,7 @@ class Player:
         elif found := re.fullmatch(r"rejects (\S+) (after data )?([45]\d\d .*)", order):
             peer.reject(found[1], found[3], after_data=bool(found[2]))
         else:
-            raise ValueError("expected up, down, accepts everything, or rejects NAME [after data] REPLY")
+            raise ValueError("expected up, down, relays to us, accepts everything, or rejects NAME [after data] REPLY")
 
     # What came of it
 

@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -76,6 +77,7 @@ class Suite:
         folder.chmod(0o755)
         self.binaries = binaries_of(folder, binaries)
         self._process: subprocess.Popen[bytes] | None = None
+        self._ahead_ms = 0  # of the system's clock: what the queue's clock was moved by
         self._log_before = 0  # characters of the log when the suite was last started
         self._make_users()
         # What the suite sees in place of the system's files, when it runs as root.
@@ -162,7 +164,8 @@ class Suite:
         if self.as_root:
             command = [*self.view(), *command]
         environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=1:exitcode=99",
-                       "UBSAN_OPTIONS": "print_stacktrace=1", "LSAN_OPTIONS": "exitcode=99"}
+                       "UBSAN_OPTIONS": "print_stacktrace=1", "LSAN_OPTIONS": "exitcode=99",
+                       "POSTRIDER_TEST_CLOCK": str(self.folder / "clock")}
         with open(self.log_file, "ab") as log:
             return subprocess.Popen([*self.stage.command("us"), *command], stdin=subprocess.DEVNULL, stdout=log,
                                     stderr=log, env=environment, start_new_session=True)
@@ -174,6 +177,25 @@ class Suite:
             wait_for("the suite to take mail", self._is_ready, seconds)
         except TestFailure as failure:
             raise TestFailure(f"{failure}; its log ends:\n{self.log_tail()}") from failure
+        if self._ahead_ms:
+            self._tell_clock(self._ahead_ms)
+
+    def move_clock(self, seconds: float) -> None:
+        """Lets that much time pass for the queue; it stays ahead by it across restarts."""
+        self._ahead_ms += round(seconds * 1000)
+        self._tell_clock(round(seconds * 1000))
+
+    def _tell_clock(self, milliseconds: int) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as clock:
+            clock.settimeout(10)
+            try:
+                clock.connect(str(self.folder / "clock"))
+                clock.send(str(milliseconds).encode("ascii"))
+                answer = clock.recv(100)
+            except OSError as error:
+                raise TestFailure(f"the queue's clock cannot be moved: {error}") from error
+        if not answer:
+            raise TestFailure("the queue's clock gave no answer")
 
     def _is_ready(self) -> bool:
         """Whether all the daemons that intake needs have found each other: DATA is answered with 354."""

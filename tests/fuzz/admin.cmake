@@ -1,1 +1,2 @@
 postrider_fuzzer(sendmail_fuzz sendmail_lib)
+postrider_fuzzer(backup_list_fuzz admin_lib)

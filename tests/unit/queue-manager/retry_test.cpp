@@ -53,3 +53,10 @@ TEST_CASE("an attempt that was never counted has the first interval") {
     CHECK(schedule().interval(0) == schedule().interval(1));
     CHECK(schedule().interval(1000) == Milliseconds(60 * kMinute));
 }
+
+TEST_CASE("what has no lifetime is tried for ever") {
+    const RetrySchedule schedule({Milliseconds(1000)}, RetrySchedule::kForever, 0);
+    constexpr UnixMillis kFar = 4'000'000'000'000;
+    CHECK(schedule.expires(1) == RetrySchedule::kNoEnd);
+    CHECK(schedule.next_attempt(kFar, 1, 3, [] { return 0.0; }) == kFar + 1000);
+}

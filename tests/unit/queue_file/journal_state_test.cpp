@@ -90,3 +90,20 @@ TEST_CASE("a delay report is remembered, a failure report is none") {
     state.apply(record);
     CHECK(state.delay_reported());
 }
+
+TEST_CASE("the journal knows since when a domain's best MX is this host") {
+    JournalState state(1);
+    state.apply(resolved(0, {1}));
+    const auto attempted = [&](const std::string& status, UnixMillis time) {
+        wire::JournalRecord record = attempt(1, wire::DeliveryResult::DEFERRED, time + 1000);
+        record.mutable_attempt()->set_time_ms(time);
+        record.mutable_attempt()->mutable_results(0)->set_status(status);
+        state.apply(record);
+        return state.deliveries().at(1).mx_error_since_ms;
+    };
+    CHECK(attempted("4.4.1", 100) == 0);
+    CHECK(attempted("4.4.6", 200) == 200);
+    CHECK(attempted("4.4.6", 300) == 200);
+    CHECK(attempted("4.4.3", 400) == 0);
+    CHECK(attempted("4.4.6", 500) == 500);
+}

@@ -346,5 +346,15 @@ TEST_CASE("replies are cut so that all results fit into a frame") {
     CHECK(report.results(299).text().starts_with("550 5.1.1 xxx"));
 }
 
+TEST_CASE("T10_that we are the best MX fails mail at once, but where we are the backup it waits") {
+    JobBench bench;
+    auto job = JobBench::job_to("[192.0.2.10]", {"a@y.test", "b@y.test"}, "x\r\n");
+    job.mutable_deliveries(1)->set_backup(true);
+    const auto report = bench.deliver(job, "x\r\n");
+    CHECK(JobBench::outcomes(report) == "F5.4.6 D4.4.6");
+    // No host was tried, so none is down.
+    CHECK_FALSE(report.results(1).destination_down());
+}
+
 }  // namespace
 }  // namespace postrider::remote_delivery

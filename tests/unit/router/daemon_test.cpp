@@ -127,6 +127,27 @@ TEST_CASE("questions of all roles are answered") {
     CHECK(router.log().find(" stopped") != std::string::npos);
 }
 
+TEST_CASE("the queue-manager learns which domains are held now, and nobody else") {
+    RouterProcess router;
+    router.write("postrider.conf", std::string(kConfiguration) +
+                                       "route dial.test via [192.0.2.40] hold\nroute free.dial.test mx\n"
+                                       "route *.all.test via [192.0.2.41] hold\nroute local.test mx hold\n");
+    router.write("aliases", "sales: root\n");
+    router.start();
+    RouterPeer queue_manager(router, wire::ROLE_QUEUE_MANAGER);
+    wire::RouterRequest question;
+    question.set_id(3);
+    for (const char* domain : {"dial.test", "free.dial.test", "x.all.test", "local.test", "other.test", ""})
+        question.mutable_hold()->add_domains(domain);
+    const auto answer = queue_manager.ask(question);
+    REQUIRE(answer.has_value());
+    REQUIRE(answer->held().domains_size() == 2);
+    CHECK(answer->held().domains(0) == "dial.test");
+    CHECK(answer->held().domains(1) == "x.all.test");
+    RouterPeer smtpd(router, wire::ROLE_SMTPD);
+    CHECK_FALSE(smtpd.ask(question).has_value());
+}
+
 TEST_CASE("peers that break the rules are disconnected, and nobody else notices") {
     RouterProcess router;
     router.write("postrider.conf", kConfiguration);
