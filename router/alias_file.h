@@ -6,29 +6,13 @@
 #include <vector>
 
 #include "libcommon/config/language.h"
+#include "libcommon/forward/destination.h"
 #include "router/address.h"
 #include "router/domain_table.h"
 
 namespace postrider::router {
 
-/// One of the places a name leads to, as it is written in an alias file, an included list or the `forward=`
-/// of a virtual user.
-struct Destination {
-    enum class Kind {
-        Mail,     ///< an address, or a name without domain
-        User,     ///< `$user` or `\name`: the mailbox itself, without looking at aliases again
-        Program,  ///< a command line
-        File,     ///< an absolute path
-        Include,  ///< the absolute path of a list
-    };
-    Kind kind = Kind::Mail;
-    std::string text;           ///< command or path
-    Address address;            ///< of Mail and User; without a domain where none was written
-    config::Position position;  ///< of its first character
-
-    /// Whether this is `$user`: the user that the alias is named after.
-    [[nodiscard]] bool is_own_user() const { return kind == Kind::User && address.local.empty(); }
-};
+using forward::Destination;
 
 /// One alias.
 struct Alias {
