@@ -20,6 +20,9 @@ using forward::is_space;
 using forward::parse_destination_list;
 using forward::TextCursor;
 
+/// The file that keeps nothing.
+constexpr std::string_view kNowhere = "/dev/null";
+
 /// The first visible character of a line, or `\0`.
 char first_visible(std::string_view line) {
     auto place = std::find_if_not(line.begin(), line.end(), is_space);
@@ -48,8 +51,14 @@ std::size_t logical_line_end(const TextCursor& cursor) {
     return cursor.offset() + end;
 }
 
+/// The left side of an alias.
+struct AliasName {
+    std::string text;   // folded
+    bool wild = false;  // has wildcards
+};
+
 /// Reads the name of an alias and the colon behind it; nothing if it is no name, with an error reported.
-std::optional<std::string> take_name(TextCursor& cursor, std::size_t end, Errors& errors) {
+std::optional<AliasName> take_name(TextCursor& cursor, std::size_t end, Errors& errors) {
     const Position position = cursor.position();
     const std::size_t start = cursor.offset();
     bool quoted = false;
@@ -73,17 +82,40 @@ std::optional<std::string> take_name(TextCursor& cursor, std::size_t end, Errors
         return std::nullopt;
     }
     cursor.advance();
-    return folded(parsed->local);
+    AliasName alias;
+    alias.text = folded(parsed->local);
+    alias.wild = !name.starts_with('"') && has_wildcard(alias.text);
+    return alias;
 }
 
-void add_alias(AliasTable& table, Alias alias, Errors& errors) {
+/// `discard` and `null` are no users here, but what other mail servers call the place where mail vanishes.
+void read_discards(std::vector<Destination>& destinations) {
+    for (Destination& destination : destinations) {
+        const Address& address = destination.address;
+        const bool bare = destination.kind == Destination::Kind::Mail && address.domain.empty();
+        if (!bare || (address.local != "discard" && address.local != "null")) continue;
+        destination = Destination{Destination::Kind::File, std::string(kNowhere), {}, destination.position};
+    }
+}
+
+void add_alias(AliasTable& table, Alias alias, bool wild, Errors& errors) {
     if (alias.destinations.empty()) {
         errors.add(alias.position, fmt::format("alias {} has no destination", alias.name));
         return;
     }
     const Position position = alias.position;
     std::string name = alias.name;
-    const auto [place, added] = table.try_emplace(std::move(name), std::move(alias));
+    if (wild) {
+        Result<NamePattern> pattern = NamePattern::parse(name);
+        if (!pattern) {
+            errors.add(position, fmt::format("the name of an alias: {}", pattern.error().text));
+            return;
+        }
+        table.wild_names.add(std::move(*pattern), static_cast<std::uint32_t>(table.wild.size()));
+        table.wild.push_back(std::move(alias));
+        return;
+    }
+    const auto [place, added] = table.exact.try_emplace(std::move(name), std::move(alias));
     if (!added) {
         errors.add(position, fmt::format("alias {} is there already, at {}", place->first,
                                          place->second.position.line_text()));
@@ -105,10 +137,12 @@ AliasTable parse_alias_file(std::string_view text, const std::shared_ptr<const s
         const Position position = cursor.position();
         if (mail::is_blank(cursor.peek())) {
             errors.add(position, "a line that begins with a blank continues an alias, but there is none");
-        } else if (std::optional<std::string> name = take_name(cursor, end, errors)) {
+        } else if (std::optional<AliasName> name = take_name(cursor, end, errors)) {
             DestinationList list = parse_destination_list(cursor.slice(end), Dialect::AliasFile, errors);
+            read_discards(list.destinations);
             if (!list.faulty) {
-                add_alias(table, Alias{std::move(*name), std::move(list.destinations), position}, errors);
+                add_alias(table, Alias{std::move(name->text), std::move(list.destinations), position},
+                          name->wild, errors);
             }
         }
         cursor.advance(end - cursor.offset());
@@ -123,7 +157,23 @@ std::vector<Destination> parse_alias_list(std::string_view text,
 
 std::vector<Destination> parse_destinations(std::string_view text, const Position& position, Errors& errors) {
     // Its columns are those of the whole option, near enough for a reader to find the word.
-    return parse_destination_list(TextCursor(text, position), Dialect::AliasFile, errors).destinations;
+    std::vector<Destination> destinations =
+        parse_destination_list(TextCursor(text, position), Dialect::AliasFile, errors).destinations;
+    read_discards(destinations);
+    return destinations;
+}
+
+std::vector<Destination> parse_destination_word(const config::Word& word, Errors& errors) {
+    if (!word.text.starts_with('|') && !word.text.starts_with('/'))
+        return parse_destinations(word.text, word.position, errors);
+    // Quoted once more: the quotes that the language of configuration took off may have kept commas together.
+    std::string quoted = "\"";
+    for (const char octet : word.text) {
+        if (octet == '"' || octet == '\\') quoted.push_back('\\');
+        quoted.push_back(octet);
+    }
+    quoted.push_back('"');
+    return parse_destinations(quoted, word.position, errors);
 }
 
 }  // namespace postrider::router

@@ -61,12 +61,17 @@ struct Expansion {
 [[nodiscard]] bool is_reserved(std::string_view local);
 
 /// Expands `root`, which has a domain. The rules:
-///   * an address of a domain that is not local is a leaf;
+///   * redirect lines come first, for local addresses and, with scope=any, for all others, too: all that
+///   match
+///     the address replace it; redirect+copy adds the address itself, without redirect lines;
+///   * an address of a domain that is not local is then a leaf;
+///   * a further name of a local domain (alias_domain) means that domain;
 ///   * an alias replaces the address by its destinations, each of which starts from the beginning; `$user`,
 ///     `\name` and an alias that names itself mean the user without alias;
 ///   * `forward=` of a virtual user replaces his mailbox in the same way;
 ///   * an address that its own expansion leads back to is dropped there, and a leaf is delivered to once
-///   only;
+///     only;
+///   * what no user of a local domain gets goes to the mailbox of its catch-all;
 ///   * when nothing is left in this way, that is a loop: 5.4.6, never silence;
 ///   * too many leaves: 5.5.3; too deep: 5.4.6; a user who is not known: 5.1.1;
 ///   * root and other users of uid 0 have no mailbox; abuse and root without alias mean postmaster of their

@@ -223,6 +223,14 @@ std::string setting_text(const Settings& settings, std::string_view name) {
         {"received_hide_client",
          [](const Settings& s) { return std::string(s.received_hide_client ? "yes" : "no"); }},
         {"retry", [](const Settings& s) { return format_durations(s.retry); }},
+        {"redirect_scope",
+         [](const Settings& s) {
+             return std::string(s.redirect_scope == RedirectScope::Any ? "any" : "local");
+         }},
+        {"redirect_all_matches",
+         [](const Settings& s) { return std::string(s.redirect_all_matches ? "yes" : "no"); }},
+        {"alias_fallthrough",
+         [](const Settings& s) { return std::string(s.alias_fallthrough ? "yes" : "no"); }},
         {"sender_login_check",
          [](const Settings& s) { return std::string(s.sender_login_check ? "yes" : "no"); }},
         {"account_message_rate", [](const Settings& s) { return rate_text(s.rates.account_messages); }},

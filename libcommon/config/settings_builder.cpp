@@ -92,6 +92,9 @@ SettingsBuilder::Handler SettingsBuilder::handler(std::string_view name) {
         {"received_hide_client", &B::received_hide_client},
         {"double_bounce_to", &B::double_bounce_to},
         {"retry", &B::retry},
+        {"redirect_scope", &B::redirect_scope},
+        {"redirect_all_matches", &B::forwarding},
+        {"alias_fallthrough", &B::forwarding},
         {"sender_login_check", &B::sender_login_check},
         {"account_message_rate", &B::sending_rate},
         {"account_recipient_rate", &B::sending_rate},
@@ -300,6 +303,18 @@ void SettingsBuilder::double_bounce_to(const Directive& directive) {
 
 void SettingsBuilder::retry(const Directive& directive) {
     store(parse_durations(directive.words[0].text), settings_.retry, directive.words[0].position);
+}
+
+void SettingsBuilder::redirect_scope(const Directive& directive) {
+    choose(directive.words[0], {{"local", RedirectScope::Local}, {"any", RedirectScope::Any}},
+           settings_.redirect_scope);
+}
+
+void SettingsBuilder::forwarding(const Directive& directive) {
+    const bool redirect = directive.name == "redirect_all_matches";
+    store(parse_boolean(directive.words[0].text),
+          redirect ? settings_.redirect_all_matches : settings_.alias_fallthrough,
+          directive.words[0].position);
 }
 
 void SettingsBuilder::sender_login_check(const Directive& directive) {

@@ -54,6 +54,8 @@ class SettingsBuilder {
     void reply_line(const Word& word, std::string& out);
     void double_bounce_to(const Directive& directive);
     void retry(const Directive& directive);
+    void redirect_scope(const Directive& directive);
+    void forwarding(const Directive& directive);
     void sender_login_check(const Directive& directive);
     void sending_rate(const Directive& directive);
     void log_format(const Directive& directive);
