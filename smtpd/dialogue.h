@@ -89,7 +89,8 @@ struct Transaction {
     std::string sender;  ///< canonical; empty for <>
     MailParameters parameters;
     std::vector<wire::Recipient> recipients;
-    std::size_t chunks = 0;  ///< BDAT commands so far
+    std::size_t deliveries = 0;  ///< what the recipients become, as far as the router has said
+    std::size_t chunks = 0;      ///< BDAT commands so far
 };
 
 /// The server's side of an SMTP session (RFC 5321) as a state machine: commands in, actions out. It does no

@@ -141,7 +141,17 @@ Answer Dialogue::recipient_decided(const wire::Recipient& recipient, const Verdi
     const bool known = std::any_of(recipients.begin(), recipients.end(), [&](const wire::Recipient& other) {
         return other.address() == recipient.address();
     });
-    if (!known) recipients.push_back(recipient);
+    if (known) return accept(make_reply(250, {2, 1, 5}, "Recipient OK"));
+    // Two lists may be too much for one message where each of them is not: the client sends it again for the
+    // second one. A single one that is too large was refused by the router for good.
+    const std::size_t deliveries = std::max<std::size_t>(verdict.deliveries, 1);
+    if (!recipients.empty() &&
+        transaction_.deliveries + deliveries > settings_.limits.size(Limit::MaxExpandedRecipients)) {
+        return refuse(make_reply(452, {4, 5, 3}, "Too many recipients behind these addresses"),
+                      "max_expanded_recipients");
+    }
+    transaction_.deliveries += deliveries;
+    recipients.push_back(recipient);
     return accept(make_reply(250, {2, 1, 5}, "Recipient OK"));
 }
 

@@ -23,6 +23,7 @@ Verdict verdict_from_wire(const wire::Verdict& verdict) {
     if (verdict.action() == wire::Verdict::ACCEPT) {
         Verdict accepted;
         accepted.rule = verdict.rule();
+        accepted.deliveries = verdict.deliveries();
         return accepted;
     }
     const bool rejected = verdict.action() == wire::Verdict::REJECT;
