@@ -119,7 +119,7 @@ class Expander {
     std::unordered_set<std::string> lists_;
     std::unordered_set<std::string> leaf_identities_;
     std::size_t steps_ = 0;
-    bool dropped_ = false;     // some way was a circle
+    bool dropped_ = false;     // some address came up again: if nothing else did, all ways are circles
     bool ended_ = false;       // result_ is final
     std::string unavailable_;  // what cannot be decided now, and why
     Expansion result_;
@@ -379,8 +379,8 @@ void Expander::add_child(const Source& source, Address address, Stage stage, con
     child.key = key_of(child.address);
     child.stage = stage;
     if (!entered_.insert(entry_of(stage, child)).second) {
+        dropped_ = true;
         const bool circle = is_ancestor(child, parent);
-        dropped_ = dropped_ || circle;
         note(parent.depth + 1,
              fmt::format("{}: {}", child.address.text(),
                          circle ? "leads back to itself, dropped" : "is in the list already"));

@@ -32,7 +32,8 @@ class FakeRouter : public Router {
     ClientVerdict client;  ///< what may_connect() says
     bool reachable = true;
     std::string refused_helo;
-    Milliseconds delay{0};  ///< before a recipient is answered
+    Milliseconds delay{0};      ///< before a recipient is answered
+    std::size_t list_size = 0;  ///< of recipients whose names begin with "list"
     std::size_t asked_at_once = 0;
     std::size_t connect_questions = 0;
     std::size_t sessions_begun = 0;
@@ -69,7 +70,9 @@ class FakeRouter : public Router {
         if (!recipient.ends_with("@local.test") && recipient != "postmaster") {
             co_return refusal(550, {5, 7, 1}, "Relaying denied", "default");
         }
-        co_return Verdict();
+        Verdict accepted;
+        if (recipient.starts_with("list")) accepted.deliveries = list_size;
+        co_return accepted;
     }
     async::Task<VerifiedAddress> verify(wire::Client, std::string address, bool expand) override {
         VerifiedAddress found;
