@@ -32,7 +32,7 @@ namespace {
 
 using config::Position;
 
-enum class Stage { Alias, Forward, Mailbox };
+enum class Stage { Alias, Forward, Mailbox, OwnMailbox };
 
 struct Node {
     Address address;
@@ -59,6 +59,7 @@ class Expander {
         : tables_(tables), users_(users), trace_(trace) {}
 
     Expansion run(const Address& root);
+    Expansion run_forward_file(const ForwardFile& file);
 
   private:
     /// The destinations of one alias or forward line, and what they mean in its place.
@@ -71,6 +72,7 @@ class Expander {
         Position rule;
     };
 
+    void work_off();
     void visit(const Node& node);
     void visit_alias(const Node& node, const LocalDomain& domain, const AliasMatch& match);
     void visit_virtual_user(const Node& node, const LocalDomain& domain, const std::string& local);
@@ -98,9 +100,11 @@ class Expander {
     const Tables& tables_;
     UserLookup& users_;
     std::vector<TraceLine>* trace_;
-    std::deque<Node> nodes_;             // a deque, because nodes are pointed at
-    std::vector<const Node*> work_;      // a stack, so that the result is in the order of the tables
-    std::vector<const Node*> children_;  // of the node being visited, not yet on the stack
+    const ForwardFile* forward_file_ = nullptr;  // whose destinations are expanded, if it is one: then their
+                                                 // Source alone has Stage::OwnMailbox
+    std::deque<Node> nodes_;                     // a deque, because nodes are pointed at
+    std::vector<const Node*> work_;              // a stack, so that the result is in the order of the tables
+    std::vector<const Node*> children_;          // of the node being visited, not yet on the stack
     std::unordered_set<std::string> entered_;
     std::unordered_set<std::string> lists_;
     std::unordered_set<std::string> leaf_identities_;
@@ -119,13 +123,43 @@ Expansion Expander::run(const Address& root) {
     result_.rule = node.rule;
     nodes_.push_back(std::move(node));
     work_.push_back(&nodes_.back());
+    work_off();
+    return finish(root);
+}
+
+Expansion Expander::run_forward_file(const ForwardFile& file) {
+    forward_file_ = &file;
+    result_.rule = file.position;
+    std::vector<Address> way = file.ancestors;
+    way.push_back(file.owner);
+    for (Address& address : way) {
+        Node node;
+        node.key = key_of(address);
+        node.address = std::move(address);
+        // Forward files come behind everything but the mailbox itself, so nothing leads back to here but
+        // that.
+        node.stage = Stage::Mailbox;
+        node.parent = nodes_.empty() ? nullptr : &nodes_.back();
+        node.depth = nodes_.size();
+        node.rule = file.position;
+        nodes_.push_back(std::move(node));
+    }
+    const Node& owner = nodes_.back();
+    note(owner.depth, fmt::format("{}: forward file {}", owner.address.text(), file.position.line_text()));
+    follow(Source{owner, file.user, owner.address.domain, Stage::OwnMailbox, std::nullopt, file.position},
+           file.destinations, 0);
+    flush_children();
+    work_off();
+    return finish(file.owner);
+}
+
+void Expander::work_off() {
     while (!work_.empty() && !ended_) {
         const Node* next = work_.back();
         work_.pop_back();
         visit(*next);
         flush_children();
     }
-    return finish(root);
 }
 
 void Expander::visit(const Node& node) {
@@ -277,7 +311,9 @@ void Expander::follow_mail(const Source& source, const Destination& destination)
     }
     Address address = destination.address;
     if (address.domain.empty()) address.domain = source.bare_domain;
-    const bool own = address.domain == source.node.address.domain && folded(address.local) == source.own_name;
+    const bool own = address.domain == source.node.address.domain &&
+                     (folded(address.local) == source.own_name ||
+                      (source.own_stage == Stage::OwnMailbox && key_of(address) == source.node.key));
     if (own) {
         // With the detail that he was written to.
         add_child(source, source.node.address, source.own_stage, destination.position);
@@ -345,6 +381,10 @@ void Expander::add_mailbox(const Node& node, const LocalDomain& domain, SystemUs
     leaf.path = std::move(*path);
     leaf.user_key = domain.is_virtual ? fmt::format("{}@{}", name, domain.name) : std::string(name);
     leaf.system_user = !domain.owner;
+    leaf.forward_file = node.stage == Stage::Alias ||
+                        (node.stage != Stage::OwnMailbox && tables_.forward_file_overrides_self);
+    const std::string local = folded(node.address.local);
+    if (local.size() > name.size() && local.starts_with(name)) leaf.detail = local.substr(name.size() + 1);
     leaf.owner = node.owner;
     leaf.rule = node.rule;
     note(node.depth,
@@ -361,14 +401,20 @@ void Expander::add_command_or_file(const Source& source, const Destination& dest
     if (!is_program && destination.text == "/dev/null") leaf.kind = Leaf::Kind::Discard;
     leaf.address = source.node.address;
     leaf.path = destination.text;
-    leaf.user.name = "nobody";
-    leaf.user.uid = kNobody;
-    leaf.user.gid = kNobody;
-    leaf.user.home = "/";
+    if (source.own_stage == Stage::OwnMailbox) {
+        leaf.user = forward_file_->rights;
+        leaf.system_user = forward_file_->system_user;
+    } else {
+        leaf.user.name = "nobody";
+        leaf.user.uid = kNobody;
+        leaf.user.gid = kNobody;
+        leaf.user.home = "/";
+    }
     leaf.owner = source.owner;
     leaf.rule = destination.position;
     note(source.node.depth + 1, fmt::format("{} {}", is_program ? "program" : "file", destination.text));
-    const std::string identity = fmt::format("{} {}", is_program ? "program" : "file", destination.text);
+    const std::string identity =
+        fmt::format("{} {} {}", is_program ? "program" : "file", leaf.user.uid, destination.text);
     add_leaf(std::move(leaf), identity);
 }
 
@@ -463,6 +509,11 @@ bool is_reserved(std::string_view local) {
 Expansion expand(const Address& root, const Tables& tables, UserLookup& users,
                  std::vector<TraceLine>* trace) {
     return Expander(tables, users, trace).run(root);
+}
+
+Expansion expand_forward_file(const ForwardFile& file, const Tables& tables, UserLookup& users,
+                              std::vector<TraceLine>* trace) {
+    return Expander(tables, users, trace).run_forward_file(file);
 }
 
 }  // namespace postrider::router

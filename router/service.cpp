@@ -112,6 +112,7 @@ bool may_ask(wire::Role role, wire::RouterRequest::BodyCase question) {
         case wire::RouterRequest::kVerify:
             return role == wire::ROLE_SMTPD;
         case wire::RouterRequest::kResolve:
+        case wire::RouterRequest::kForward:
             return role == wire::ROLE_QUEUE_MANAGER;
         case wire::RouterRequest::kExplain:
         case wire::RouterRequest::kStatus:
@@ -176,6 +177,8 @@ Service::Pending Service::dispatch(Peer& peer, const wire::RouterRequest& reques
             return answer_recipient(peer, request.id(), request.recipient());
         case wire::RouterRequest::kResolve:
             return answer_resolve(peer, request.id(), request.resolve());
+        case wire::RouterRequest::kForward:
+            return answer_forward(peer, request.id(), request.forward());
         case wire::RouterRequest::kExplain:
             return answer_explain(peer, request.id(), request.explain());
         case wire::RouterRequest::kStatus:
@@ -297,6 +300,19 @@ Service::Pending Service::answer_resolve(Peer& peer, std::uint64_t id,
     }
     if (!pending.empty()) return pending;
     counters_.recipients_resolved += recipients.size();
+    reply_in_parts(
+        peer, id, split_into_frames(std::move(recipients)),
+        [](wire::RouterReply& reply, wire::Resolved part) { *reply.mutable_resolved() = std::move(part); });
+    return {};
+}
+
+Service::Pending Service::answer_forward(Peer& peer, std::uint64_t id,
+                                         const wire::ForwardQuestion& question) {
+    Resolution resolution = resolve_forward_file(question, *tables_, users_);
+    if (!resolution.pending.empty()) return std::move(resolution.pending);
+    ++counters_.recipients_resolved;
+    std::vector<wire::ResolvedRecipient> recipients;
+    recipients.push_back(std::move(resolution.recipient));
     reply_in_parts(
         peer, id, split_into_frames(std::move(recipients)),
         [](wire::RouterReply& reply, wire::Resolved part) { *reply.mutable_resolved() = std::move(part); });

@@ -63,6 +63,7 @@ class Service {
     Pending answer_recipient(Peer& peer, std::uint64_t id, const wire::RecipientQuestion& question);
     Pending answer_verify(Peer& peer, std::uint64_t id, const wire::VerifyQuestion& question);
     Pending answer_resolve(Peer& peer, std::uint64_t id, const wire::ResolveQuestion& question);
+    Pending answer_forward(Peer& peer, std::uint64_t id, const wire::ForwardQuestion& question);
     Pending answer_explain(Peer& peer, std::uint64_t id, const wire::ExplainQuestion& question);
     Pending answer_status(Peer& peer, std::uint64_t id);
     void refuse_if(std::optional<Verdict> refused, Verdict& verdict);
