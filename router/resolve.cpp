@@ -278,6 +278,9 @@ Resolution resolve_forward_file(const wire::ForwardQuestion& question, const Tab
     for (wire::Delivery& delivery : *resolution.recipient.mutable_deliveries()) {
         *delivery.mutable_forwarded_by() = replaced.forwarded_by();
         delivery.add_forwarded_by(replaced.recipient());
+        if (delivery.has_local() && delivery.recipient() == replaced.recipient()) {
+            delivery.mutable_local()->set_extension(target.extension());
+        }
         if (replaced.has_sender() && !delivery.has_sender()) {
             delivery.set_sender(replaced.sender());
             delivery.set_has_sender(true);
