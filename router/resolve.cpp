@@ -159,21 +159,18 @@ bool is_temporary_error(const Leaf& leaf) {
            leaf.route->kind == Route::Kind::Error && leaf.route->enhanced.starts_with('4');
 }
 
-/// Puts what an expansion came to into the resolution.
-void set_expansion(Resolution& resolution, Expansion expansion, const wire::Recipient& recipient,
-                   std::string_view sender, const Tables& tables) {
+/// Puts what an expansion came to into the answer.
+void set_expansion(wire::ResolvedRecipient& resolved, const Expansion& expansion,
+                   const wire::Recipient& recipient, std::string_view sender, const Tables& tables) {
     switch (expansion.outcome) {
-        case Expansion::Outcome::Pending:
-            resolution.pending = std::move(expansion.pending);
-            return;
         case Expansion::Outcome::Refused:
-            set_failure(resolution.recipient, false, expansion.enhanced, expansion.text);
+            set_failure(resolved, false, expansion.enhanced, expansion.text);
             return;
         case Expansion::Outcome::Deferred:
-            set_failure(resolution.recipient, true, expansion.enhanced, expansion.text);
+            set_failure(resolved, true, expansion.enhanced, expansion.text);
             return;
         case Expansion::Outcome::Held:
-            set_failure(resolution.recipient, true, "4.3.0",
+            set_failure(resolved, true, "4.3.0",
                         fmt::format("nobody reads {}: it needs an alias", recipient.address()));
             return;
         case Expansion::Outcome::Delivered:
@@ -182,11 +179,11 @@ void set_expansion(Resolution& resolution, Expansion expansion, const wire::Reci
     const bool several = expansion.leaves.size() > 1;
     for (const Leaf& leaf : expansion.leaves) {
         if (is_temporary_error(leaf)) {
-            resolution.recipient.clear_deliveries();
-            set_failure(resolution.recipient, true, leaf.route->enhanced, leaf.route->text);
+            resolved.clear_deliveries();
+            set_failure(resolved, true, leaf.route->enhanced, leaf.route->text);
             return;
         }
-        *resolution.recipient.add_deliveries() = delivery_of(leaf, recipient, sender, several, tables);
+        *resolved.add_deliveries() = delivery_of(leaf, recipient, sender, several, tables);
     }
 }
 
@@ -233,30 +230,31 @@ wire::Recipient recipient_of(const wire::Delivery& delivery) {
 
 }  // namespace
 
-Resolution resolve_recipient(std::uint32_t index, const wire::Recipient& recipient, std::string_view sender,
-                             const Tables& tables, UserLookup& users, std::vector<TraceLine>* trace) {
-    Resolution resolution;
-    resolution.recipient.set_index(index);
+wire::ResolvedRecipient resolve_recipient(std::uint32_t index, const wire::Recipient& recipient,
+                                          std::string_view sender, const Tables& tables, Facts& facts,
+                                          std::vector<TraceLine>* trace) {
+    wire::ResolvedRecipient resolved;
+    resolved.set_index(index);
     Result<Address> parsed = parse_address(recipient.address());
     if (!parsed) {
-        set_failure(resolution.recipient, false, "5.1.3", parsed.error().text);
-        return resolution;
+        set_failure(resolved, false, "5.1.3", parsed.error().text);
+        return resolved;
     }
-    set_expansion(resolution, expand(tables.qualified(std::move(*parsed)), tables, users, trace), recipient,
+    set_expansion(resolved, expand(tables.qualified(std::move(*parsed)), tables, facts, trace), recipient,
                   sender, tables);
-    return resolution;
+    return resolved;
 }
 
-Resolution resolve_forward_file(const wire::ForwardQuestion& question, const Tables& tables,
-                                UserLookup& users, std::vector<TraceLine>* trace) {
+wire::ResolvedRecipient resolve_forward_file(const wire::ForwardQuestion& question, const Tables& tables,
+                                             Facts& facts, std::vector<TraceLine>* trace) {
     const wire::Delivery& replaced = question.delivery();
     const wire::LocalTarget& target = replaced.local();
-    Resolution resolution;
+    wire::ResolvedRecipient resolved;
     Result<Address> owner = parse_address(replaced.recipient());
     Result<std::vector<Destination>> destinations = destinations_of(question);
     if (!owner || !destinations) {
-        set_failure(resolution.recipient, true, "4.3.5", "the forward file cannot be understood");
-        return resolution;
+        set_failure(resolved, true, "4.3.5", "the forward file cannot be understood");
+        return resolved;
     }
     ForwardFile file;
     file.owner = tables.qualified(std::move(*owner));
@@ -273,9 +271,9 @@ Resolution resolve_forward_file(const wire::ForwardQuestion& question, const Tab
     file.position = config::Position{std::make_shared<const std::string>(question.forward_file()), 1, 1};
 
     const wire::Recipient recipient = recipient_of(replaced);
-    set_expansion(resolution, expand_forward_file(file, tables, users, trace), recipient, question.sender(),
+    set_expansion(resolved, expand_forward_file(file, tables, facts, trace), recipient, question.sender(),
                   tables);
-    for (wire::Delivery& delivery : *resolution.recipient.mutable_deliveries()) {
+    for (wire::Delivery& delivery : *resolved.mutable_deliveries()) {
         *delivery.mutable_forwarded_by() = replaced.forwarded_by();
         delivery.add_forwarded_by(replaced.recipient());
         if (delivery.has_local() && delivery.recipient() == replaced.recipient()) {
@@ -286,7 +284,7 @@ Resolution resolve_forward_file(const wire::ForwardQuestion& question, const Tab
             delivery.set_has_sender(true);
         }
     }
-    return resolution;
+    return resolved;
 }
 
 std::vector<wire::Resolved> split_into_frames(std::vector<wire::ResolvedRecipient> recipients) {

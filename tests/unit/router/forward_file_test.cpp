@@ -8,7 +8,7 @@
 
 namespace postrider::router {
 
-using test::FakeUsers;
+using test::FakeFacts;
 using test::tables_of;
 
 namespace {
@@ -24,10 +24,10 @@ std::shared_ptr<const Tables> forward_tables(const std::string& more = "") {
 }
 
 wire::Delivery first_delivery(const Tables& tables, const std::string& address) {
-    FakeUsers users;
+    FakeFacts facts;
     wire::Recipient recipient;
     recipient.set_address(address);
-    auto resolved = resolve_recipient(0, recipient, "s@o.test", tables, users).recipient;
+    auto resolved = resolve_recipient(0, recipient, "s@o.test", tables, facts);
     REQUIRE(resolved.deliveries_size() > 0);
     return resolved.deliveries(0);
 }
@@ -49,8 +49,8 @@ wire::ResolvedRecipient forwarded(const Tables& tables, const wire::Delivery& de
         item.set_kind(kind);
         item.set_text(text);
     }
-    FakeUsers users;
-    return resolve_forward_file(question, tables, users).recipient;
+    FakeFacts facts;
+    return resolve_forward_file(question, tables, facts);
 }
 
 using Files = std::vector<std::string>;
