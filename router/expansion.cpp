@@ -14,24 +14,25 @@
 // replaced by its destinations, which enter at the first stage again, or, where they mean the same address,
 // at a later one. One rule bounds the work: no address enters at the same stage twice.
 //
-//   * On the way from the recipient this is the ancestor rule: `a: b` and `b: a` end where `a` comes up
-//   again.
+//   * On the way from the recipient this is the ancestor rule: `a: b` and `b: a` end where `a` comes again.
 //     The rule as it is usually told drops an address also where an ancestor entered later than it would:
 //     after `x: \alice`, what leads back to alice ends, and what her alias says is never looked at. That
 //     loses mail, and whether it does depends on the order of the lines; so here only the same stage counts.
 //   * On other ways, what the address leads to is in the result already. So lists that share their members
-//   cost
-//     no more than the sum of their lines, although the number of ways through them may grow exponentially.
+//     cost no more than the sum of their lines, although the number of ways through them may be exponential.
 //
 // A recipient is never lost by it: all that the dropped address leads to is in the result. Only if that is
 // nothing, all ways are circles, and the recipient is refused as a loop.
+//
+// A forward file is read in another expansion, later. That one knows the owners of the files before. They
+// come behind all else, so no such owner enters again, but the last one, who may in his own mailbox.
 namespace postrider::router {
 
 namespace {
 
 using config::Position;
 
-enum class Stage { Redirect, Alias, Forward, Mailbox };
+enum class Stage { Redirect, Alias, Forward, Mailbox, OwnMailbox };
 
 struct Node {
     Address address;             // its domain is never a further name of a local domain
@@ -69,6 +70,7 @@ class Expander {
         : tables_(tables), facts_(facts), trace_(trace) {}
 
     Expansion run(const Address& root);
+    Expansion run_forward_file(const ForwardFile& file);
 
   private:
     /// The destinations of one alias or forward line, and what they mean in its place.
@@ -81,6 +83,7 @@ class Expander {
         Position rule;
     };
 
+    void work_off();
     void visit(const Node& node);
     bool visit_redirects(const Node& node);
     void visit_alias(const Node& node, const LocalDomain& domain, const AliasMatch& match);
@@ -112,10 +115,13 @@ class Expander {
     const Tables& tables_;
     Facts& facts_;
     std::vector<TraceLine>* trace_;
-    std::deque<Node> nodes_;             // a deque, because nodes are pointed at
-    std::vector<const Node*> work_;      // a stack, so that the result is in the order of the tables
-    std::vector<const Node*> children_;  // of the node being visited, not yet on the stack
+    const ForwardFile* forward_file_ = nullptr;  // whose destinations are expanded, if it is one: then their
+                                                 // Source alone has Stage::OwnMailbox
+    std::deque<Node> nodes_;                     // a deque, because nodes are pointed at
+    std::vector<const Node*> work_;              // a stack, so that the result is in the order of the tables
+    std::vector<const Node*> children_;          // of the node being visited, not yet on the stack
     std::unordered_set<std::string> entered_;
+    std::unordered_set<std::string> forwarders_;  // the keys of those whose forward files led here
     std::unordered_set<std::string> lists_;
     std::unordered_set<std::string> leaf_identities_;
     std::size_t steps_ = 0;
@@ -138,13 +144,42 @@ Expansion Expander::run(const Address& root) {
     result_.rule = node.rule;
     nodes_.push_back(std::move(node));
     work_.push_back(&nodes_.back());
+    work_off();
+    return finish(root);
+}
+
+Expansion Expander::run_forward_file(const ForwardFile& file) {
+    forward_file_ = &file;
+    result_.rule = file.position;
+    std::vector<Address> way = file.ancestors;
+    way.push_back(file.owner);
+    for (Address& address : way) {
+        Node node;
+        node.key = key_of(address);
+        node.address = std::move(address);
+        forwarders_.insert(node.key);
+        node.stage = Stage::Mailbox;
+        node.parent = nodes_.empty() ? nullptr : &nodes_.back();
+        node.depth = nodes_.size();
+        node.rule = file.position;
+        nodes_.push_back(std::move(node));
+    }
+    const Node& owner = nodes_.back();
+    note(owner.depth, fmt::format("{}: forward file {}", owner.address.text(), file.position.line_text()));
+    follow(Source{owner, file.user, owner.address.domain, Stage::OwnMailbox, std::nullopt, file.position},
+           file.destinations, 0);
+    flush_children();
+    work_off();
+    return finish(file.owner);
+}
+
+void Expander::work_off() {
     while (!work_.empty() && !ended_) {
         const Node* next = work_.back();
         work_.pop_back();
         visit(*next);
         flush_children();
     }
-    return finish(root);
 }
 
 void Expander::visit(const Node& node) {
@@ -342,8 +377,9 @@ void Expander::follow_mail(const Source& source, const Destination& destination)
     }
     Address address = destination.address;
     if (address.domain.empty()) address.domain = source.bare_domain;
-    const Address own{source.own_name, source.node.address.domain};
-    if (key_of(address) == key_of(own)) {
+    const std::string key = key_of(address);
+    if (key == key_of({source.own_name, source.node.address.domain}) ||
+        (source.own_stage == Stage::OwnMailbox && key == source.node.key)) {
         // With the detail that he was written to.
         add_child(source, source.node.address, source.own_stage, destination.position);
     } else if (destination.kind == Destination::Kind::User) {
@@ -378,7 +414,8 @@ void Expander::add_child(const Source& source, Address address, Stage stage, con
         child.address.domain = domain->name;
     child.key = key_of(child.address);
     child.stage = stage;
-    if (!entered_.insert(entry_of(stage, child)).second) {
+    const bool forwarded = stage != Stage::OwnMailbox && forwarders_.contains(child.key);
+    if (forwarded || !entered_.insert(entry_of(stage, child)).second) {
         dropped_ = true;
         const bool circle = is_ancestor(child, parent);
         note(parent.depth + 1,
@@ -416,6 +453,10 @@ void Expander::add_mailbox(const Node& node, const LocalDomain& domain, SystemUs
     leaf.path = std::move(*path);
     leaf.user_key = domain.is_virtual ? fmt::format("{}@{}", name, domain.name) : std::string(name);
     leaf.system_user = !domain.owner;
+    leaf.forward_file = node.stage <= Stage::Alias ||
+                        (node.stage != Stage::OwnMailbox && tables_.forward_file_overrides_self);
+    const std::string local = folded(node.address.local);
+    if (without_detail(tables_, local) == name) leaf.detail = local.substr(name.size() + 1);
     leaf.owner = node.owner;
     leaf.rule = node.rule;
     note(node.depth,
@@ -432,14 +473,20 @@ void Expander::add_command_or_file(const Source& source, const Destination& dest
     if (!is_program && destination.text == "/dev/null") leaf.kind = Leaf::Kind::Discard;
     leaf.address = source.node.address;
     leaf.path = destination.text;
-    leaf.user.name = "nobody";
-    leaf.user.uid = kNobody;
-    leaf.user.gid = kNobody;
-    leaf.user.home = "/";
+    if (source.own_stage == Stage::OwnMailbox) {
+        leaf.user = forward_file_->rights;
+        leaf.system_user = forward_file_->system_user;
+    } else {
+        leaf.user.name = "nobody";
+        leaf.user.uid = kNobody;
+        leaf.user.gid = kNobody;
+        leaf.user.home = "/";
+    }
     leaf.owner = source.owner;
     leaf.rule = destination.position;
     note(source.node.depth + 1, fmt::format("{} {}", is_program ? "program" : "file", destination.text));
-    const std::string identity = fmt::format("{} {}", is_program ? "program" : "file", destination.text);
+    const std::string identity =
+        fmt::format("{} {} {}", is_program ? "program" : "file", leaf.user.uid, destination.text);
     add_leaf(std::move(leaf), identity);
 }
 
@@ -543,6 +590,11 @@ bool is_reserved(std::string_view local) {
 
 Expansion expand(const Address& root, const Tables& tables, Facts& facts, std::vector<TraceLine>* trace) {
     return Expander(tables, facts, trace).run(root);
+}
+
+Expansion expand_forward_file(const ForwardFile& file, const Tables& tables, Facts& facts,
+                              std::vector<TraceLine>* trace) {
+    return Expander(tables, facts, trace).run_forward_file(file);
 }
 
 }  // namespace postrider::router

@@ -27,8 +27,10 @@ struct Leaf {
     Address address;                   ///< the last address on the way here
     std::string path;                  ///< of Mailbox and File; the command line of Program
     std::string user_key;              ///< of Mailbox: `user` of the system, or `user@domain`
-    SystemUser user;                   ///< of Mailbox: with whose rights it is written
-    bool system_user = false;          ///< of Mailbox: `user` has supplementary groups in the system
+    SystemUser user;                   ///< with whose rights it is written or run
+    bool system_user = false;          ///< `user` has supplementary groups in the system
+    bool forward_file = false;         ///< of Mailbox: the user's forward file comes first
+    std::string detail;                ///< of Mailbox: what stands behind the delimiter, folded
     const Route* route = nullptr;      ///< of Remote: the line that matched; nullptr: by its MX
     std::string failure;               ///< of Failure: "5.1.1 no such user"
     std::optional<std::string> owner;  ///< the address of the list's owner, which becomes the sender
@@ -82,5 +84,21 @@ struct Expansion {
 /// With `trace`, each step is appended to it.
 [[nodiscard]] Expansion expand(const Address& root, const Tables& tables, Facts& facts,
                                std::vector<TraceLine>* trace = nullptr);
+
+/// A user's forward file, and whose it is.
+struct ForwardFile {
+    Address owner;                   ///< whom the message was to be delivered to
+    std::string user;                ///< his name without detail: destinations of that name mean himself
+    std::vector<Address> ancestors;  ///< whose forward files led to him, the first one first
+    SystemUser rights;               ///< with whose rights its programs run and its files are written
+    bool system_user = false;        ///< as Leaf::system_user, for these
+    std::vector<Destination> destinations;
+    config::Position position;
+};
+
+/// Expands what stands in a forward file by the same rules. The owner and his ancestors are ancestors of all
+/// destinations; the owner himself, however he is written there, is his mailbox without forward file.
+[[nodiscard]] Expansion expand_forward_file(const ForwardFile& file, const Tables& tables, Facts& facts,
+                                            std::vector<TraceLine>* trace = nullptr);
 
 }  // namespace postrider::router

@@ -104,6 +104,8 @@ void Builder::set_limits() {
     const config::Limits& limits = settings_.limits;
     tables_->hostname = settings_.hostname;
     tables_->recipient_delimiter = settings_.recipient_delimiter;
+    tables_->forward_file = settings_.forward_file;
+    tables_->forward_file_overrides_self = settings_.forward_file_overrides_self;
     tables_->limits.expanded_recipients = limits.size(Limit::MaxExpandedRecipients);
     tables_->limits.expansion_steps = limits.size(Limit::AliasExpansion);
     tables_->limits.nesting = limits.size(Limit::AliasNesting);

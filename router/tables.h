@@ -92,7 +92,9 @@ struct TableLimits {
 /// One consistent state of all tables, shared by whoever works with it.
 struct Tables {
     std::string hostname;
-    std::string recipient_delimiter;  ///< one character or none
+    std::string recipient_delimiter;          ///< one character or none
+    std::string forward_file;                 ///< of system users, "~/…"; empty: none
+    bool forward_file_overrides_self = true;  ///< also for a user whom an alias calls himself
     TableLimits limits;
 
     /// The domain of names without one: the first local domain.

@@ -317,6 +317,10 @@ std::vector<DirectiveRow> setting_rows() {
         self_address_row(),
         value("recipient_delimiter", "CHARACTER", "+", Reader::Router,
               "Separates user and detail in a local part; \"\" for none."),
+        value("forward_file", "~/FILE|off", "~/.forward", Reader::Router,
+              "The forward file of a user of the system."),
+        value("forward_file_overrides_self", "yes|no", "yes", Reader::Router,
+              "Whether the forward file counts for a user whom an alias calls himself, too."),
         free_row("min_free_space", "PERCENT|SIZE [SIZE]",
                  "Free space of the spool below which intake stops."),
         free_row("min_free_inodes", "PERCENT|NUMBER [NUMBER]",
@@ -421,15 +425,11 @@ std::vector<DirectiveRow> planned_table_rows() {
 std::vector<DirectiveRow> planned_setting_rows() {
     constexpr auto kRouter = Reader::Router;
     constexpr auto kQueue = Reader::QueueManager;
-    constexpr auto kLocal = Reader::LocalDelivery;
     return {
         planned(value("mx_error_grace", "DURATION", "24h", kRouter, "How long an MX mistake is forgiven.")),
         planned(value("delay_warning", "DURATION", "4h", kQueue, "When a sender is told of a delay.")),
         planned(value("dsn_aggregate", "DURATION", "60s", kQueue, "How long reports are gathered.")),
         planned(value("dsn_only_to", "local|spf-pass|any", "any", kQueue, "Which senders get reports.")),
-        planned(value("forward_file", "PATH", "~/.forward", kLocal, "The forward file of a user.")),
-        planned(value("forward_file_overrides_self", "yes|no", "yes", kLocal,
-                      "Whether a forward file replaces the user's own copy.")),
         planned(value("metrics_listen", "ADDRESS:PORT", "off", Reader::Everyone, "Counters over HTTP.")),
     };
 }

@@ -204,6 +204,12 @@ std::string setting_text(const Settings& settings, std::string_view name) {
         {"run_dir", path(&Settings::run_dir)},
         {"state_dir", path(&Settings::state_dir)},
         {"recipient_delimiter", path(&Settings::recipient_delimiter)},
+        {"forward_file",
+         [](const Settings& s) {
+             return s.forward_file.empty() ? std::string("off") : write_word({s.forward_file, {}, false});
+         }},
+        {"forward_file_overrides_self",
+         [](const Settings& s) { return std::string(s.forward_file_overrides_self ? "yes" : "no"); }},
         {"auth_on_25", [](const Settings& s) { return std::string(s.auth_on_25 ? "yes" : "no"); }},
         {"auth_failures_per_client",
          [](const Settings& s) { return format_rate(s.auth_failures_per_client); }},

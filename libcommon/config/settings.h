@@ -154,6 +154,8 @@ struct Settings {
     std::vector<Endpoint> resolvers;        ///< never empty
     std::vector<IpAddress> self_addresses;  ///< as configured; empty: the addresses of the interfaces
     std::string recipient_delimiter;        ///< one character, or empty for none
+    std::string forward_file;               ///< of system users, "~/…"; empty: none
+    bool forward_file_overrides_self = true;
     FreeFloor min_free_space;
     FreeFloor min_free_inodes;
     DirectorySync queue_directory_sync = DirectorySync::Auto;

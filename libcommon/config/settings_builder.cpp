@@ -61,6 +61,7 @@ SettingsBuilder::SettingsBuilder(std::string config_file, const Surroundings& su
     settings_.run_dir = "/run/postrider";
     settings_.state_dir = "/var/lib/postrider";
     settings_.recipient_delimiter = "+";
+    settings_.forward_file = "~/.forward";
     settings_.min_free_space.percent = kDefaultFreePercent;
     settings_.min_free_inodes.percent = kDefaultFreePercent;
     settings_.double_bounce_to = "postmaster";
@@ -83,6 +84,8 @@ SettingsBuilder::Handler SettingsBuilder::handler(std::string_view name) {
         {"resolver", &B::resolver},
         {"self_address", &B::self_address},
         {"recipient_delimiter", &B::recipient_delimiter},
+        {"forward_file", &B::forward_file},
+        {"forward_file_overrides_self", &B::forward_file_overrides_self},
         {"min_free_space", &B::free_floor},
         {"min_free_inodes", &B::free_floor},
         {"queue_directory_sync", &B::queue_directory_sync},
@@ -248,6 +251,22 @@ void SettingsBuilder::recipient_delimiter(const Directive& directive) {
     } else {
         errors_.add(word.position, fmt::format("\"{}\" is not one of {} or \"\"", word.text, kUsable));
     }
+}
+
+void SettingsBuilder::forward_file(const Directive& directive) {
+    const Word& word = directive.words[0];
+    if (word.text == "off") {
+        settings_.forward_file.clear();
+    } else if (word.text.size() > 2 && word.text.starts_with("~/") && !word.text.ends_with('/')) {
+        settings_.forward_file = word.text;
+    } else {
+        errors_.add(word.position, "expected ~/FILE or off");
+    }
+}
+
+void SettingsBuilder::forward_file_overrides_self(const Directive& directive) {
+    const Word& word = directive.words[0];
+    store(parse_boolean(word.text), settings_.forward_file_overrides_self, word.position);
 }
 
 void SettingsBuilder::free_floor(const Directive& directive) {

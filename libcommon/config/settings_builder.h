@@ -45,6 +45,8 @@ class SettingsBuilder {
     void resolver(const Directive& directive);
     void self_address(const Directive& directive);
     void recipient_delimiter(const Directive& directive);
+    void forward_file(const Directive& directive);
+    void forward_file_overrides_self(const Directive& directive);
     void free_floor(const Directive& directive);
     void queue_directory_sync(const Directive& directive);
     void dsn_return(const Directive& directive);

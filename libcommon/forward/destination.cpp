@@ -81,7 +81,7 @@ class DestinationParser {
     }
 
     [[nodiscard]] bool ends_item(char octet) const {
-        return octet == ',' || at_comment() || (octet == '\n' && dialect_ == Dialect::List);
+        return octet == ',' || at_comment() || (octet == '\n' && dialect_ != Dialect::AliasFile);
     }
 
     std::optional<Destination> interpret(std::string_view item, const Position& position);

@@ -30,8 +30,9 @@ struct Destination {
 
 /// Whether programs and files are allowed, and what separates destinations.
 enum class Dialect {
-    AliasFile,  ///< all kinds, separated by commas
-    List,       ///< addresses, users and further lists, separated by commas or line ends
+    AliasFile,    ///< all kinds, separated by commas
+    List,         ///< addresses, users and further lists, separated by commas or line ends
+    ForwardFile,  ///< all kinds, separated by commas or line ends
 };
 
 /// Destinations as they were written one after the other.
