@@ -32,6 +32,7 @@ Message::Message(queue_file::QueueFile read, Folder folder_in, Fd file_in)
         active.attempts = state.attempts;
         active.due = state.next_attempt_ms;
         active.last_result = state.last_result;
+        if (state.phase == queue_file::DeliveryPhase::Expanding) active.phase = Phase::Expanding;
         if (state.phase == queue_file::DeliveryPhase::Delivered) active.phase = Phase::Delivered;
         if (state.phase == queue_file::DeliveryPhase::Failed) {
             active.phase = Phase::Failed;
@@ -84,7 +85,7 @@ bool Message::busy() const {
 
 UnixMillis Message::next_due() const {
     UnixMillis next = kNever;
-    if (!unresolved.empty() && !resolving) next = resolve_due;
+    if (undecided() && !resolving) next = resolve_due;
     for (const auto& delivery : deliveries) {
         if (delivery.phase == Phase::Waiting) next = std::min(next, delivery.due);
     }
@@ -137,7 +138,7 @@ std::vector<std::string> topics_of(const Message& message) {
 }
 
 std::optional<std::string> only_next_hop(const Message& message) {
-    if (!message.unresolved.empty()) return std::nullopt;
+    if (message.undecided()) return std::nullopt;
     std::optional<std::string> next_hop;
     for (const auto& delivery : message.deliveries) {
         if (delivery.ended()) continue;

@@ -26,6 +26,9 @@ class Resolver {
     async::Task<Result<std::vector<Resolution>>> resolve(std::string sender,
                                                          std::vector<wire::Recipient> recipients);
 
+    /// Resolves what a forward file holds. Error: the router could not be asked.
+    async::Task<Result<Resolution>> expand(wire::ForwardQuestion question);
+
   private:
     async::Loop& loop_;
     Milliseconds timeout_;
