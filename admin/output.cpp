@@ -35,6 +35,8 @@ std::string_view phase_text(queue_file::DeliveryPhase phase) {
             return "delivered";
         case queue_file::DeliveryPhase::Failed:
             return "failed";
+        case queue_file::DeliveryPhase::Expanding:
+            return "expanding";
         case queue_file::DeliveryPhase::Waiting:
             break;
     }

@@ -28,6 +28,9 @@ wire::DeliveryResult refused(const wire::Delivery& delivery, const std::string& 
     return result;
 }
 
+/// Of the results of one job, besides the text of those that are no expansion.
+constexpr std::size_t kReportRoom = std::size_t{40} << 10;
+
 ChildUser user_of(const wire::LocalTarget& target) {
     ChildUser user;
     user.uid = target.uid();
@@ -58,10 +61,18 @@ void Agent::start() {
 async::Task<void> Agent::work(wire::DeliverJob job, Fd file) {
     const std::uint64_t connection = connection_;
     std::vector<wire::DeliveryResult> results;
+    std::size_t reported = 0;
     for (int index = 0; index < job.deliveries_size(); ++index) {
         Fd copy(::fcntl(file.get(), F_DUPFD_CLOEXEC, 0));
         auto result = co_await deliver(job, index, std::move(copy), connection);
-        if (result) results.push_back(std::move(*result));
+        if (!result) continue;
+        reported += result->ByteSizeLong();
+        // All results have to fit into one frame. Nothing was done yet because of a forward file.
+        if (reported > kReportRoom && result->outcome() == wire::DeliveryResult::EXPANDED) {
+            *result = refused(job.deliveries(index), "more forward files than fit into one report");
+            reported = kReportRoom;
+        }
+        results.push_back(std::move(*result));
     }
     // What was not begun before the queue-manager went away is given out again.
     if (!results.empty()) queue_.report(job, std::move(results));

@@ -17,6 +17,7 @@
 #include "libcommon/ipc/packet.h"
 #include "libcommon/log/log.h"
 #include "libcommon/privsep/profile.h"
+#include "local-delivery/forward_file.h"
 #include "local-delivery/mailbox_file.h"
 #include "local-delivery/maildir.h"
 #include "local-delivery/program.h"
@@ -65,7 +66,8 @@ Outcome deliver(const wire::ChildJob& job, const MessageText& message, const Fd&
                 .deliver(message, [&parent] { return has_peer(parent); });
         case wire::TRANSPORT_FILE:
             return append_to_mailbox_file(target.path(), message, job.arrival_ms(),
-                                          settings.limits.time(Limit::MboxLockTimeout));
+                                          settings.limits.time(Limit::MboxLockTimeout),
+                                          settings.limits.time(Limit::MboxLockStale));
         case wire::TRANSPORT_PROGRAM: {
             Program program;
             program.command = target.path();
@@ -73,11 +75,28 @@ Outcome deliver(const wire::ChildJob& job, const MessageText& message, const Fd&
             program.home = target.home();
             program.output_limit = settings.limits.size(Limit::PipeOutput);
             program.time_limit = settings.limits.time(Limit::PipeTimeout);
+            program.extension = target.extension();
+            program.memory_limit = settings.limits.size(Limit::ProgramMemory);
+            program.process_limit = settings.limits.size(Limit::ProgramProcesses);
+            program.open_file_limit = settings.limits.size(Limit::ProgramFiles);
+            program.file_size_limit = settings.limits.size(Limit::ProgramFileSize);
             return run_program(program, message);
         }
         default:
             return deferred("4.3.5", "local-delivery does not know this transport");
     }
+}
+
+/// What the user's forward file replaces the delivery by; without destinations the mailbox gets it.
+Result<Forwarding> forwarding_of(const wire::ChildJob& job, const config::Settings& settings) {
+    const wire::LocalTarget& target = job.delivery().local();
+    if (job.delivery().transport() != wire::TRANSPORT_MAILDIR) return Forwarding{};
+    ForwardRules rules;
+    rules.home = target.home();
+    if (!target.system_user()) rules.mailbox = target.path();
+    rules.size_limit = settings.limits.size(Limit::ForwardFileSize);
+    rules.nesting_limit = settings.limits.size(Limit::AliasNesting);
+    return read_forward_file({target.forward_files().begin(), target.forward_files().end()}, rules);
 }
 
 wire::DeliveryResult::Outcome to_wire(Ending ending) {
@@ -113,19 +132,31 @@ wire::DeliveryResult perform(const wire::ChildJob& job, const Fd& file, const Fd
     message.sender = job.sender();
     message.recipient = job.delivery().recipient();
     message.original_recipient = job.delivery().original_recipient();
+    message.forwarded_by = {job.delivery().forwarded_by().begin(), job.delivery().forwarded_by().end()};
+    message.queue_id = job.queue_id();
 
+    wire::DeliveryResult result;
     Outcome outcome;
+    Result<Forwarding> forwarding = Forwarding{};
     auto looped = message.was_delivered_here();
     if (!looped) {
         outcome = deferred("4.3.0", looped.error().text);
     } else if (*looped) {
         outcome = failed("5.4.6", fmt::format("mail for {} is looping", message.recipient));
-    } else {
+    } else if (forwarding = forwarding_of(job, settings); !forwarding) {
+        // X.3.5: the system is set up wrongly, though here it is the user who has to mend it.
+        outcome = deferred("4.3.5", forwarding.error().text);
+    } else if (forwarding->destinations.empty()) {
         outcome = deliver(job, message, parent, settings);
     }
-    wire::DeliveryResult result;
     result.set_number(job.delivery().number());
     result.set_outcome(to_wire(outcome.ending));
+    if (forwarding && !forwarding->destinations.empty()) {
+        outcome = {Ending::Delivered, "2.0.0", forwarding->path};
+        result.set_outcome(wire::DeliveryResult::EXPANDED);
+        for (auto& destination : forwarding->destinations)
+            *result.add_forwarded() = std::move(destination);
+    }
     result.set_status(outcome.status);
     result.set_text(outcome.text);
     const auto took = std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - started);

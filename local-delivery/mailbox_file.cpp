@@ -21,7 +21,7 @@ constexpr Milliseconds kLockPoll{100};
 /// Another program's lock file beside the mailbox. Removed when the delivery ends.
 class DotLock {
   public:
-    explicit DotLock(const std::string& path) : name_(path + ".lock") {}
+    DotLock(const std::string& path, Milliseconds stale) : name_(path + ".lock"), stale_(stale) {}
     ~DotLock() {
         if (held_) static_cast<void>(::unlink(name_.c_str()));
     }
@@ -33,12 +33,24 @@ class DotLock {
         Fd file(::open(name_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, kMailFileMode));
         held_ = static_cast<bool>(file);
         if (held_) return Attempt::Held;
+        if (errno == EEXIST && is_stale()) {
+            static_cast<void>(::unlink(name_.c_str()));
+            return Attempt::Busy;
+        }
         // Without the right to create files beside the mailbox nobody else with these rights has it either.
-        return errno == EEXIST ? Attempt::Busy : Attempt::Impossible;
+        return ::access(name_.c_str(), F_OK) == 0 ? Attempt::Busy : Attempt::Impossible;
     }
 
   private:
+    [[nodiscard]] bool is_stale() const {
+        struct stat status {};
+        if (::lstat(name_.c_str(), &status) != 0) return false;
+        return std::time(nullptr) - status.st_mtim.tv_sec >
+               std::chrono::duration_cast<Seconds>(stale_).count();
+    }
+
     std::string name_;
+    Milliseconds stale_;
     bool held_ = false;
 };
 
@@ -119,7 +131,7 @@ std::string_view FromQuoter::finish() {
 }
 
 Outcome append_to_mailbox_file(const std::string& path, const MessageText& message, UnixMillis arrival,
-                               Milliseconds lock_timeout) {
+                               Milliseconds lock_timeout, Milliseconds lock_stale) {
     if (path == "/dev/null") return delivered("discarded");
     Fd file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
                    kMailFileMode));
@@ -132,7 +144,7 @@ Outcome append_to_mailbox_file(const std::string& path, const MessageText& messa
     if (!S_ISREG(status.st_mode)) return failed("5.2.0", fmt::format("{} is not a regular file", path));
     if (status.st_nlink != 1) return failed("5.2.0", fmt::format("{} has more than one name", path));
 
-    DotLock dot(path);
+    DotLock dot(path, lock_stale);
     if (!lock_both(dot, file, lock_timeout)) {
         return deferred("4.2.0", fmt::format("{} is locked by another program", path));
     }

@@ -10,10 +10,12 @@ namespace postrider::local_delivery {
 
 /// Appends `message` to the mbox file `path` (mbox(5), the "mboxrd" form: every `From ` and `>From ` line
 /// gets one more `>`), with the rights of the calling process. /dev/null swallows it. The file is locked with
-/// a dot lock and fcntl; after `lock_timeout` without them the delivery is deferred. A directory, a symbolic
+/// a dot lock and fcntl; after `lock_timeout` without them the delivery is deferred. A lock file older
+/// than `lock_stale` was left by a program that died, and is removed. A directory, a symbolic
 /// link or a file with several names is refused. When anything fails the file has its old length again.
 [[nodiscard]] Outcome append_to_mailbox_file(const std::string& path, const MessageText& message,
-                                             UnixMillis arrival, Milliseconds lock_timeout);
+                                             UnixMillis arrival, Milliseconds lock_timeout,
+                                             Milliseconds lock_stale);
 
 /// Quotes lines that a reader of the mbox would take for the beginning of a message. Takes a text in pieces.
 class FromQuoter {

@@ -70,6 +70,9 @@ std::string_view LineEndConverter::finish() {
 
 std::string MessageText::trace_fields() const {
     std::string fields = fmt::format("Return-Path: <{}>\nDelivered-To: {}\n", sender, recipient);
+    // As if each forwarding had been a delivery: what the message meets next must not send it back there.
+    for (auto forwarder = forwarded_by.rbegin(); forwarder != forwarded_by.rend(); ++forwarder)
+        fields += fmt::format("Delivered-To: {}\n", *forwarder);
     if (!equal_ignoring_case(original_recipient, recipient) && !original_recipient.empty()) {
         fields += fmt::format("X-Original-To: {}\n", original_recipient);
     }
@@ -91,7 +94,7 @@ Result<void> MessageText::write_to(const std::function<Result<void>(std::string_
     return sink(converter.finish());
 }
 
-Result<bool> MessageText::was_delivered_here() const {
+Result<bool> MessageText::find_line(const std::function<bool(std::string_view)>& wanted) const {
     std::array<char, kPiece> block{};
     std::string rest;
     for (std::size_t done = 0; done < length && done < kHeaderMost;) {
@@ -103,12 +106,30 @@ Result<bool> MessageText::was_delivered_here() const {
         for (std::size_t end = rest.find("\r\n"); end != std::string::npos; end = rest.find("\r\n", begin)) {
             std::string_view line = std::string_view(rest).substr(begin, end - begin);
             if (line.empty()) return false;  // the header ends here
-            if (names_recipient(line, recipient)) return true;
+            if (wanted(line)) return true;
             begin = end + 2;
         }
         rest.erase(0, begin);
     }
-    return names_recipient(rest, recipient);
+    return wanted(rest);
+}
+
+Result<bool> MessageText::was_delivered_here() const {
+    return find_line([this](std::string_view line) { return names_recipient(line, recipient); });
+}
+
+std::string MessageText::message_id() const {
+    static constexpr std::string_view kField = "message-id:";
+    constexpr std::size_t kLongest = 998;  // RFC 5322, 2.1.1
+    std::string value;
+    const auto found = find_line([&value](std::string_view line) {
+        if (line.size() < kField.size() || !equal_ignoring_case(line.substr(0, kField.size()), kField))
+            return false;
+        value = trim(line.substr(kField.size())).substr(0, kLongest);
+        return true;
+    });
+    if (!found || value.find('\0') != std::string::npos) value.clear();
+    return value;
 }
 
 }  // namespace postrider::local_delivery

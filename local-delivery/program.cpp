@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +12,9 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <system_error>
+
+#include "local-delivery/command_line.h"
 
 namespace postrider::local_delivery {
 
@@ -44,23 +48,55 @@ bool make_pipe(Fd& read_end, Fd& write_end) {
     return true;
 }
 
-[[noreturn]] void become(const Program& program, const MessageText& message, const Fd& input,
-                         const Fd& output) {
+void limit(int resource, std::size_t value) {
+    if (value == 0) return;
+    rlimit present{};
+    if (::getrlimit(static_cast<__rlimit_resource>(resource), &present) != 0) return;
+    const rlim_t wanted = std::min<rlim_t>(value, present.rlim_max);
+    const rlimit both{wanted, wanted};
+    static_cast<void>(::setrlimit(static_cast<__rlimit_resource>(resource), &both));
+}
+
+void limit_resources(const Program& program) {
+    limit(RLIMIT_DATA, program.memory_limit);
+    limit(RLIMIT_NPROC, program.process_limit);
+    limit(RLIMIT_NOFILE, program.open_file_limit);
+    limit(RLIMIT_FSIZE, program.file_size_limit);
+    const rlimit none{0, 0};
+    static_cast<void>(::setrlimit(RLIMIT_CORE, &none));
+}
+
+std::vector<char*> pointers_to(std::vector<std::string>& texts) {
+    std::vector<char*> pointers;
+    pointers.reserve(texts.size() + 1);
+    for (auto& text : texts)
+        pointers.push_back(text.data());
+    pointers.push_back(nullptr);
+    return pointers;
+}
+
+/// Becomes the program. If it cannot be started its errno goes to `fault`, which closes when it can.
+[[noreturn]] void become(const Program& program, std::vector<std::string> words,
+                         std::vector<std::string> environment, const Fd& input, const Fd& output,
+                         const Fd& fault) {
     // Its own process group, so that the time limit reaches everything it starts.
     static_cast<void>(::setpgid(0, 0));
     std::signal(SIGPIPE, SIG_DFL);
     const bool placed = ::dup2(input.get(), STDIN_FILENO) >= 0 && ::dup2(output.get(), STDOUT_FILENO) >= 0 &&
                         ::dup2(output.get(), STDERR_FILENO) >= 0;
-    if (!placed || ::close_range(STDERR_FILENO + 1, ~0U, 0) != 0) ::_exit(kSystemError);
+    constexpr int kFaultPlace = STDERR_FILENO + 1;
+    if (!placed || ::dup3(fault.get(), kFaultPlace, O_CLOEXEC) < 0 ||
+        ::close_range(kFaultPlace + 1, ~0U, 0) != 0) {
+        ::_exit(kSystemError);
+    }
     if (program.home.empty() || ::chdir(program.home.c_str()) != 0) static_cast<void>(!::chdir("/"));
-    auto environment = program_environment(program, message);
-    std::vector<char*> pointers;
-    pointers.reserve(environment.size() + 1);
-    for (auto& entry : environment)
-        pointers.push_back(entry.data());
-    pointers.push_back(nullptr);
-    const char* const argv[] = {"sh", "-c", program.command.c_str(), nullptr};
-    ::execve("/bin/sh", const_cast<char* const*>(argv), pointers.data());
+    auto variables = pointers_to(environment);
+    auto arguments = pointers_to(words);
+    limit_resources(program);
+    ::environ = variables.data();  // execvp() looks for the program in the PATH of what it is given
+    ::execvp(arguments.front(), arguments.data());
+    const int reason = errno;
+    static_cast<void>(!::write(kFaultPlace, &reason, sizeof reason));
     ::_exit(kSystemError);
 }
 
@@ -148,14 +184,40 @@ void kill_group(pid_t program) {
     static_cast<void>(::waitpid(program, &status, 0));
 }
 
-std::string first_line(const std::string& output) {
-    std::string line = output.substr(0, output.find('\n'));
-    constexpr std::size_t kLongest = 300;
-    line.resize(std::min(line.size(), kLongest));
-    for (char& c : line) {
+/// Waits until the program runs (0) or could not be started: its errno.
+int start_fault(const Fd& fault) {
+    int reason = 0;
+    ssize_t got = ::read(fault.get(), &reason, sizeof reason);
+    while (got < 0 && errno == EINTR)
+        got = ::read(fault.get(), &reason, sizeof reason);
+    return got == static_cast<ssize_t>(sizeof reason) ? reason : 0;
+}
+
+Outcome not_started(const std::string& name, int reason) {
+    std::string text =
+        fmt::format("program {} cannot be run: {}", name, std::generic_category().message(reason));
+    const bool passes = reason == EAGAIN || reason == ENOMEM || reason == ETXTBSY || reason == EIO ||
+                        reason == ENFILE || reason == EMFILE || reason == ESTALE;
+    if (passes) return deferred("4.3.0", std::move(text));
+    return failed("5.3.0", std::move(text));
+}
+
+/// The first lines of what a program said, as one.
+std::string first_lines(const std::string& output) {
+    constexpr std::size_t kLines = 5;
+    constexpr std::size_t kLongest = 1000;
+    std::string said;
+    std::size_t begin = 0;
+    for (std::size_t line = 0; line < kLines && begin < output.size() && said.size() < kLongest; ++line) {
+        const std::size_t end = std::min(output.find('\n', begin), output.size());
+        if (!said.empty()) said += " / ";
+        said += output.substr(begin, std::min(end - begin, kLongest - std::min(kLongest, said.size())));
+        begin = end + 1;
+    }
+    for (char& c : said) {
         if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = '?';
     }
-    return line;
+    return said;
 }
 
 }  // namespace
@@ -175,12 +237,15 @@ std::vector<std::string> program_environment(const Program& program, const Messa
         "ORIGINAL_RECIPIENT=" + message.original_recipient,
         "LOCAL=" + local,
         "DOMAIN=" + domain,
+        "EXTENSION=" + program.extension,
+        "MESSAGE_ID=" + message.message_id(),
+        "QUEUE_ID=" + message.queue_id,
     };
 }
 
 Outcome outcome_of_exit(int exit_status, const std::string& output) {
     std::string text = fmt::format("program exited with status {}", exit_status);
-    if (const std::string said = first_line(output); !said.empty()) text += ": " + said;
+    if (const std::string said = first_lines(output); !said.empty()) text += ": " + said;
     switch (exit_status) {
         case 0:
             return delivered("delivered to program");
@@ -207,18 +272,29 @@ Outcome outcome_of_exit(int exit_status, const std::string& output) {
 }
 
 Outcome run_program(const Program& program, const MessageText& message) {
+    auto words = split_command(program.command);
+    if (!words) return failed("5.3.5", words.error().text);
     Fd child_input;
     Fd child_output;
+    Fd fault;
+    Fd child_fault;
     Pipes pipes;
-    if (!make_pipe(child_input, pipes.input) || !make_pipe(pipes.output, child_output)) {
+    if (!make_pipe(child_input, pipes.input) || !make_pipe(pipes.output, child_output) ||
+        !make_pipe(fault, child_fault)) {
         return system_trouble("pipe", errno);
     }
+    auto environment = program_environment(program, message);
     const pid_t child = ::fork();
     if (child < 0) return system_trouble("fork", errno);
-    if (child == 0) become(program, message, child_input, child_output);
+    if (child == 0) become(program, *words, std::move(environment), child_input, child_output, child_fault);
     static_cast<void>(::setpgid(child, child));  // in both processes: whoever comes first
     child_input.reset();
     child_output.reset();
+    child_fault.reset();
+    if (const int reason = start_fault(fault); reason != 0) {
+        kill_group(child);
+        return not_started(words->front(), reason);
+    }
 
     const auto end = Clock::now() + program.time_limit;
     Conversation conversation(std::move(pipes), program.output_limit, end);

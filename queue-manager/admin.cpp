@@ -25,6 +25,7 @@ std::string_view state_name(Phase phase) {
             return "waiting";
         case Phase::Ready:
         case Phase::InFlight:
+        case Phase::Expanding:
             return "active";
         case Phase::Delivered:
             return "delivered";

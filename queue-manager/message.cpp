@@ -36,6 +36,7 @@ Message::Message(queue_file::QueueFile read, Folder folder_in, Fd file_in)
         const bool has_time = state.next_attempt_ms != 0 && state.next_attempt_ms != kNever;
         active.held = state.phase == queue_file::DeliveryPhase::Waiting && state.delivery.hold() && !has_time;
         active.last_result = state.last_result;
+        if (state.phase == queue_file::DeliveryPhase::Expanding) active.phase = Phase::Expanding;
         if (state.phase == queue_file::DeliveryPhase::Delivered) active.phase = Phase::Delivered;
         if (state.phase == queue_file::DeliveryPhase::Failed) {
             active.phase = Phase::Failed;
@@ -101,7 +102,7 @@ bool Message::busy() const {
 
 UnixMillis Message::next_due() const {
     UnixMillis next = kNever;
-    if (!unresolved.empty() && !resolving) next = resolve_due;
+    if (undecided() && !resolving) next = resolve_due;
     for (const auto& delivery : deliveries) {
         if (delivery.phase == Phase::Waiting) next = std::min(next, delivery.due);
     }
@@ -154,7 +155,7 @@ std::vector<std::string> topics_of(const Message& message) {
 }
 
 std::optional<std::string> only_next_hop(const Message& message) {
-    if (!message.unresolved.empty()) return std::nullopt;
+    if (message.undecided()) return std::nullopt;
     std::optional<std::string> next_hop;
     for (const auto& delivery : message.deliveries) {
         if (delivery.ended()) continue;

@@ -31,6 +31,7 @@ enum class Phase : std::uint8_t {
     Waiting,       ///< for its time
     Ready,         ///< on a ready list of the scheduler
     InFlight,      ///< in a job of an agent
+    Expanding,     ///< a forward file replaces it; its last result says by what, the router has to say how
     FailedUnsaid,  ///< failed, and the sender has still to be told; not in the journal yet
     Delivered,
     Failed,
@@ -91,6 +92,8 @@ struct Message {
     [[nodiscard]] const ActiveDelivery* find(std::uint32_t number) const;
     /// Whether the sender must not be answered: the null sender, or a report of our own.
     [[nodiscard]] bool unanswerable() const { return envelope.sender().empty() || envelope.report(); }
+    /// Whether recipients, or the destinations of forward files, have to be resolved.
+    [[nodiscard]] bool undecided() const { return !unresolved.empty() || count(Phase::Expanding) > 0; }
     /// Nothing is left to try, to tell, or to write.
     [[nodiscard]] bool finished() const;
     /// Whether something of it is with the router, an agent, the scheduler or the report writer.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 namespace postrider::queue_manager {
@@ -12,6 +13,8 @@ namespace {
 
 // More would neither fit into a job's frame nor come from an honest router.
 constexpr std::size_t kMaxDeliveryBytes = std::size_t{40} << 10;
+// The destinations of a forward file have to fit into one question with the delivery that they replace.
+constexpr std::size_t kMaxExpansionBytes = std::size_t{22} << 10;
 constexpr std::size_t kRecordTarget = std::size_t{128} << 10;
 // A reply is kept in memory, journal, log and report; RFC 5321 lets it be 512 octets a line.
 constexpr std::size_t kMaxResultText = 2048;
@@ -53,10 +56,12 @@ std::pair<std::string, std::string> split_status(std::string_view text, const ch
 
 /// Appends the records of one recipient's deliveries; a record that would get too long is continued by
 /// another.
-void add_resolved_records(std::uint32_t recipient, const std::vector<wire::Delivery>& deliveries,
+void add_resolved_records(std::uint32_t recipient, std::uint32_t expanded,
+                          const std::vector<wire::Delivery>& deliveries,
                           std::vector<wire::JournalRecord>& records) {
     wire::JournalRecord record;
     record.mutable_resolved()->set_recipient(recipient);
+    record.mutable_resolved()->set_delivery(expanded);
     std::size_t bytes = 0;
     for (const auto& delivery : deliveries) {
         std::size_t size = delivery.ByteSizeLong();
@@ -93,6 +98,30 @@ std::optional<UnixMillis> mx_error_end(const Settings& settings, const ActiveDel
     return since + static_cast<UnixMillis>(settings.mx_error_grace.count());
 }
 
+/// Makes sure that `deliveries` can be journalled and offered.
+void replace_unusable(std::vector<wire::Delivery>& deliveries, const wire::Recipient& recipient) {
+    for (auto& delivery : deliveries) {
+        if (!is_known(delivery.transport())) {
+            delivery = failing_delivery(recipient, "5.3.5 the route of this address cannot be used");
+        }
+        if (delivery.ByteSizeLong() > kMaxDeliveryBytes) {
+            delivery = failing_delivery(recipient, "5.3.5 the route of this address is too long to be used");
+        }
+    }
+}
+
+/// What makes two deliveries of a message the same.
+std::string effect_of(const wire::Delivery& delivery) {
+    return fmt::format("{}\n{}\n{}\n{}", static_cast<int>(delivery.transport()), delivery.next_hop(),
+                       delivery.recipient(), delivery.local().SerializeAsString());
+}
+
+/// A result that says what a forward file holds, of a delivery that may have one.
+bool is_expansion(const wire::Delivery& delivery, const wire::DeliveryResult& result) {
+    return result.outcome() == wire::DeliveryResult::EXPANDED && result.forwarded_size() > 0 &&
+           result.ByteSizeLong() <= kMaxExpansionBytes && delivery.local().forward_files_size() > 0;
+}
+
 }  // namespace
 
 RetrySchedule default_schedule(const Settings& settings, const Message& message) {
@@ -123,6 +152,12 @@ Judgement judge(const Settings& settings, const Message& message, const ActiveDe
     bound(*result.mutable_status(), kMaxResultHost);
     bound(*result.mutable_remote_host(), kMaxResultHost);
     Judgement judgement;
+    if (is_expansion(delivery.delivery, result)) {
+        judgement.phase = Phase::Expanding;
+        judgement.result = std::move(result);
+        return judgement;
+    }
+    result.clear_forwarded();
     if (result.outcome() != wire::DeliveryResult::DELIVERED &&
         result.outcome() != wire::DeliveryResult::RELAYED &&
         result.outcome() != wire::DeliveryResult::FAILED) {
@@ -207,24 +242,62 @@ ResolutionPlan plan_resolution(const Settings& settings, const Message& message,
         } else if (deliveries.empty()) {
             deliveries.push_back(failing_delivery(recipient, error.text));
         }
-        for (auto& delivery : deliveries) {
-            if (!is_known(delivery.transport())) {
-                delivery = failing_delivery(recipient, "5.3.5 the route of this address cannot be used");
-            }
-            if (delivery.ByteSizeLong() > kMaxDeliveryBytes) {
-                delivery =
-                    failing_delivery(recipient, "5.3.5 the route of this address is too long to be used");
-            }
+        replace_unusable(deliveries, recipient);
+        for (auto& delivery : deliveries)
             delivery.set_number(number++);
-        }
-        add_resolved_records(index, deliveries, plan.records);
+        add_resolved_records(index, 0, deliveries, plan.records);
         plan.recipients.push_back(index);
         std::move(deliveries.begin(), deliveries.end(), std::back_inserter(plan.deliveries));
     }
     return plan;
 }
 
+ResolutionPlan plan_expansion(const Settings& settings, const Message& message,
+                              const ActiveDelivery& replaced, Resolution resolution, UnixMillis now) {
+    ResolutionPlan plan;
+    const bool expired =
+        now >= schedule_of(settings, message, replaced.delivery).expires(message.envelope.arrival_ms());
+    const Error& error = resolution.error;
+    if (resolution.deliveries.empty() && error.temporary() && !expired) {
+        plan.error = error.text.empty() ? "the router gave no answer" : error.text;
+        return plan;
+    }
+    wire::Recipient recipient;
+    recipient.set_address(replaced.delivery.original_recipient());
+    recipient.set_notify(replaced.delivery.notify());
+    recipient.set_orcpt(replaced.delivery.orcpt());
+    auto deliveries = std::move(resolution.deliveries);
+    if (deliveries.empty()) {
+        const std::string text =
+            error.temporary() ? "5.4.7 delivery time expired; routing said: " + error.text : error.text;
+        deliveries.push_back(failing_delivery(recipient, text));
+        deliveries.front().set_recipient(replaced.delivery.recipient());
+    }
+    replace_unusable(deliveries, recipient);
+    std::set<std::string> present;
+    for (const auto& other : message.deliveries) {
+        const bool replaces = other.delivery.number() != replaced.delivery.number();
+        if (replaces && other.phase != Phase::Failed && other.phase != Phase::FailedUnsaid) {
+            present.insert(effect_of(other.delivery));
+        }
+    }
+    std::erase_if(deliveries, [&present](const wire::Delivery& delivery) {
+        return delivery.transport() != wire::TRANSPORT_ERROR && !present.insert(effect_of(delivery)).second;
+    });
+    std::uint32_t number = message.next_number;
+    for (auto& delivery : deliveries)
+        delivery.set_number(number++);
+    plan.expanded = replaced.delivery.number();
+    add_resolved_records(0, plan.expanded, deliveries, plan.records);
+    plan.deliveries = std::move(deliveries);
+    return plan;
+}
+
 void apply_resolution(Message& message, ResolutionPlan plan) {
+    if (ActiveDelivery* replaced = message.find(plan.expanded)) {
+        message.set_phase(*replaced, Phase::Delivered);
+        replaced->last_result.clear_forwarded();
+    }
     for (auto& delivery : plan.deliveries) {
         message.next_number = delivery.number() + 1;
         ActiveDelivery active;

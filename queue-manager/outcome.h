@@ -57,6 +57,7 @@ struct Resolution {
 /// What to do with resolutions: written first, then applied.
 struct ResolutionPlan {
     std::vector<std::uint32_t> recipients;   ///< resolved now, by index in the envelope, ascending
+    std::uint32_t expanded = 0;              ///< the delivery that a forward file replaces; 0: none
     std::vector<wire::Delivery> deliveries;  ///< with their numbers
     std::vector<wire::JournalRecord> records;
     std::string error;  ///< of recipients that could not be decided; empty if there are none
@@ -67,6 +68,12 @@ struct ResolutionPlan {
 [[nodiscard]] ResolutionPlan plan_resolution(const Settings& settings, const Message& message,
                                              const std::vector<std::uint32_t>& indices,
                                              std::vector<Resolution> resolutions, UnixMillis now);
+
+/// Plans what follows from the router's answer about the forward file that replaces `replaced`, a delivery in
+/// Phase::Expanding. Deliveries that the message has already, and that did not fail, are not made again.
+[[nodiscard]] ResolutionPlan plan_expansion(const Settings& settings, const Message& message,
+                                            const ActiveDelivery& replaced, Resolution resolution,
+                                            UnixMillis now);
 
 /// Adds what was planned to the message.
 void apply_resolution(Message& message, ResolutionPlan plan);

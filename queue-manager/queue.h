@@ -151,6 +151,10 @@ class Queue {
     void want_resolving(Message& message);
     void resolve_more();
     async::Task<void> resolve(QueueId id);
+    async::Task<bool> resolve_recipients(QueueId id);
+    async::Task<bool> resolve_expansions(QueueId id);
+    void router_failed(Message& message, const Error& error);
+    [[nodiscard]] bool take_plan(Message& message, ResolutionPlan plan);
     [[nodiscard]] bool take_resolution(Message& message, const std::vector<std::uint32_t>& indices,
                                        std::vector<Resolution> resolutions);
     void offer_due(Message& message);

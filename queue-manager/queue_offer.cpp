@@ -42,11 +42,22 @@ void Queue::resolve_more() {
 }
 
 async::Task<void> Queue::resolve(QueueId id) {
+    bool asked = co_await resolve_recipients(id);
+    if (asked) asked = co_await resolve_expansions(id);
+    Message* message = find(id);
+    message->resolving = false;
+    message->scan_due = 0;
+    --resolving_;
+    advance(*message);
+    if (on_ready_) on_ready_();
+}
+
+/// False if the router cannot be asked, or its answer cannot be written down.
+async::Task<bool> Queue::resolve_recipients(QueueId id) {
     Message* message = find(id);
     std::vector<std::uint32_t> indices = message->unresolved;
     std::size_t first = 0;
-    bool asked = true;
-    while (asked && first < indices.size()) {
+    while (first < indices.size()) {
         std::size_t count = question_size(message->envelope, indices, first);
         std::vector<std::uint32_t> part(indices.begin() + static_cast<std::ptrdiff_t>(first),
                                         indices.begin() + static_cast<std::ptrdiff_t>(first + count));
@@ -58,26 +69,56 @@ async::Task<void> Queue::resolve(QueueId id) {
         auto answer = co_await resolver_.resolve(std::move(sender), std::move(recipients));
         // A message that is being resolved stays active, so it is still there.
         message = find(id);
-        if (answer) {
-            asked = take_resolution(*message, part, std::move(*answer));
-        } else {
-            log::warning("cannot_resolve").add("id", id.text()).add("reason", answer.error().text);
-            message->resolve_due = now() + kRouterPause;
-            asked = false;
+        if (!answer) {
+            router_failed(*message, answer.error());
+            co_return false;
         }
+        if (!take_resolution(*message, part, std::move(*answer))) co_return false;
         first += count;
-        if (asked) offer_due(*message);
+        offer_due(*message);
     }
-    message->resolving = false;
-    message->scan_due = 0;
-    --resolving_;
-    advance(*message);
-    if (on_ready_) on_ready_();
+    co_return true;
+}
+
+/// The same for what stands in forward files; also in those that are read meanwhile.
+async::Task<bool> Queue::resolve_expansions(QueueId id) {
+    std::uint32_t last = 0;
+    while (true) {
+        Message* message = find(id);
+        auto& deliveries = message->deliveries;
+        auto next = std::find_if(deliveries.begin(), deliveries.end(), [last](const auto& delivery) {
+            return delivery.phase == Phase::Expanding && delivery.delivery.number() > last;
+        });
+        if (next == deliveries.end()) co_return true;
+        last = next->delivery.number();
+        wire::ForwardQuestion question;
+        question.set_sender(message->envelope.sender());
+        *question.mutable_delivery() = next->delivery;
+        *question.mutable_forwarded() = next->last_result.forwarded();
+        question.set_forward_file(next->last_result.text());
+        auto answer = co_await resolver_.expand(std::move(question));
+        message = find(id);
+        if (!answer) {
+            router_failed(*message, answer.error());
+            co_return false;
+        }
+        auto plan = plan_expansion(settings_, *message, *message->find(last), std::move(*answer), now());
+        if (!take_plan(*message, std::move(plan))) co_return false;
+        offer_due(*message);
+    }
+}
+
+void Queue::router_failed(Message& message, const Error& error) {
+    log::warning("cannot_resolve").add("id", message.id().text()).add("reason", error.text);
+    message.resolve_due = now() + kRouterPause;
 }
 
 bool Queue::take_resolution(Message& message, const std::vector<std::uint32_t>& indices,
                             std::vector<Resolution> resolutions) {
-    auto plan = plan_resolution(settings_, message, indices, std::move(resolutions), now());
+    return take_plan(message, plan_resolution(settings_, message, indices, std::move(resolutions), now()));
+}
+
+bool Queue::take_plan(Message& message, ResolutionPlan plan) {
     if (!plan.records.empty()) {
         // Before anything is acted on: a crash must not resolve these recipients again after some of their
         // deliveries were made.
@@ -120,8 +161,7 @@ bool Queue::take_resolution(Message& message, const std::vector<std::uint32_t>& 
 void Queue::offer_due(Message& message) {
     UnixMillis time = now();
     if (time < message.scan_due) return;
-    if (!message.unresolved.empty() && !message.resolving && message.resolve_due <= time)
-        want_resolving(message);
+    if (message.undecided() && !message.resolving && message.resolve_due <= time) want_resolving(message);
 
     std::map<DestinationKey, std::vector<ActiveDelivery*>> by_destination;
     std::vector<wire::DeliveryResult> ended;

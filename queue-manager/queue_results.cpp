@@ -21,6 +21,8 @@ std::string_view event_of(const Judgement& judgement) {
     switch (judgement.phase) {
         case Phase::Delivered:
             return judgement.result.outcome() == wire::DeliveryResult::RELAYED ? "relayed" : "delivered";
+        case Phase::Expanding:
+            return "expanded";
         case Phase::Failed:
         case Phase::FailedUnsaid:
             return "failed";
@@ -161,6 +163,11 @@ void Queue::conclude(Message& message, ActiveDelivery& delivery, const Judgement
             ++(judgement.result.outcome() == wire::DeliveryResult::RELAYED ? counters_.relayed
                                                                            : counters_.delivered);
             message.set_success_unsaid(delivery, judgement.report_success);
+            break;
+        case Phase::Expanding:
+            // The router is asked at once; what it could not decide before is asked again with it.
+            message.resolve_due = 0;
+            message.scan_due = 0;
             break;
         case Phase::FailedUnsaid:
             if (message.first_failure == 0) message.first_failure = now();

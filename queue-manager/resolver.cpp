@@ -49,6 +49,18 @@ async::Task<Result<std::vector<std::string>>> Resolver::held(std::vector<std::st
     co_return held;
 }
 
+async::Task<Result<Resolution>> Resolver::expand(wire::ForwardQuestion question) {
+    wire::RouterRequest request;
+    *request.mutable_forward() = std::move(question);
+    auto answers = co_await client_.call_all(std::move(request), loop_.after(timeout_));
+    if (!answers) co_return failure(answers.error());
+    std::vector<const wire::Resolved*> frames;
+    for (const auto& answer : *answers)
+        frames.push_back(&answer.reply.resolved());
+    auto merged = merge_answers(1, frames);
+    co_return std::move(merged.front());
+}
+
 std::size_t question_size(const wire::Envelope& envelope, const std::vector<std::uint32_t>& indices,
                           std::size_t first) {
     std::size_t bytes = envelope.sender().size();

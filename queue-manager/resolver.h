@@ -29,6 +29,8 @@ class Resolver {
     /// Which of these recipient domains, which fit into a frame, have a route with `hold` now. Error: the
     /// router could not be asked.
     async::Task<Result<std::vector<std::string>>> held(std::vector<std::string> domains);
+    /// Resolves what a forward file holds. Error: the router could not be asked.
+    async::Task<Result<Resolution>> expand(wire::ForwardQuestion question);
 
   private:
     async::Loop& loop_;

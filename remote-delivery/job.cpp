@@ -157,7 +157,7 @@ Task<void> Job::use(Session& session) {
     }
 }
 
-/// The next open recipients that have one sender, and where they stand in recipients_.
+/// The next open recipients that have one sender and get the same text, and where they stand in recipients_.
 Transaction Job::next_transaction(std::vector<std::size_t>& indexes) const {
     std::size_t most = services_.limits.size(Limit::RecipientsPerTransaction);
     Transaction transaction;
@@ -165,8 +165,12 @@ Transaction Job::next_transaction(std::vector<std::size_t>& indexes) const {
     for (std::size_t i = 0; i < recipients_.size() && indexes.size() < most; ++i) {
         if (recipients_[i].state != Recipient::State::Open) continue;
         std::string sender = sender_of(i);
-        if (indexes.empty()) transaction.sender = sender;
-        if (sender != transaction.sender) continue;
+        std::string fields = trace_fields_of(i);
+        if (indexes.empty()) {
+            transaction.sender = sender;
+            transaction.trace_fields = fields;
+        }
+        if (sender != transaction.sender || fields != transaction.trace_fields) continue;
         indexes.push_back(i);
         TransactionRecipient recipient;
         recipient.delivery = &job_.deliveries(static_cast<int>(i));
@@ -208,6 +212,15 @@ void Job::take_results(const Session& session, const Transaction& transaction,
 std::string Job::sender_of(std::size_t index) const {
     const wire::Delivery& delivery = job_.deliveries(static_cast<int>(index));
     return delivery.has_sender() ? delivery.sender() : job_.sender();
+}
+
+std::string Job::trace_fields_of(std::size_t index) const {
+    std::string fields;
+    const auto& forwarders = job_.deliveries(static_cast<int>(index)).forwarded_by();
+    for (auto forwarder = forwarders.rbegin(); forwarder != forwarders.rend(); ++forwarder) {
+        if (is_sendable(*forwarder)) fields += fmt::format("Delivered-To: {}\r\n", *forwarder);
+    }
+    return fields;
 }
 
 bool Job::any(Recipient::State state) const {

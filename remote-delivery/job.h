@@ -61,6 +61,7 @@ class Job {
     void take_results(const Session& session, const Transaction& transaction,
                       const std::vector<std::size_t>& indexes);
     [[nodiscard]] std::string sender_of(std::size_t index) const;
+    [[nodiscard]] std::string trace_fields_of(std::size_t index) const;
     [[nodiscard]] bool any(Recipient::State state) const;
     void reopen();
     void forgive_mx_errors();

@@ -239,6 +239,9 @@ Result<std::uint64_t> Session::put_piece(const Content& content, std::uint64_t p
 Task<void> Session::content(Transaction& transaction) {
     const Content& message = transaction.message->content;
     mail::DataEncoder encoder;
+    std::string fields;
+    encoder.encode(transaction.trace_fields, fields);
+    stream_.put(fields);
     std::uint64_t position = 0;
     do {
         auto reached = put_piece(message, position, encoder);

@@ -62,14 +62,15 @@ void Transaction::settle_from(std::size_t first, const Judgement& judgement) {
 Preparation prepare(const Transaction& transaction, const Capabilities& capabilities) {
     const Message& message = *transaction.message;
     Preparation preparation;
-    preparation.options.size = message.content.length();
+    const std::uint64_t length = message.content.length() + transaction.trace_fields.size();
+    preparation.options.size = length;
     preparation.options.eight_bit = message.eight_bit;
     preparation.options.smtputf8 = message.smtputf8 || has_utf8_address(transaction);
     preparation.options.envid = message.envid;
     preparation.options.ret = message.ret;
-    if (capabilities.size_limit > 0 && message.content.length() > capabilities.size_limit) {
+    if (capabilities.size_limit > 0 && length > capabilities.size_limit) {
         preparation.refusal = failed("5.3.4", fmt::format("the message has {} octets, the server takes {}",
-                                                          message.content.length(), capabilities.size_limit));
+                                                          length, capabilities.size_limit));
     } else if (message.binary) {
         preparation.refusal = failed("5.6.3", "the message is BINARYMIME, which is not sent to other hosts");
     } else if (preparation.options.smtputf8 && !capabilities.smtputf8) {

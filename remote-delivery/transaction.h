@@ -38,6 +38,9 @@ struct TransactionRecipient {
 struct Transaction {
     const Message* message = nullptr;  ///< not owned; outlives the transaction
     std::string sender;
+    /// Header fields in front of the content: a Delivered-To for each forward file that led here, so that a
+    /// host that sends the message back is found out.
+    std::string trace_fields;
     std::vector<TransactionRecipient> recipients;
 
     [[nodiscard]] std::size_t accepted() const;

@@ -19,7 +19,7 @@ void add(std::vector<std::string>& dangers, const config::Position& position, st
     dangers.push_back(fmt::format("{}: {}", position.line_text(), text));
 }
 
-/// The domains of local_domain and virtual_domain lines.
+/// The domains of local_domain, virtual_domain and alias_domain lines.
 std::set<std::string> local_names(const config::Settings& settings) {
     std::set<std::string> names;
     for (const Directive* line : settings.table("local_domain")) {
@@ -29,6 +29,10 @@ std::set<std::string> local_names(const config::Settings& settings) {
         }
     }
     for (const Directive* line : settings.table("virtual_domain")) {
+        const Result<mail::Domain> domain = mail::parse_domain(line->words.front().text);
+        if (domain) names.insert(domain->name());
+    }
+    for (const Directive* line : settings.table("alias_domain")) {
         const Result<mail::Domain> domain = mail::parse_domain(line->words.front().text);
         if (domain) names.insert(domain->name());
     }
@@ -65,7 +69,20 @@ void check_routes(const config::Settings& settings, const std::set<std::string>&
     }
 }
 
-/// What is wrong with one alias; empty if nothing is.
+void check_aliases(const AliasTable& aliases, const std::string& domain, const Tables& tables, Facts& facts,
+                   std::vector<std::string>& dangers) {
+    // In the order of their names: hash tables have none, and a list that changes is hard to read.
+    std::map<std::string_view, const Alias*> sorted;
+    for (const auto& [name, alias] : aliases.exact)
+        sorted.emplace(name, &alias);
+    for (const auto& [name, alias] : sorted) {
+        const std::string fault = fault_of(expand(Address{std::string(name), domain}, tables, facts));
+        if (!fault.empty()) add(dangers, alias->position, fmt::format("alias {}: {}", name, fault));
+    }
+}
+
+}  // namespace
+
 std::string fault_of(const Expansion& expansion) {
     if (expansion.outcome == Expansion::Outcome::Refused ||
         expansion.outcome == Expansion::Outcome::Deferred) {
@@ -78,20 +95,6 @@ std::string fault_of(const Expansion& expansion) {
     }
     return {};
 }
-
-void check_aliases(const AliasTable& aliases, const std::string& domain, const Tables& tables, Facts& facts,
-                   std::vector<std::string>& dangers) {
-    // In the order of their names: hash tables have none, and a list that changes is hard to read.
-    std::map<std::string_view, const Alias*> sorted;
-    for (const auto& [name, alias] : aliases)
-        sorted.emplace(name, &alias);
-    for (const auto& [name, alias] : sorted) {
-        const std::string fault = fault_of(expand(Address{std::string(name), domain}, tables, facts));
-        if (!fault.empty()) add(dangers, alias->position, fmt::format("alias {}: {}", name, fault));
-    }
-}
-
-}  // namespace
 
 std::vector<std::string> find_shadowed_lines(const config::Settings& settings) {
     std::vector<std::string> dangers;

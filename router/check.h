@@ -11,6 +11,9 @@
 /// order of the tables.
 namespace postrider::router {
 
+/// What is wrong with an address that a line of the tables has sent on; empty if nothing is.
+[[nodiscard]] std::string fault_of(const Expansion& expansion);
+
 /// Lines that open more than a domain of one's own, and lines that another one makes void.
 [[nodiscard]] std::vector<std::string> find_shadowed_lines(const config::Settings& settings);
 

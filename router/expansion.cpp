@@ -9,35 +9,36 @@
 
 #include "router/users.h"
 
-// How this ends. Work is a list of nodes, each an address and the stage at which it enters: aliases, then the
-// forwarding of the user, then his mailbox. A node either becomes a leaf or is replaced by its destinations,
-// which enter at the first stage again, or, where they mean the same address, at a later one. Two rules bound
-// the work:
+// How this ends. Work is a list of nodes, each an address and the stage at which it enters: redirect lines,
+// then aliases, then the forwarding of the user, then his mailbox. A node either becomes a leaf or is
+// replaced by its destinations, which enter at the first stage again, or, where they mean the same address,
+// at a later one. One rule bounds the work: no address enters at the same stage twice.
 //
-//   * The ancestor rule. A child is dropped when a node on the way to it has the same address and entered at
-//   the
-//     same stage or later. So no address is followed round a circle: `a: b` and `b: a` end where `a` comes up
-//     again.
-//   * No address enters at the same stage twice, on whatever way: what it leads to is in the result already.
-//   So
-//     lists that share their members cost no more than the sum of their lines, although the number of ways
-//     through them may grow exponentially.
+//   * On the way from the recipient this is the ancestor rule: `a: b` and `b: a` end where `a` comes again.
+//     The rule as it is usually told drops an address also where an ancestor entered later than it would:
+//     after `x: \alice`, what leads back to alice ends, and what her alias says is never looked at. That
+//     loses mail, and whether it does depends on the order of the lines; so here only the same stage counts.
+//   * On other ways, what the address leads to is in the result already. So lists that share their members
+//     cost no more than the sum of their lines, although the number of ways through them may be exponential.
 //
-// A recipient is never lost by them. If an address is dropped as its own ancestor, all that the ancestor
-// leads to is in the result; only if that is nothing, all ways are circles, and the recipient is refused as a
-// loop.
+// A recipient is never lost by it: all that the dropped address leads to is in the result. Only if that is
+// nothing, all ways are circles, and the recipient is refused as a loop.
+//
+// A forward file is read in another expansion, later. That one knows the owners of the files before. They
+// come behind all else, so no such owner enters again, but the last one, who may in his own mailbox.
 namespace postrider::router {
 
 namespace {
 
 using config::Position;
 
-enum class Stage { Alias, Forward, Mailbox };
+enum class Stage { Redirect, Alias, Forward, Mailbox, OwnMailbox };
 
 struct Node {
-    Address address;
-    std::string key;  // the form in which addresses are compared
-    Stage stage = Stage::Alias;
+    Address address;             // its domain is never a further name of a local domain
+    std::string written_domain;  // that may be one
+    std::string key;             // the form in which addresses are compared
+    Stage stage = Stage::Redirect;
     const Node* parent = nullptr;
     std::size_t depth = 0;
     std::optional<std::string> owner;
@@ -53,12 +54,23 @@ constexpr std::string_view kOwnerPrefix = "owner-";
 /// file names no user, and root's it must not be.
 constexpr uid_t kNobody = 65534;
 
+/// Whose rights a delivery to a mailbox of a virtual domain has.
+SystemUser owner_of_mailboxes(const LocalDomain& domain, const std::string& home) {
+    SystemUser owner;
+    owner.name = domain.owner->name;
+    owner.uid = domain.owner->ids.uid;
+    owner.gid = domain.owner->ids.gid;
+    owner.home = home;
+    return owner;
+}
+
 class Expander {
   public:
     Expander(const Tables& tables, Facts& facts, std::vector<TraceLine>* trace)
         : tables_(tables), facts_(facts), trace_(trace) {}
 
     Expansion run(const Address& root);
+    Expansion run_forward_file(const ForwardFile& file);
 
   private:
     /// The destinations of one alias or forward line, and what they mean in its place.
@@ -71,11 +83,14 @@ class Expander {
         Position rule;
     };
 
+    void work_off();
     void visit(const Node& node);
+    bool visit_redirects(const Node& node);
     void visit_alias(const Node& node, const LocalDomain& domain, const AliasMatch& match);
     void visit_virtual_user(const Node& node, const LocalDomain& domain, const std::string& local);
     void visit_system_user(const Node& node, const LocalDomain& domain, const std::string& local);
     void unknown_user(const Node& node, const LocalDomain& domain, std::string_view local);
+    void visit_catchall(const Node& node, const LocalDomain& domain);
 
     void follow(const Source& source, const std::vector<Destination>& destinations, std::size_t list_depth);
     void follow_mail(const Source& source, const Destination& destination);
@@ -93,19 +108,24 @@ class Expander {
     Expansion finish(const Address& root);
 
     [[nodiscard]] std::string key_of(const Address& address) const;
+    [[nodiscard]] static std::string entry_of(Stage stage, const Node& node);
+    [[nodiscard]] static bool is_ancestor(const Node& child, const Node& parent);
     void note(std::size_t depth, std::string text);
 
     const Tables& tables_;
     Facts& facts_;
     std::vector<TraceLine>* trace_;
-    std::deque<Node> nodes_;             // a deque, because nodes are pointed at
-    std::vector<const Node*> work_;      // a stack, so that the result is in the order of the tables
-    std::vector<const Node*> children_;  // of the node being visited, not yet on the stack
+    const ForwardFile* forward_file_ = nullptr;  // whose destinations are expanded, if it is one: then their
+                                                 // Source alone has Stage::OwnMailbox
+    std::deque<Node> nodes_;                     // a deque, because nodes are pointed at
+    std::vector<const Node*> work_;              // a stack, so that the result is in the order of the tables
+    std::vector<const Node*> children_;          // of the node being visited, not yet on the stack
     std::unordered_set<std::string> entered_;
+    std::unordered_set<std::string> forwarders_;  // the keys of those whose forward files led here
     std::unordered_set<std::string> lists_;
     std::unordered_set<std::string> leaf_identities_;
     std::size_t steps_ = 0;
-    bool dropped_ = false;     // some way was a circle
+    bool dropped_ = false;     // some address came up again: if nothing else did, all ways are circles
     bool ended_ = false;       // result_ is final
     std::string unavailable_;  // what cannot be decided now, and why
     Expansion result_;
@@ -114,28 +134,63 @@ class Expander {
 Expansion Expander::run(const Address& root) {
     Node node;
     node.address = root;
-    node.key = key_of(root);
-    if (const LocalDomain* domain = tables_.local_domain(root.domain)) node.rule = domain->position;
+    node.written_domain = root.domain;
+    if (const LocalDomain* domain = tables_.local_domain(root.domain)) {
+        node.address.domain = domain->name;
+        node.rule = domain->position;
+    }
+    node.key = key_of(node.address);
+    entered_.insert(entry_of(node.stage, node));
     result_.rule = node.rule;
     nodes_.push_back(std::move(node));
     work_.push_back(&nodes_.back());
+    work_off();
+    return finish(root);
+}
+
+Expansion Expander::run_forward_file(const ForwardFile& file) {
+    forward_file_ = &file;
+    result_.rule = file.position;
+    std::vector<Address> way = file.ancestors;
+    way.push_back(file.owner);
+    for (Address& address : way) {
+        Node node;
+        node.key = key_of(address);
+        node.address = std::move(address);
+        forwarders_.insert(node.key);
+        node.stage = Stage::Mailbox;
+        node.parent = nodes_.empty() ? nullptr : &nodes_.back();
+        node.depth = nodes_.size();
+        node.rule = file.position;
+        nodes_.push_back(std::move(node));
+    }
+    const Node& owner = nodes_.back();
+    note(owner.depth, fmt::format("{}: forward file {}", owner.address.text(), file.position.line_text()));
+    follow(Source{owner, file.user, owner.address.domain, Stage::OwnMailbox, std::nullopt, file.position},
+           file.destinations, 0);
+    flush_children();
+    work_off();
+    return finish(file.owner);
+}
+
+void Expander::work_off() {
     while (!work_.empty() && !ended_) {
         const Node* next = work_.back();
         work_.pop_back();
         visit(*next);
         flush_children();
     }
-    return finish(root);
 }
 
 void Expander::visit(const Node& node) {
+    if (node.stage == Stage::Redirect && visit_redirects(node)) return;
     const LocalDomain* domain = tables_.local_domain(node.address.domain);
     if (domain == nullptr) {
         add_remote(node);
         return;
     }
     const std::string local = folded(node.address.local);
-    if (node.stage == Stage::Alias) {
+    if (node.stage <= Stage::Alias) {
         const AliasMatch match = find_alias(tables_, *domain, local);
         if (match.alias != nullptr) {
             visit_alias(node, *domain, match);
@@ -149,6 +204,31 @@ void Expander::visit(const Node& node) {
     }
 }
 
+/// Whether there is a redirect line for the address: then its mail goes there, and to the address itself only
+/// with redirect+copy. Names without domain belong to the primary domain, since the lines are for all
+/// domains.
+bool Expander::visit_redirects(const Node& node) {
+    const std::vector<const Redirect*> redirects = redirects_of(tables_, node.address, node.written_domain);
+    if (redirects.empty()) return false;
+    if (node.parent == nullptr) result_.rule = redirects.front()->position;
+    const Position* copy = nullptr;
+    for (const Redirect* redirect : redirects) {
+        note(node.depth,
+             fmt::format("{}: redirect{} {} at {}", node.address.text(), redirect->copy ? "+copy" : "",
+                         redirect->pattern.text(), redirect->position.line_text()));
+        if (redirect->copy && copy == nullptr) copy = &redirect->position;
+        const Source source{node,         node.address.local, tables_.primary_domain,
+                            Stage::Alias, node.owner,         redirect->position};
+        follow(source, redirect->destinations, 0);
+        if (ended_) return true;
+    }
+    if (copy != nullptr) {
+        const Source source{node, {}, {}, Stage::Alias, node.owner, *copy};
+        add_child(source, node.address, Stage::Alias, *copy);
+    }
+    return true;
+}
+
 void Expander::visit_alias(const Node& node, const LocalDomain& domain, const AliasMatch& match) {
     const Alias& alias = *match.alias;
     if (node.parent == nullptr) result_.rule = alias.position;
@@ -156,7 +236,7 @@ void Expander::visit_alias(const Node& node, const LocalDomain& domain, const Al
          fmt::format("{}: alias {} at {}", node.address.text(), alias.name, alias.position.line_text()));
     // In the common file a name without domain is a user of the system, whom a virtual domain does not have.
     const bool elsewhere = match.common && domain.is_virtual;
-    Source source{node,           alias.name, elsewhere ? tables_.primary_domain : domain.name,
+    Source source{node,           match.name, elsewhere ? tables_.primary_domain : domain.name,
                   Stage::Forward, node.owner, alias.position};
     const std::string owner = std::string(kOwnerPrefix) + alias.name;
     if (!alias.name.starts_with(kOwnerPrefix) && has_alias(tables_, domain, owner)) {
@@ -181,12 +261,7 @@ void Expander::visit_virtual_user(const Node& node, const LocalDomain& domain, c
         follow(Source{node, name, domain.name, Stage::Mailbox, node.owner, user.position}, user.forward, 0);
         return;
     }
-    SystemUser owner;
-    owner.name = domain.owner->name;
-    owner.uid = domain.owner->ids.uid;
-    owner.gid = domain.owner->ids.gid;
-    owner.home = user.home;
-    add_mailbox(node, domain, std::move(owner), name);
+    add_mailbox(node, domain, owner_of_mailboxes(domain, user.home), name);
 }
 
 void Expander::visit_system_user(const Node& node, const LocalDomain& domain, const std::string& local) {
@@ -230,19 +305,46 @@ void Expander::visit_system_user(const Node& node, const LocalDomain& domain, co
 /// Somebody must read what is sent to postmaster, abuse and root, so they fall back on each other before they
 /// are unknown.
 void Expander::unknown_user(const Node& node, const LocalDomain& domain, std::string_view local) {
-    if (node.stage == Stage::Alias && is_reserved(local)) {
-        const Source source{node, {}, {}, Stage::Alias, node.owner, domain.position};
-        if (local != kPostmaster) {
-            add_child(source, Address{std::string(kPostmaster), domain.name}, Stage::Alias, domain.position);
+    const bool falls_back = node.stage <= Stage::Alias && is_reserved(local);
+    const Source source{node, {}, {}, Stage::Alias, node.owner, domain.position};
+    if (falls_back && local != kPostmaster) {
+        add_child(source, Address{std::string(kPostmaster), domain.name}, Stage::Redirect, domain.position);
+    } else if (!domain.catchall.empty()) {
+        visit_catchall(node, domain);
+    } else if (falls_back && domain.name != tables_.primary_domain) {
+        add_child(source, Address{std::string(kPostmaster), tables_.primary_domain}, Stage::Redirect,
+                  domain.position);
+    } else {
+        add_failure(node, "5.1.1 no such user here");
+    }
+}
+
+/// The mailbox of the catch-all, for the address as it is: that is what his reader wants to know.
+void Expander::visit_catchall(const Node& node, const LocalDomain& domain) {
+    note(node.depth, fmt::format("{}: catch-all {} at {}", node.address.text(), domain.catchall,
+                                 domain.catchall_position.line_text()));
+    if (node.parent == nullptr) result_.rule = domain.catchall_position;
+    SystemUser user;
+    if (domain.users) {
+        const auto found = domain.users->find(domain.catchall);
+        if (found == domain.users->end()) return;  // the builder has made sure that there is one
+        user = owner_of_mailboxes(domain, found->second.home);
+    } else {
+        const UserAnswer answer = facts_.system_user(domain.catchall);
+        if (answer.state == FactState::Known) user = *answer.user;
+        // His mail waits until there is one: an administrator who wants to have it must not lose it.
+        if (answer.state != FactState::Known || user.uid == 0) {
+            unavailable_ = answer.state == FactState::Known || answer.state == FactState::Unknown
+                               ? "the catch-all has no mailbox"
+                               : "the user database does not answer";
             return;
         }
-        if (domain.name != tables_.primary_domain) {
-            add_child(source, Address{std::string(kPostmaster), tables_.primary_domain}, Stage::Alias,
-                      domain.position);
-            return;
+        if (domain.owner) {
+            user.uid = domain.owner->ids.uid;
+            user.gid = domain.owner->ids.gid;
         }
     }
-    add_failure(node, "5.1.1 no such user here");
+    add_mailbox(node, domain, std::move(user), domain.catchall);
 }
 
 void Expander::follow(const Source& source, const std::vector<Destination>& destinations,
@@ -275,14 +377,15 @@ void Expander::follow_mail(const Source& source, const Destination& destination)
     }
     Address address = destination.address;
     if (address.domain.empty()) address.domain = source.bare_domain;
-    const bool own = address.domain == source.node.address.domain && folded(address.local) == source.own_name;
-    if (own) {
+    const std::string key = key_of(address);
+    if (key == key_of({source.own_name, source.node.address.domain}) ||
+        (source.own_stage == Stage::OwnMailbox && key == source.node.key)) {
         // With the detail that he was written to.
         add_child(source, source.node.address, source.own_stage, destination.position);
     } else if (destination.kind == Destination::Kind::User) {
         add_child(source, std::move(address), Stage::Forward, destination.position);
     } else {
-        add_child(source, std::move(address), Stage::Alias, destination.position);
+        add_child(source, std::move(address), Stage::Redirect, destination.position);
     }
 }
 
@@ -304,24 +407,31 @@ void Expander::follow_list(const Source& source, const Destination& destination,
 
 void Expander::add_child(const Source& source, Address address, Stage stage, const Position& rule) {
     const Node& parent = source.node;
-    std::string key = key_of(address);
-    for (const Node* ancestor = &parent; ancestor != nullptr; ancestor = ancestor->parent) {
-        if (ancestor->key == key && stage <= ancestor->stage) {
-            dropped_ = true;
-            note(parent.depth + 1, fmt::format("{}: leads back to itself, dropped", address.text()));
-            return;
-        }
-    }
-    if (!entered_.insert(fmt::format("{}\n{}", static_cast<int>(stage), key)).second) {
-        note(parent.depth + 1, fmt::format("{}: is in the list already", address.text()));
+    Node child;
+    child.written_domain = address.domain;
+    child.address = std::move(address);
+    if (const LocalDomain* domain = tables_.local_domain(child.written_domain))
+        child.address.domain = domain->name;
+    child.key = key_of(child.address);
+    child.stage = stage;
+    const bool forwarded = stage != Stage::OwnMailbox && forwarders_.contains(child.key);
+    if (forwarded || !entered_.insert(entry_of(stage, child)).second) {
+        dropped_ = true;
+        const bool circle = is_ancestor(child, parent);
+        note(parent.depth + 1,
+             fmt::format("{}: {}", child.address.text(),
+                         circle ? "leads back to itself, dropped" : "is in the list already"));
         return;
     }
     if (parent.depth >= tables_.limits.nesting) {
         refuse("5.4.6", "aliases lead too deep into each other", rule);
         return;
     }
-    nodes_.push_back(
-        Node{std::move(address), std::move(key), stage, &parent, parent.depth + 1, source.owner, rule});
+    child.parent = &parent;
+    child.depth = parent.depth + 1;
+    child.owner = source.owner;
+    child.rule = rule;
+    nodes_.push_back(std::move(child));
     children_.push_back(&nodes_.back());
 }
 
@@ -343,6 +453,10 @@ void Expander::add_mailbox(const Node& node, const LocalDomain& domain, SystemUs
     leaf.path = std::move(*path);
     leaf.user_key = domain.is_virtual ? fmt::format("{}@{}", name, domain.name) : std::string(name);
     leaf.system_user = !domain.owner;
+    leaf.forward_file = node.stage <= Stage::Alias ||
+                        (node.stage != Stage::OwnMailbox && tables_.forward_file_overrides_self);
+    const std::string local = folded(node.address.local);
+    if (without_detail(tables_, local) == name) leaf.detail = local.substr(name.size() + 1);
     leaf.owner = node.owner;
     leaf.rule = node.rule;
     note(node.depth,
@@ -359,14 +473,20 @@ void Expander::add_command_or_file(const Source& source, const Destination& dest
     if (!is_program && destination.text == "/dev/null") leaf.kind = Leaf::Kind::Discard;
     leaf.address = source.node.address;
     leaf.path = destination.text;
-    leaf.user.name = "nobody";
-    leaf.user.uid = kNobody;
-    leaf.user.gid = kNobody;
-    leaf.user.home = "/";
+    if (source.own_stage == Stage::OwnMailbox) {
+        leaf.user = forward_file_->rights;
+        leaf.system_user = forward_file_->system_user;
+    } else {
+        leaf.user.name = "nobody";
+        leaf.user.uid = kNobody;
+        leaf.user.gid = kNobody;
+        leaf.user.home = "/";
+    }
     leaf.owner = source.owner;
     leaf.rule = destination.position;
     note(source.node.depth + 1, fmt::format("{} {}", is_program ? "program" : "file", destination.text));
-    const std::string identity = fmt::format("{} {}", is_program ? "program" : "file", destination.text);
+    const std::string identity =
+        fmt::format("{} {} {}", is_program ? "program" : "file", leaf.user.uid, destination.text);
     add_leaf(std::move(leaf), identity);
 }
 
@@ -440,8 +560,22 @@ Expansion Expander::finish(const Address& root) {
 }
 
 std::string Expander::key_of(const Address& address) const {
-    const bool local = tables_.local_domain(address.domain) != nullptr;
-    return fmt::format("{}@{}", local ? folded(address.local) : address.local, address.domain);
+    const LocalDomain* domain = tables_.local_domain(address.domain);
+    if (domain == nullptr) return fmt::format("{}@{}", address.local, address.domain);
+    return fmt::format("{}@{}", folded(address.local), domain->name);
+}
+
+std::string Expander::entry_of(Stage stage, const Node& node) {
+    // Redirect lines can tell the names of a domain apart; what comes behind them cannot.
+    return fmt::format("{}\n{}\n{}", static_cast<int>(stage), node.key,
+                       stage == Stage::Redirect ? node.written_domain : std::string());
+}
+
+bool Expander::is_ancestor(const Node& child, const Node& parent) {
+    for (const Node* ancestor = &parent; ancestor != nullptr; ancestor = ancestor->parent) {
+        if (ancestor->key == child.key && child.stage <= ancestor->stage) return true;
+    }
+    return false;
 }
 
 void Expander::note(std::size_t depth, std::string text) {
@@ -456,6 +590,11 @@ bool is_reserved(std::string_view local) {
 
 Expansion expand(const Address& root, const Tables& tables, Facts& facts, std::vector<TraceLine>* trace) {
     return Expander(tables, facts, trace).run(root);
+}
+
+Expansion expand_forward_file(const ForwardFile& file, const Tables& tables, Facts& facts,
+                              std::vector<TraceLine>* trace) {
+    return Expander(tables, facts, trace).run_forward_file(file);
 }
 
 }  // namespace postrider::router

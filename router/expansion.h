@@ -27,8 +27,10 @@ struct Leaf {
     Address address;                   ///< the last address on the way here
     std::string path;                  ///< of Mailbox and File; the command line of Program
     std::string user_key;              ///< of Mailbox: `user` of the system, or `user@domain`
-    SystemUser user;                   ///< of Mailbox: with whose rights it is written
-    bool system_user = false;          ///< of Mailbox: `user` has supplementary groups in the system
+    SystemUser user;                   ///< with whose rights it is written or run
+    bool system_user = false;          ///< `user` has supplementary groups in the system
+    bool forward_file = false;         ///< of Mailbox: the user's forward file comes first
+    std::string detail;                ///< of Mailbox: what stands behind the delimiter, folded
     const Route* route = nullptr;      ///< of Remote: the line that matched; nullptr: by its MX
     std::string failure;               ///< of Failure: "5.1.1 no such user"
     std::optional<std::string> owner;  ///< the address of the list's owner, which becomes the sender
@@ -61,12 +63,17 @@ struct Expansion {
 [[nodiscard]] bool is_reserved(std::string_view local);
 
 /// Expands `root`, which has a domain. The rules:
-///   * an address of a domain that is not local is a leaf;
+///   * redirect lines come first, for local addresses and, with scope=any, for all others, too: all that
+///   match
+///     the address replace it; redirect+copy adds the address itself, without redirect lines;
+///   * an address of a domain that is not local is then a leaf;
+///   * a further name of a local domain (alias_domain) means that domain;
 ///   * an alias replaces the address by its destinations, each of which starts from the beginning; `$user`,
 ///     `\name` and an alias that names itself mean the user without alias;
 ///   * `forward=` of a virtual user replaces his mailbox in the same way;
 ///   * an address that its own expansion leads back to is dropped there, and a leaf is delivered to once
-///   only;
+///     only;
+///   * what no user of a local domain gets goes to the mailbox of its catch-all;
 ///   * when nothing is left in this way, that is a loop: 5.4.6, never silence;
 ///   * too many leaves: 5.5.3; too deep: 5.4.6; a user who is not known: 5.1.1;
 ///   * root and other users of uid 0 have no mailbox; abuse and root without alias mean postmaster of their
@@ -77,5 +84,21 @@ struct Expansion {
 /// With `trace`, each step is appended to it.
 [[nodiscard]] Expansion expand(const Address& root, const Tables& tables, Facts& facts,
                                std::vector<TraceLine>* trace = nullptr);
+
+/// A user's forward file, and whose it is.
+struct ForwardFile {
+    Address owner;                   ///< whom the message was to be delivered to
+    std::string user;                ///< his name without detail: destinations of that name mean himself
+    std::vector<Address> ancestors;  ///< whose forward files led to him, the first one first
+    SystemUser rights;               ///< with whose rights its programs run and its files are written
+    bool system_user = false;        ///< as Leaf::system_user, for these
+    std::vector<Destination> destinations;
+    config::Position position;
+};
+
+/// Expands what stands in a forward file by the same rules. The owner and his ancestors are ancestors of all
+/// destinations; the owner himself, however he is written there, is his mailbox without forward file.
+[[nodiscard]] Expansion expand_forward_file(const ForwardFile& file, const Tables& tables, Facts& facts,
+                                            std::vector<TraceLine>* trace = nullptr);
 
 }  // namespace postrider::router

@@ -30,13 +30,22 @@ std::string client_text(const Client& client) {
     return client.login.empty() ? text : fmt::format("{} logged in as {}", text, client.login);
 }
 
+/// What may take the place of a delivery; only its user's process can see whether it is there.
+std::string forward_text(const wire::LocalTarget& local) {
+    std::string text;
+    for (const auto& path : local.forward_files())
+        text += (text.empty() ? ", unless there is " : " or ") + path;
+    return text;
+}
+
 std::string target_text(const wire::Delivery& delivery) {
     const wire::LocalTarget& local = delivery.local();
     switch (delivery.transport()) {
         case wire::TRANSPORT_SMTP:
             return fmt::format("smtp to {}", delivery.next_hop());
         case wire::TRANSPORT_MAILDIR:
-            return fmt::format("maildir {} of {} (uid {})", local.path(), local.user(), local.uid());
+            return fmt::format("maildir {} of {} (uid {}){}", local.path(), local.user(), local.uid(),
+                               forward_text(local));
         case wire::TRANSPORT_PROGRAM:
             return fmt::format("program {} as {} (uid {})", local.path(), local.user(), local.uid());
         case wire::TRANSPORT_FILE:

@@ -13,12 +13,12 @@ namespace {
 /// client could make many long keys with a greeting of many dots.
 constexpr std::size_t kLongestDomain = 255;
 
-bool has_wildcard(std::string_view pattern) {
+bool is_glob(std::string_view pattern) {
     return pattern.find_first_of("*?[\\") != std::string_view::npos;
 }
 
 bool is_name_suffix(std::string_view pattern) {
-    return pattern.starts_with("*.") && !has_wildcard(pattern.substr(2));
+    return pattern.starts_with("*.") && !is_glob(pattern.substr(2));
 }
 
 }  // namespace
@@ -31,7 +31,7 @@ Result<const PolicyRule*> GreetingTable::add(std::string_view pattern, PolicyRul
     if (!added) return &place->second.rule;
     if (is_name_suffix(pattern)) {
         has_suffixes_ = true;
-    } else if (has_wildcard(pattern)) {
+    } else if (is_glob(pattern)) {
         // The map keeps its values where they are, so they can be pointed at.
         const Entry* added_entry = &place->second;
         const auto behind = [](const Entry* one, const Entry* other) {

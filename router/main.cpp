@@ -34,6 +34,7 @@
 #include "libcommon/privsep/profile.h"
 #include "libcommon/privsep/steps.h"
 #include "router/check.h"
+#include "router/check_forwarding.h"
 #include "router/question_facts.h"
 #include "router/service.h"
 #include "router/table_loader.h"
@@ -80,6 +81,7 @@ bool load_tables(const config::Settings& settings, Start& start) {
     if (!start.outcome.tables) return false;
     BlockingFacts facts;
     print_all("warning: ", find_bad_aliases(*start.outcome.tables, facts));
+    print_all("warning: ", find_bad_forwarding(*start.outcome.tables, facts));
     return true;
 }
 

@@ -168,6 +168,8 @@ Verdict decide_relay(const Client& client, const Address& recipient, const Polic
         if (rule != nullptr) denied = rule->position.line_text();
         return refuse(550, "5.7.1", "relaying denied", std::move(denied));
     }
+    // What a redirect line sends elsewhere does not take the route of its domain.
+    if (!redirects_of(tables, recipient, recipient.domain).empty()) return accept(std::move(right));
     const Route* route = tables.routes.find(recipient.domain);
     if (route != nullptr && route->kind == Route::Kind::None) {
         return refuse(550, "5.7.1", "no mail is sent to this domain", route->position.line_text());
@@ -182,8 +184,9 @@ Verdict decide_relay(const Client& client, const Address& recipient, const Polic
     return accept(std::move(right));
 }
 
-RecipientDecision decide_local(const Address& recipient, const Tables& tables, Facts& known,
-                               std::vector<TraceLine>* trace) {
+/// What the expansion of a recipient says, whose mail may come in as far as others are concerned.
+RecipientDecision decide_expanded(const Address& recipient, const Tables& tables, Facts& known,
+                                  std::vector<TraceLine>* trace) {
     Expansion expansion = expand(recipient, tables, known, trace);
     RecipientDecision decision;
     std::string rule = expansion.rule.line_text();
@@ -209,10 +212,16 @@ RecipientDecision decide_local(const Address& recipient, const Tables& tables, F
 }
 
 const PolicyRule* recipient_rule(const Address& recipient, const Tables& tables) {
+    const LocalDomain* domain = tables.local_domain(recipient.domain);
     // What stands behind a delimiter is ours to read in our own domains only.
-    const bool local = tables.local_domain(recipient.domain) != nullptr;
-    return tables.policy.recipient(recipient,
-                                   local ? without_detail(tables, folded(recipient.local)) : std::nullopt);
+    if (domain == nullptr) return tables.policy.recipient(recipient, std::nullopt);
+    const std::optional<std::string> user = without_detail(tables, folded(recipient.local));
+    const PolicyRule* rule = tables.policy.recipient(recipient, user);
+    if (domain->name == recipient.domain) return rule;
+    // What is said of a domain holds for its further names, too: always if it refuses, and else where nothing
+    // is said of the name.
+    const PolicyRule* canonical = tables.policy.recipient({recipient.local, domain->name}, user);
+    return rule == nullptr || is_refused(canonical) ? canonical : rule;
 }
 
 /// The verdict on a recipient with its line, whoever the sender is.
@@ -223,8 +232,11 @@ RecipientDecision decide_address(const Client& client, const Address& address, c
         decision.verdict = refusal_of(*rule, kRefusedRecipient, facts);
         return decision;
     }
-    if (tables.local_domain(address.domain) != nullptr) return decide_local(address, tables, known, nullptr);
+    if (tables.local_domain(address.domain) != nullptr) return decide_expanded(address, tables, known, nullptr);
     decision.verdict = decide_relay(client, address, rule, nullptr, facts, tables, known);
+    const bool accepted = decision.verdict.action == Verdict::Action::Accept;
+    if (accepted && !redirects_of(tables, address, address.domain).empty())
+        return decide_expanded(address, tables, known, nullptr);
     return decision;
 }
 
@@ -387,10 +399,13 @@ RecipientDecision decide_recipient(const Client& client, std::string_view sender
         decision.verdict = accept(unseen->position.line_text());
         decision.deliveries = 1;
     } else if (local) {
-        decision = decide_local(address, tables, known, trace);
+        decision = decide_expanded(address, tables, known, trace);
     } else {
         const PolicyRule* restricted = trust == Trust::All || !from ? nullptr : no_relay_line(*from, tables);
         decision.verdict = decide_relay(client, address, rule, restricted, facts, tables, known);
+        const bool relayed = decision.verdict.action == Verdict::Action::Accept;
+        if (relayed && !redirects_of(tables, address, address.domain).empty())
+            decision = decide_expanded(address, tables, known, trace);
     }
     if (decision.verdict.action != Verdict::Action::Accept) return decision;
     if (counts_block_lists(address, rule, tables) && !may_relay(client, tables)) {

@@ -6,6 +6,7 @@
 
 #include "libcommon/ipc/channel.h"
 #include "libcommon/mail/domain.h"
+#include "router/path_template.h"
 
 namespace postrider::router {
 
@@ -70,6 +71,23 @@ void set_remote(wire::Delivery& delivery, const Leaf& leaf) {
     }
 }
 
+/// Which forward files may replace the delivery, the one to prefer first: a user of the system has his in his
+/// home, any other one beside his mailbox.
+void add_forward_files(wire::LocalTarget& target, const Leaf& leaf, const Tables& tables) {
+    if (!leaf.system_user || leaf.user.home.empty() || tables.forward_file.empty()) {
+        std::string path = leaf.path;
+        while (path.size() > 1 && path.back() == '/')
+            path.pop_back();
+        target.add_forward_files(path + ".fwd");
+        return;
+    }
+    const std::string path = leaf.user.home + tables.forward_file.substr(1);
+    if (is_safe_path_part(leaf.detail)) {
+        target.add_forward_files(path + tables.recipient_delimiter + leaf.detail);
+    }
+    target.add_forward_files(path);
+}
+
 void set_local(wire::Delivery& delivery, const Leaf& leaf, wire::Transport transport) {
     delivery.set_transport(transport);
     delivery.set_next_hop(leaf.kind == Leaf::Kind::Mailbox ? leaf.user_key : leaf.path);
@@ -80,12 +98,14 @@ void set_local(wire::Delivery& delivery, const Leaf& leaf, wire::Transport trans
     target.set_home(leaf.user.home);
     target.set_path(leaf.path);
     target.set_system_user(leaf.system_user);
+    target.set_extension(leaf.detail);
 }
 
-void set_destination(wire::Delivery& delivery, const Leaf& leaf) {
+void set_destination(wire::Delivery& delivery, const Leaf& leaf, const Tables& tables) {
     switch (leaf.kind) {
         case Leaf::Kind::Mailbox:
             set_local(delivery, leaf, wire::TRANSPORT_MAILDIR);
+            if (leaf.forward_file) add_forward_files(*delivery.mutable_local(), leaf, tables);
             break;
         case Leaf::Kind::Program:
             set_local(delivery, leaf, wire::TRANSPORT_PROGRAM);
@@ -119,22 +139,6 @@ void set_notification(wire::Delivery& delivery, const wire::Recipient& recipient
     delivery.set_notify(rest == 0 ? kNotifyNever : rest);
 }
 
-wire::Delivery delivery_of(const Leaf& leaf, const wire::Recipient& recipient, std::string_view sender,
-                           bool several) {
-    wire::Delivery delivery;
-    delivery.set_recipient(leaf.address.text());
-    delivery.set_original_recipient(recipient.address());
-    // A notification keeps its null sender on every list: an answer to it must not be possible.
-    if (leaf.owner && !sender.empty()) {
-        delivery.set_sender(*leaf.owner);
-        delivery.set_has_sender(true);
-    }
-    set_notification(delivery, recipient, several);
-    delivery.set_rule(leaf.rule.line_text());
-    set_destination(delivery, leaf);
-    return delivery;
-}
-
 /// A backup MX keeps mail at least as long as the hosts that send to it would have done (mx-backup, 11); a
 /// route that says how long knows better.
 void set_backup(wire::Delivery& delivery, const Leaf& leaf, const Tables& tables) {
@@ -150,10 +154,96 @@ void set_backup(wire::Delivery& delivery, const Leaf& leaf, const Tables& tables
     }
 }
 
+wire::Delivery delivery_of(const Leaf& leaf, const wire::Recipient& recipient, std::string_view sender,
+                           bool several, const Tables& tables) {
+    wire::Delivery delivery;
+    delivery.set_recipient(leaf.address.text());
+    delivery.set_original_recipient(recipient.address());
+    // A notification keeps its null sender on every list: an answer to it must not be possible.
+    if (leaf.owner && !sender.empty()) {
+        delivery.set_sender(*leaf.owner);
+        delivery.set_has_sender(true);
+    }
+    set_notification(delivery, recipient, several);
+    delivery.set_rule(leaf.rule.line_text());
+    set_destination(delivery, leaf, tables);
+    set_backup(delivery, leaf, tables);
+    return delivery;
+}
+
 /// A route line may say how long to try again, with the reply itself: `route d error "451 4.7.1 later"`.
 bool is_temporary_error(const Leaf& leaf) {
     return leaf.kind == Leaf::Kind::Remote && leaf.route != nullptr &&
            leaf.route->kind == Route::Kind::Error && leaf.route->enhanced.starts_with('4');
+}
+
+/// Puts what an expansion came to into the answer.
+void set_expansion(wire::ResolvedRecipient& resolved, const Expansion& expansion,
+                   const wire::Recipient& recipient, std::string_view sender, const Tables& tables) {
+    switch (expansion.outcome) {
+        case Expansion::Outcome::Refused:
+            set_failure(resolved, false, expansion.enhanced, expansion.text);
+            return;
+        case Expansion::Outcome::Deferred:
+            set_failure(resolved, true, expansion.enhanced, expansion.text);
+            return;
+        case Expansion::Outcome::Held:
+            set_failure(resolved, true, "4.3.0",
+                        fmt::format("nobody reads {}: it needs an alias", recipient.address()));
+            return;
+        case Expansion::Outcome::Delivered:
+            break;
+    }
+    const bool several = expansion.leaves.size() > 1;
+    for (const Leaf& leaf : expansion.leaves) {
+        if (is_temporary_error(leaf)) {
+            resolved.clear_deliveries();
+            set_failure(resolved, true, leaf.route->enhanced, leaf.route->text);
+            return;
+        }
+        *resolved.add_deliveries() = delivery_of(leaf, recipient, sender, several, tables);
+    }
+}
+
+/// The destinations that local-delivery has read. It has parsed them; what does not parse here as well is
+/// an error of the file, which nobody must take for an address.
+Result<std::vector<Destination>> destinations_of(const wire::ForwardQuestion& question) {
+    const auto file = std::make_shared<const std::string>(question.forward_file());
+    std::vector<Destination> destinations;
+    for (const wire::Forwarded& forwarded : question.forwarded()) {
+        Destination destination;
+        destination.position = config::Position{file, forwarded.line(), 1};
+        const bool own = forwarded.kind() == wire::Forwarded::MAILBOX && forwarded.text().empty();
+        switch (forwarded.kind()) {
+            case wire::Forwarded::PROGRAM:
+                destination.kind = Destination::Kind::Program;
+                destination.text = forwarded.text();
+                break;
+            case wire::Forwarded::FILE:
+                destination.kind = Destination::Kind::File;
+                destination.text = forwarded.text();
+                break;
+            default: {
+                const bool mailbox = forwarded.kind() == wire::Forwarded::MAILBOX;
+                destination.kind = mailbox ? Destination::Kind::User : Destination::Kind::Mail;
+                if (own) break;
+                Result<Address> address = parse_address(forwarded.text());
+                if (!address) return failure(std::move(address).error());
+                destination.address = std::move(*address);
+            }
+        }
+        destinations.push_back(std::move(destination));
+    }
+    return destinations;
+}
+
+/// The recipient of the message that `delivery` is on the way to.
+wire::Recipient recipient_of(const wire::Delivery& delivery) {
+    wire::Recipient recipient;
+    recipient.set_address(delivery.original_recipient());
+    recipient.set_notify(delivery.notify());
+    recipient.set_orcpt(delivery.orcpt());
+    return recipient;
 }
 
 }  // namespace
@@ -168,31 +258,49 @@ wire::ResolvedRecipient resolve_recipient(std::uint32_t index, const wire::Recip
         set_failure(resolved, false, "5.1.3", parsed.error().text);
         return resolved;
     }
-    Expansion expansion = expand(tables.qualified(std::move(*parsed)), tables, facts, trace);
-    switch (expansion.outcome) {
-        case Expansion::Outcome::Refused:
-            set_failure(resolved, false, expansion.enhanced, expansion.text);
-            return resolved;
-        case Expansion::Outcome::Deferred:
-            set_failure(resolved, true, expansion.enhanced, expansion.text);
-            return resolved;
-        case Expansion::Outcome::Held:
-            set_failure(resolved, true, "4.3.0",
-                        fmt::format("nobody reads {}: it needs an alias", recipient.address()));
-            return resolved;
-        case Expansion::Outcome::Delivered:
-            break;
+    set_expansion(resolved, expand(tables.qualified(std::move(*parsed)), tables, facts, trace), recipient,
+                  sender, tables);
+    return resolved;
+}
+
+wire::ResolvedRecipient resolve_forward_file(const wire::ForwardQuestion& question, const Tables& tables,
+                                             Facts& facts, std::vector<TraceLine>* trace) {
+    const wire::Delivery& replaced = question.delivery();
+    const wire::LocalTarget& target = replaced.local();
+    wire::ResolvedRecipient resolved;
+    Result<Address> owner = parse_address(replaced.recipient());
+    Result<std::vector<Destination>> destinations = destinations_of(question);
+    if (!owner || !destinations) {
+        set_failure(resolved, true, "4.3.5", "the forward file cannot be understood");
+        return resolved;
     }
-    const bool several = expansion.leaves.size() > 1;
-    for (const Leaf& leaf : expansion.leaves) {
-        if (is_temporary_error(leaf)) {
-            resolved.clear_deliveries();
-            set_failure(resolved, true, leaf.route->enhanced, leaf.route->text);
-            return resolved;
+    ForwardFile file;
+    file.owner = tables.qualified(std::move(*owner));
+    // The next hop of a mailbox is its user, with the domain if it is a virtual one.
+    file.user = replaced.next_hop().substr(0, replaced.next_hop().rfind('@'));
+    for (const auto& forwarder : replaced.forwarded_by()) {
+        if (Result<Address> ancestor = parse_address(forwarder)) {
+            file.ancestors.push_back(tables.qualified(std::move(*ancestor)));
         }
-        wire::Delivery delivery = delivery_of(leaf, recipient, sender, several);
-        set_backup(delivery, leaf, tables);
-        *resolved.add_deliveries() = std::move(delivery);
+    }
+    file.rights = SystemUser{target.user(), target.uid(), target.gid(), target.home()};
+    file.system_user = target.system_user();
+    file.destinations = std::move(*destinations);
+    file.position = config::Position{std::make_shared<const std::string>(question.forward_file()), 1, 1};
+
+    const wire::Recipient recipient = recipient_of(replaced);
+    set_expansion(resolved, expand_forward_file(file, tables, facts, trace), recipient, question.sender(),
+                  tables);
+    for (wire::Delivery& delivery : *resolved.mutable_deliveries()) {
+        *delivery.mutable_forwarded_by() = replaced.forwarded_by();
+        delivery.add_forwarded_by(replaced.recipient());
+        if (delivery.has_local() && delivery.recipient() == replaced.recipient()) {
+            delivery.mutable_local()->set_extension(target.extension());
+        }
+        if (replaced.has_sender() && !delivery.has_sender()) {
+            delivery.set_sender(replaced.sender());
+            delivery.set_has_sender(true);
+        }
     }
     return resolved;
 }

@@ -26,6 +26,14 @@ namespace postrider::router {
                                                         Facts& facts,
                                                         std::vector<TraceLine>* trace = nullptr);
 
+/// Resolves the destinations of a forward file into deliveries, as resolve_recipient() does for the recipient
+/// that it belongs to: NOTIFY, ORCPT and a list owner's address are those of the delivery it replaces, and
+/// its programs and files are run and written with the rights of that delivery. What leaves it says who
+/// forwarded.
+[[nodiscard]] wire::ResolvedRecipient resolve_forward_file(const wire::ForwardQuestion& question,
+                                                           const Tables& tables, Facts& facts,
+                                                           std::vector<TraceLine>* trace = nullptr);
+
 /// Packs resolved recipients into frames of about ipc::kFrameTarget bytes, splitting recipients with many
 /// deliveries over several frames. At least one frame.
 [[nodiscard]] std::vector<wire::Resolved> split_into_frames(std::vector<wire::ResolvedRecipient> recipients);

@@ -98,9 +98,12 @@ bool belongs_to_login(const Address& sender, std::string_view login, const Table
     const LocalDomain* domain = tables.local_domain(sender.domain);
     const std::vector<std::string> names = user_names(sender, domain, tables);
     const bool system_users = domain != nullptr && !domain->is_virtual;
+    const auto belongs_at = [&](const std::string& name, const std::string& at) {
+        return tables.sender_logins.find(name, at, login) != nullptr || login_key(name, at) == own;
+    };
     return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
-        if (tables.sender_logins.find(name, sender.domain, login) != nullptr) return true;
-        return login_key(name, sender.domain) == own || (system_users && name == own);
+        if (belongs_at(name, sender.domain) || (system_users && name == own)) return true;
+        return domain != nullptr && domain->name != sender.domain && belongs_at(name, domain->name);
     });
 }
 
@@ -109,7 +112,10 @@ LocalClaim local_claim(const Address& sender, std::string_view login, const Tabl
     const std::vector<std::string> names = user_names(sender, domain, tables);
     std::vector<std::string> logins;
     for (const std::string& name : names) {
-        const std::vector<std::string> more = tables.sender_logins.of(name, sender.domain);
+        std::vector<std::string> more = tables.sender_logins.of(name, sender.domain);
+        logins.insert(logins.end(), more.begin(), more.end());
+        if (domain == nullptr || domain->name == sender.domain) continue;
+        more = tables.sender_logins.of(name, domain->name);
         logins.insert(logins.end(), more.begin(), more.end());
     }
     if (logins.empty() || login == kernel_login(0)) return LocalClaim::Good;

@@ -123,6 +123,7 @@ bool may_ask(wire::Role role, wire::RouterRequest::BodyCase question) {
             return role == wire::ROLE_SMTPD;
         case wire::RouterRequest::kResolve:
         case wire::RouterRequest::kHold:
+        case wire::RouterRequest::kForward:
             return role == wire::ROLE_QUEUE_MANAGER;
         case wire::RouterRequest::kExplain:
         case wire::RouterRequest::kMxCheck:
@@ -204,6 +205,9 @@ void Service::dispatch(Peer& peer, const wire::RouterRequest& request, Facts& fa
             break;
         case wire::RouterRequest::kHold:
             answer_hold(peer, request.id(), request.hold());
+            break;
+        case wire::RouterRequest::kForward:
+            answer_forward(peer, request.id(), request.forward(), facts);
             break;
         case wire::RouterRequest::kExplain:
             answer_explain(peer, request.id(), request.explain(), facts);
@@ -352,6 +356,17 @@ void Service::answer_hold(Peer& peer, std::uint64_t id, const wire::HoldQuestion
         if (route != nullptr && route->hold && !ours) held.add_domains(domain);
     }
     peer.reply(reply);
+}
+
+void Service::answer_forward(Peer& peer, std::uint64_t id, const wire::ForwardQuestion& question,
+                             Facts& facts) {
+    std::vector<wire::ResolvedRecipient> recipients;
+    recipients.push_back(resolve_forward_file(question, *tables_, facts));
+    if (!facts.complete()) return;
+    ++counters_.recipients_resolved;
+    reply_in_parts(
+        peer, id, split_into_frames(std::move(recipients)),
+        [](wire::RouterReply& reply, wire::Resolved part) { *reply.mutable_resolved() = std::move(part); });
 }
 
 void Service::answer_explain(Peer& peer, std::uint64_t id, const wire::ExplainQuestion& question,

@@ -63,6 +63,7 @@ class Service {
     void answer_verify(Peer& peer, std::uint64_t id, const wire::VerifyQuestion& question, Facts& facts);
     void answer_resolve(Peer& peer, std::uint64_t id, const wire::ResolveQuestion& question, Facts& facts);
     void answer_hold(Peer& peer, std::uint64_t id, const wire::HoldQuestion& question);
+    void answer_forward(Peer& peer, std::uint64_t id, const wire::ForwardQuestion& question, Facts& facts);
     void answer_explain(Peer& peer, std::uint64_t id, const wire::ExplainQuestion& question, Facts& facts);
     void answer_mx_check(Peer& peer, std::uint64_t id, const wire::MxCheckQuestion& question, Facts& facts);
     void answer_status(Peer& peer, std::uint64_t id);

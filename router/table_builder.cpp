@@ -9,6 +9,7 @@
 
 #include "libcommon/mail/domain.h"
 #include "router/backup_domains.h"
+#include "router/forwarding_builder.h"
 #include "router/policy_builder.h"
 #include "router/route_line.h"
 
@@ -79,8 +80,13 @@ BuildResult Builder::run() {
     add_policy_domains(policy.local_domains);
     add_virtual_domains();
     add_primary_domain();
+    add_domain_aliases(settings_, *tables_, errors_);
     add_mailboxes();
     add_alias_files();
+    add_redirects(settings_, *tables_, errors_);
+    for (const Redirect& redirect : tables_->redirects.lines())
+        add_lists(redirect.destinations);
+    add_catchalls(settings_, *tables_, errors_);
     add_relay_domains();
     add_routes();
     add_backup_domains(settings_, *tables_, errors_);
@@ -100,6 +106,8 @@ void Builder::set_limits() {
     const config::Limits& limits = settings_.limits;
     tables_->hostname = settings_.hostname;
     tables_->recipient_delimiter = settings_.recipient_delimiter;
+    tables_->forward_file = settings_.forward_file;
+    tables_->forward_file_overrides_self = settings_.forward_file_overrides_self;
     tables_->limits.expanded_recipients = limits.size(Limit::MaxExpandedRecipients);
     tables_->limits.expansion_steps = limits.size(Limit::AliasExpansion);
     tables_->limits.nesting = limits.size(Limit::AliasNesting);
@@ -112,6 +120,8 @@ void Builder::set_limits() {
     own.insert(own.end(), settings_.self_addresses.begin(), settings_.self_addresses.end());
     tables_->self = config::Self(settings_.hostname, std::move(own));
     tables_->limits.rate_names = limits.size(Limit::RateNames);
+    tables_->redirect_all_matches = settings_.redirect_all_matches;
+    tables_->alias_fallthrough = settings_.alias_fallthrough;
     tables_->sender_login_check = settings_.sender_login_check;
     tables_->rates = settings_.rates;
     tables_->client_prefixes = config::ClientPrefixes(limits);
@@ -333,7 +343,9 @@ std::shared_ptr<const AliasTable> Builder::alias_table(const Word& path) {
 }
 
 void Builder::add_lists(const AliasTable& aliases) {
-    for (const auto& [name, alias] : aliases)
+    for (const auto& [name, alias] : aliases.exact)
+        add_lists(alias.destinations);
+    for (const Alias& alias : aliases.wild)
         add_lists(alias.destinations);
 }
 

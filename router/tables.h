@@ -17,6 +17,7 @@
 #include "router/domain_table.h"
 #include "router/path_template.h"
 #include "router/policy_table.h"
+#include "router/redirect_table.h"
 #include "router/sender_login.h"
 
 /// All that the router knows from its tables. Made by table_builder.h, never changed afterwards.
@@ -45,6 +46,10 @@ struct LocalDomain {
     /// The aliases of this domain alone; nullptr if it has no file.
     std::shared_ptr<const AliasTable> aliases;
 
+    /// Who gets what nobody else in this domain gets: a folded name in this domain; empty: nobody.
+    std::string catchall;
+    config::Position catchall_position;
+
     // Of virtual domains only.
     std::optional<Owner> owner;                   ///< empty: each user of the system owns his mailbox
     std::optional<StringMap<VirtualUser>> users;  ///< empty: names are looked up in the system
@@ -69,6 +74,12 @@ struct Route {
     bool hold = false;                         ///< nothing leaves but when the domain is flushed
     bool never_expires = false;                ///< of a route with `hold`
     bool compulsory = false;                   ///< there is no other way out of this network
+    config::Position position;
+};
+
+/// A line that gives a local domain a further name.
+struct DomainAlias {
+    std::string domain;  ///< a key of Tables::local_domains
     config::Position position;
 };
 
@@ -104,13 +115,19 @@ struct TableLimits {
 /// One consistent state of all tables, shared by whoever works with it.
 struct Tables {
     std::string hostname;
-    std::string recipient_delimiter;  ///< one character or none
+    std::string recipient_delimiter;          ///< one character or none
+    std::string forward_file;                 ///< of system users, "~/…"; empty: none
+    bool forward_file_overrides_self = true;  ///< also for a user whom an alias calls himself
     TableLimits limits;
 
     /// The domain of names without one: the first local domain.
     std::string primary_domain;
 
     StringMap<LocalDomain> local_domains;
+    StringMap<DomainAlias> domain_aliases;  ///< further names of local domains
+    RedirectTable redirects;
+    bool redirect_all_matches = true;  ///< false: only the first line that matches an address counts
+    bool alias_fallthrough = true;     ///< false: common_aliases are for domains without aliases of their own
     std::shared_ptr<const AliasTable> common_aliases;  ///< the alias file of `*`; nullptr if there is none
     StringMap<IncludedList> lists;                     ///< by absolute path
     DomainTable<Rule> relay_domains;
@@ -124,7 +141,7 @@ struct Tables {
     config::ClientPrefixes client_prefixes;
     config::Self self;  ///< which exchangers are this host
 
-    /// The local domain of that name, or nullptr.
+    /// The local domain of that name, which may be a further one (`alias_domain`), or nullptr.
     [[nodiscard]] const LocalDomain* local_domain(std::string_view domain) const;
 
     /// `address`, with the primary domain where it has none.
@@ -135,11 +152,19 @@ struct Tables {
 struct AliasMatch {
     const Alias* alias = nullptr;  ///< nullptr: none
     bool common = false;           ///< from the file of `*`
+    std::string name;              ///< what it was found by: the local part, or that without its detail
 };
 
-/// The alias of a folded local part of `domain`: first from the domain's own file, then from the common one;
-/// in each the whole local part before the part in front of the delimiter.
+/// The alias of a folded local part of `domain`: first from the domain's own file, then from the common one.
+/// In each the whole local part comes before the part in front of the delimiter, and a name without wildcards
+/// before those with, of which the first one in the file counts.
 [[nodiscard]] AliasMatch find_alias(const Tables& tables, const LocalDomain& domain, std::string_view local);
+
+/// The redirect lines that hold for an address of a canonical domain, in their order: those that match it, in
+/// its own domain also without its detail. `written_domain` is the name of that domain that was used, which
+/// may be a further one: lines for either name match. The pointers live as long as the tables.
+[[nodiscard]] std::vector<const Redirect*> redirects_of(const Tables& tables, const Address& address,
+                                                        std::string_view written_domain);
 
 /// Whether there is an alias of exactly this name for the domain, in either file.
 [[nodiscard]] bool has_alias(const Tables& tables, const LocalDomain& domain, std::string_view name);

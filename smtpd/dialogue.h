@@ -89,7 +89,8 @@ struct Transaction {
     std::string sender;  ///< canonical; empty for <>
     MailParameters parameters;
     std::vector<wire::Recipient> recipients;
-    std::size_t chunks = 0;  ///< BDAT commands so far
+    std::size_t deliveries = 0;  ///< what the recipients become, as far as the router has said
+    std::size_t chunks = 0;      ///< BDAT commands so far
 
     // What the policy wants to become of the message, by its recipients.
     std::vector<wire::Recipient> discarded;  ///< accepted, but not to be delivered to

@@ -144,17 +144,27 @@ Answer Dialogue::recipient_decided(const wire::Recipient& recipient, const Verdi
         if (smaller) transaction_.max_size = verdict.max_message_size;
     }
     const bool discarded = verdict.fate == wire::Verdict::DISCARD;
-    if (discarded && transaction_.discard_rule.empty()) transaction_.discard_rule = verdict.fate_rule;
-    if (verdict.fate == wire::Verdict::QUARANTINE && transaction_.quarantine_rule.empty()) {
-        transaction_.quarantine_rule = verdict.fate_rule;
-        transaction_.quarantine_reason = verdict.fate_reason;
-    }
     auto& recipients = discarded ? transaction_.discarded : transaction_.recipients;
     // Naming a recipient twice is allowed and means nothing.
     const bool known = std::any_of(recipients.begin(), recipients.end(), [&](const wire::Recipient& other) {
         return other.address() == recipient.address();
     });
-    if (!known) recipients.push_back(recipient);
+    if (known) return accept(make_reply(250, {2, 1, 5}, "Recipient OK"));
+    // Two lists may be too much for one message where each of them is not: the client sends it again for the
+    // second one. A single one that is too large was refused by the router for good.
+    const std::size_t deliveries = std::max<std::size_t>(verdict.deliveries, 1);
+    if (!recipients.empty() &&
+        transaction_.deliveries + deliveries > settings_.limits.size(Limit::MaxExpandedRecipients)) {
+        return refuse(make_reply(452, {4, 5, 3}, "Too many recipients behind these addresses"),
+                      "max_expanded_recipients");
+    }
+    if (discarded && transaction_.discard_rule.empty()) transaction_.discard_rule = verdict.fate_rule;
+    if (verdict.fate == wire::Verdict::QUARANTINE && transaction_.quarantine_rule.empty()) {
+        transaction_.quarantine_rule = verdict.fate_rule;
+        transaction_.quarantine_reason = verdict.fate_reason;
+    }
+    transaction_.deliveries += deliveries;
+    recipients.push_back(recipient);
     return accept(make_reply(250, {2, 1, 5}, "Recipient OK"));
 }
 

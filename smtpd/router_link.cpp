@@ -27,6 +27,7 @@ Verdict verdict_from_wire(const wire::Verdict& verdict) {
         accepted.fate_rule = verdict.fate_rule();
         accepted.fate_reason = verdict.fate_reason();
         accepted.max_message_size = verdict.max_message_size();
+        accepted.deliveries = verdict.deliveries();
         return accepted;
     }
     const bool rejected = verdict.action() == wire::Verdict::REJECT;

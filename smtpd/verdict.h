@@ -14,6 +14,7 @@ namespace postrider::smtpd {
 struct Verdict {
     std::optional<mail::Reply> refusal;  ///< a 4xx or 5xx reply; nothing if accepted
     std::string rule;                    ///< file:line of the deciding line, or a word for a built-in rule
+    std::size_t deliveries = 0;          ///< of a recipient: what he becomes; 0 where that is not known
 
     // Of a recipient that is accepted.
     wire::Verdict::Fate fate = wire::Verdict::DELIVER;

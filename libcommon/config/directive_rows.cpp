@@ -323,6 +323,10 @@ std::vector<DirectiveRow> setting_rows() {
         self_address_row(),
         value("recipient_delimiter", "CHARACTER", "+", Reader::Router,
               "Separates user and detail in a local part; \"\" for none."),
+        value("forward_file", "~/FILE|off", "~/.forward", Reader::Router,
+              "The forward file of a user of the system."),
+        value("forward_file_overrides_self", "yes|no", "yes", Reader::Router,
+              "Whether the forward file counts for a user whom an alias calls himself, too."),
         free_row("min_free_space", "PERCENT|SIZE [SIZE]",
                  "Free space of the spool below which intake stops."),
         free_row("min_free_inodes", "PERCENT|NUMBER [NUMBER]",
@@ -342,6 +346,12 @@ std::vector<DirectiveRow> setting_rows() {
               "The waits between attempts; the last one repeats."),
         value("mxbackup_enabled", "yes|no", "yes", Reader::Router,
               "Whether mail is accepted for the domains of mxbackup lines."),
+        value("redirect_scope", "local|any", "local", Reader::Router,
+              "Which addresses redirect lines look at that do not say so themselves."),
+        value("redirect_all_matches", "yes|no", "yes", Reader::Router,
+              "Whether all redirect lines apply that match an address, or the first one only."),
+        value("alias_fallthrough", "yes|no", "yes", Reader::Router,
+              "Whether domains with an alias file of their own have that of * as well."),
         value("sender_login_check", "yes|no", "yes", Reader::Router,
               "Whether a sender must belong to the login on submission."),
         value("account_message_rate", "RATE|off", "off", Reader::Router,
@@ -374,6 +384,12 @@ std::vector<DirectiveRow> tls_rows() {
     };
 }
 
+DirectiveRow redirect_row(std::string_view name, std::string_view doc) {
+    DirectiveRow row = table(name, 2, kAnyNumber, "PATTERN DESTINATION … [scope=local|any]", doc);
+    row.options = {{"scope"}};
+    return row;
+}
+
 std::vector<DirectiveRow> table_rows() {
     return {
         table("local_domain", 1, kAnyNumber, "DOMAIN …", "Domains whose users are users of the system."),
@@ -381,6 +397,10 @@ std::vector<DirectiveRow> table_rows() {
         table("relay_domain", 1, kAnyNumber, "DOMAIN|.DOMAIN|*.DOMAIN …",
               "Domains for which mail is accepted and passed on."),
         mxbackup_row(),
+        table("alias_domain", 3, 3, "DOMAIN -> DOMAIN", "Another name of a local domain."),
+        table("catchall", 2, 2, "DOMAIN MAILBOX", "Who gets what no user of a domain gets."),
+        redirect_row("redirect", "Sends mail elsewhere."),
+        redirect_row("redirect+copy", "Sends mail elsewhere as well."),
         table("alias_file", 2, 2, "DOMAIN|* FILE", "The aliases of a domain, or of all local domains."),
         table("mailbox", 2, 2, "DOMAIN TEMPLATE", "Where the mailboxes of a local domain are."),
         route_row(),
@@ -398,37 +418,12 @@ std::vector<DirectiveRow> table_rows() {
     };
 }
 
-DirectiveRow redirect_row(std::string_view name, std::string_view doc) {
-    DirectiveRow row = table(name, 2, kAnyNumber, "PATTERN DESTINATION … [scope=local|any]", doc);
-    row.options = {{"scope"}};
-    return row;
-}
-
-std::vector<DirectiveRow> planned_table_rows() {
-    return {
-        planned(table("alias_domain", 3, 3, "DOMAIN -> DOMAIN", "Another name of a domain.")),
-        planned(table("catchall", 2, 2, "DOMAIN MAILBOX", "Who gets what no user of a domain gets.")),
-        planned(redirect_row("redirect", "Sends mail elsewhere.")),
-        planned(redirect_row("redirect+copy", "Sends mail elsewhere as well.")),
-    };
-}
-
 std::vector<DirectiveRow> planned_setting_rows() {
-    constexpr auto kRouter = Reader::Router;
     constexpr auto kQueue = Reader::QueueManager;
-    constexpr auto kLocal = Reader::LocalDelivery;
     return {
-        planned(
-            value("redirect_scope", "local|any", "local", kRouter, "Which recipients redirect looks at.")),
-        planned(value("redirect_all_matches", "yes|no", "yes", kRouter, "Whether all redirect lines apply.")),
-        planned(value("alias_fallthrough", "yes|no", "yes", kRouter,
-                      "Whether the alias file of * is asked, too.")),
         planned(value("delay_warning", "DURATION", "4h", kQueue, "When a sender is told of a delay.")),
         planned(value("dsn_aggregate", "DURATION", "60s", kQueue, "How long reports are gathered.")),
         planned(value("dsn_only_to", "local|spf-pass|any", "any", kQueue, "Which senders get reports.")),
-        planned(value("forward_file", "PATH", "~/.forward", kLocal, "The forward file of a user.")),
-        planned(value("forward_file_overrides_self", "yes|no", "yes", kLocal,
-                      "Whether a forward file replaces the user's own copy.")),
         planned(value("metrics_listen", "ADDRESS:PORT", "off", Reader::Everyone, "Counters over HTTP.")),
     };
 }
@@ -452,7 +447,6 @@ std::vector<DirectiveRow> general_rows() {
     std::vector<DirectiveRow> rows = setting_rows();
     append(rows, tls_rows());
     append(rows, table_rows());
-    append(rows, planned_table_rows());
     append(rows, planned_setting_rows());
     append(rows, planned_limit_rows());
     return rows;

@@ -204,6 +204,12 @@ std::string setting_text(const Settings& settings, std::string_view name) {
         {"run_dir", path(&Settings::run_dir)},
         {"state_dir", path(&Settings::state_dir)},
         {"recipient_delimiter", path(&Settings::recipient_delimiter)},
+        {"forward_file",
+         [](const Settings& s) {
+             return s.forward_file.empty() ? std::string("off") : write_word({s.forward_file, {}, false});
+         }},
+        {"forward_file_overrides_self",
+         [](const Settings& s) { return std::string(s.forward_file_overrides_self ? "yes" : "no"); }},
         {"auth_on_25", [](const Settings& s) { return std::string(s.auth_on_25 ? "yes" : "no"); }},
         {"auth_failures_per_client",
          [](const Settings& s) { return format_rate(s.auth_failures_per_client); }},
@@ -225,6 +231,14 @@ std::string setting_text(const Settings& settings, std::string_view name) {
         {"retry", [](const Settings& s) { return format_durations(s.retry); }},
         {"mxbackup_enabled",
          [](const Settings& s) { return std::string(s.mxbackup_enabled ? "yes" : "no"); }},
+        {"redirect_scope",
+         [](const Settings& s) {
+             return std::string(s.redirect_scope == RedirectScope::Any ? "any" : "local");
+         }},
+        {"redirect_all_matches",
+         [](const Settings& s) { return std::string(s.redirect_all_matches ? "yes" : "no"); }},
+        {"alias_fallthrough",
+         [](const Settings& s) { return std::string(s.alias_fallthrough ? "yes" : "no"); }},
         {"sender_login_check",
          [](const Settings& s) { return std::string(s.sender_login_check ? "yes" : "no"); }},
         {"account_message_rate", [](const Settings& s) { return rate_text(s.rates.account_messages); }},

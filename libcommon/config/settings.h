@@ -133,6 +133,9 @@ using LogLevel = log::Level;
 enum class DirectorySync { Auto, Yes, No };
 
 /// What of the original message a failure DSN returns when the sender did not say (RFC 3461, RET).
+/// Which addresses redirect lines look at.
+enum class RedirectScope { Local, Any };
+
 enum class DsnReturn { Headers, Full };
 
 /// Everything that the configuration says. All paths are absolute.
@@ -151,6 +154,8 @@ struct Settings {
     std::vector<Endpoint> resolvers;        ///< never empty
     std::vector<IpAddress> self_addresses;  ///< as configured; empty: the addresses of the interfaces
     std::string recipient_delimiter;        ///< one character, or empty for none
+    std::string forward_file;               ///< of system users, "~/…"; empty: none
+    bool forward_file_overrides_self = true;
     FreeFloor min_free_space;
     FreeFloor min_free_inodes;
     DirectorySync queue_directory_sync = DirectorySync::Auto;
@@ -166,7 +171,10 @@ struct Settings {
     std::string double_bounce_to;        ///< an address, or a local part at `hostname`
     std::vector<Milliseconds> retry;     ///< the last one repeats
     bool mxbackup_enabled = true;        ///< mail is accepted for the domains of mxbackup lines
-    bool sender_login_check = true;      ///< on submission a sender must belong to the login
+    RedirectScope redirect_scope = RedirectScope::Local;  ///< of lines that do not say
+    bool redirect_all_matches = true;  ///< false: only the first redirect line that matches counts
+    bool alias_fallthrough = true;     ///< whether the alias file of `*` is for all domains
+    bool sender_login_check = true;    ///< on submission a sender must belong to the login
     SendingRates rates;
     LogFormat log_format = LogFormat::Text;
     LogLevel log_level = LogLevel::Info;

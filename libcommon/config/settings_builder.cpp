@@ -61,6 +61,7 @@ SettingsBuilder::SettingsBuilder(std::string config_file, const Surroundings& su
     settings_.run_dir = "/run/postrider";
     settings_.state_dir = "/var/lib/postrider";
     settings_.recipient_delimiter = "+";
+    settings_.forward_file = "~/.forward";
     settings_.min_free_space.percent = kDefaultFreePercent;
     settings_.min_free_inodes.percent = kDefaultFreePercent;
     settings_.double_bounce_to = "postmaster";
@@ -83,6 +84,8 @@ SettingsBuilder::Handler SettingsBuilder::handler(std::string_view name) {
         {"resolver", &B::resolver},
         {"self_address", &B::self_address},
         {"recipient_delimiter", &B::recipient_delimiter},
+        {"forward_file", &B::forward_file},
+        {"forward_file_overrides_self", &B::forward_file_overrides_self},
         {"min_free_space", &B::free_floor},
         {"min_free_inodes", &B::free_floor},
         {"queue_directory_sync", &B::queue_directory_sync},
@@ -93,6 +96,9 @@ SettingsBuilder::Handler SettingsBuilder::handler(std::string_view name) {
         {"double_bounce_to", &B::double_bounce_to},
         {"retry", &B::retry},
         {"mxbackup_enabled", &B::mxbackup_enabled},
+        {"redirect_scope", &B::redirect_scope},
+        {"redirect_all_matches", &B::forwarding},
+        {"alias_fallthrough", &B::forwarding},
         {"sender_login_check", &B::sender_login_check},
         {"account_message_rate", &B::sending_rate},
         {"account_recipient_rate", &B::sending_rate},
@@ -248,6 +254,22 @@ void SettingsBuilder::recipient_delimiter(const Directive& directive) {
     }
 }
 
+void SettingsBuilder::forward_file(const Directive& directive) {
+    const Word& word = directive.words[0];
+    if (word.text == "off") {
+        settings_.forward_file.clear();
+    } else if (word.text.size() > 2 && word.text.starts_with("~/") && !word.text.ends_with('/')) {
+        settings_.forward_file = word.text;
+    } else {
+        errors_.add(word.position, "expected ~/FILE or off");
+    }
+}
+
+void SettingsBuilder::forward_file_overrides_self(const Directive& directive) {
+    const Word& word = directive.words[0];
+    store(parse_boolean(word.text), settings_.forward_file_overrides_self, word.position);
+}
+
 void SettingsBuilder::free_floor(const Directive& directive) {
     bool space = directive.name == "min_free_space";
     store(parse_free_floor(directive), space ? settings_.min_free_space : settings_.min_free_inodes,
@@ -305,6 +327,18 @@ void SettingsBuilder::retry(const Directive& directive) {
 
 void SettingsBuilder::mxbackup_enabled(const Directive& directive) {
     store(parse_boolean(directive.words[0].text), settings_.mxbackup_enabled, directive.words[0].position);
+}
+
+void SettingsBuilder::redirect_scope(const Directive& directive) {
+    choose(directive.words[0], {{"local", RedirectScope::Local}, {"any", RedirectScope::Any}},
+           settings_.redirect_scope);
+}
+
+void SettingsBuilder::forwarding(const Directive& directive) {
+    const bool redirect = directive.name == "redirect_all_matches";
+    store(parse_boolean(directive.words[0].text),
+          redirect ? settings_.redirect_all_matches : settings_.alias_fallthrough,
+          directive.words[0].position);
 }
 
 void SettingsBuilder::sender_login_check(const Directive& directive) {

@@ -45,6 +45,8 @@ class SettingsBuilder {
     void resolver(const Directive& directive);
     void self_address(const Directive& directive);
     void recipient_delimiter(const Directive& directive);
+    void forward_file(const Directive& directive);
+    void forward_file_overrides_self(const Directive& directive);
     void free_floor(const Directive& directive);
     void queue_directory_sync(const Directive& directive);
     void dsn_return(const Directive& directive);
@@ -55,6 +57,8 @@ class SettingsBuilder {
     void double_bounce_to(const Directive& directive);
     void retry(const Directive& directive);
     void mxbackup_enabled(const Directive& directive);
+    void redirect_scope(const Directive& directive);
+    void forwarding(const Directive& directive);
     void sender_login_check(const Directive& directive);
     void sending_rate(const Directive& directive);
     void log_format(const Directive& directive);

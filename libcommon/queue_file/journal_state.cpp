@@ -22,10 +22,27 @@ void JournalState::apply(const wire::JournalRecord& record) {
 }
 
 void JournalState::apply_resolved(const wire::ResolvedRecord& record) {
+    if (record.delivery() != 0) return apply_expanded(record);
     if (record.recipient() >= resolved_.size() || resolved_[record.recipient()]) return;
-    auto& waiting = incomplete_[record.recipient()];
+    take_deliveries(record, incomplete_[record.recipient()]);
+    if (record.more()) return;
+    incomplete_.erase(record.recipient());
+    resolved_[record.recipient()] = true;
+}
+
+void JournalState::apply_expanded(const wire::ResolvedRecord& record) {
+    auto expanded = deliveries_.find(record.delivery());
+    if (expanded == deliveries_.end() || expanded->second.phase != DeliveryPhase::Expanding) return;
+    take_deliveries(record, incomplete_expansions_[record.delivery()]);
+    if (record.more()) return;
+    incomplete_expansions_.erase(record.delivery());
+    expanded->second.phase = DeliveryPhase::Delivered;
+}
+
+/// Adds the record's deliveries to `waiting`, and with the last record of several all to the state.
+void JournalState::take_deliveries(const wire::ResolvedRecord& record, std::vector<wire::Delivery>& waiting) {
     for (const auto& delivery : record.deliveries()) {
-        if (delivery.number() == std::numeric_limits<std::uint32_t>::max()) return;
+        if (delivery.number() == std::numeric_limits<std::uint32_t>::max()) continue;
         next_number_ = std::max(next_number_, delivery.number() + 1);
         waiting.push_back(delivery);
     }
@@ -34,8 +51,6 @@ void JournalState::apply_resolved(const wire::ResolvedRecord& record) {
         std::uint32_t number = delivery.number();
         deliveries_[number].delivery = std::move(delivery);
     }
-    incomplete_.erase(record.recipient());
-    resolved_[record.recipient()] = true;
 }
 
 void JournalState::apply_attempt(const wire::AttemptRecord& record) {
@@ -50,6 +65,9 @@ void JournalState::apply_attempt(const wire::AttemptRecord& record) {
             case wire::DeliveryResult::DELIVERED:
             case wire::DeliveryResult::RELAYED:
                 state.phase = DeliveryPhase::Delivered;
+                break;
+            case wire::DeliveryResult::EXPANDED:
+                if (state.phase == DeliveryPhase::Waiting) state.phase = DeliveryPhase::Expanding;
                 break;
             case wire::DeliveryResult::FAILED:
                 // A delivery that once succeeded stays so, whatever a later record says.
@@ -80,7 +98,8 @@ void JournalState::apply_report(const wire::ReportRecord& record) {
 bool JournalState::finished() const {
     bool all_resolved = std::find(resolved_.begin(), resolved_.end(), false) == resolved_.end();
     return all_resolved && std::all_of(deliveries_.begin(), deliveries_.end(), [](const auto& entry) {
-               return entry.second.phase != DeliveryPhase::Waiting;
+               return entry.second.phase == DeliveryPhase::Delivered ||
+                      entry.second.phase == DeliveryPhase::Failed;
            });
 }
 

@@ -13,7 +13,12 @@
 namespace postrider::queue_file {
 
 /// How far one delivery of a message has come.
-enum class DeliveryPhase { Waiting, Delivered, Failed };
+enum class DeliveryPhase {
+    Waiting,
+    Expanding,  ///< a forward file replaces it, by what last_result says; that is not resolved yet
+    Delivered,  ///< or replaced by other deliveries
+    Failed
+};
 
 /// One delivery as the journal tells it.
 struct DeliveryState {
@@ -55,11 +60,13 @@ class JournalState {
     /// Number of attempt records.
     [[nodiscard]] std::uint32_t attempts() const { return attempts_; }
 
-    /// Whether every recipient is resolved and no delivery waits.
+    /// Whether every recipient is resolved, and every delivery has ended.
     [[nodiscard]] bool finished() const;
 
   private:
     void apply_resolved(const wire::ResolvedRecord& record);
+    void apply_expanded(const wire::ResolvedRecord& record);
+    void take_deliveries(const wire::ResolvedRecord& record, std::vector<wire::Delivery>& waiting);
     void apply_attempt(const wire::AttemptRecord& record);
     void apply_report(const wire::ReportRecord& record);
 
@@ -67,6 +74,7 @@ class JournalState {
     std::map<std::uint32_t, DeliveryState> deliveries_;
     // Deliveries of recipients whose last resolved record has not been seen: not acted on, so not believed.
     std::map<std::uint32_t, std::vector<wire::Delivery>> incomplete_;
+    std::map<std::uint32_t, std::vector<wire::Delivery>> incomplete_expansions_;  // by the expanded delivery
     std::uint32_t next_number_ = 1;
     std::uint32_t attempts_ = 0;
     bool delay_reported_ = false;

@@ -50,7 +50,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string_view text(reinterpret_cast<const char*>(data), size);
     const auto file = std::make_shared<const std::string>("/etc/aliases");
     config::Errors errors(kErrors);
-    for (const auto& [name, alias] : router::parse_alias_file(text, file, errors)) {
+    for (const auto& [name, alias] : router::parse_alias_file(text, file, errors).exact) {
         require(name == alias.name && !alias.destinations.empty());
         for (const Destination& destination : alias.destinations)
             check(destination, false);

@@ -92,7 +92,7 @@ TEST_CASE("errors against the table", "[directives]") {
         {"virtual_domain d owner=", {"f:1:18: owner= has no value"}},
         {"virtual_domain d quota=2G", {"f:1:18: virtual_domain quota= is not implemented yet"}},
         {"tls_certificate a", {"f:1:1: incomplete: tls_certificate CHAIN KEY [name=NAME]"}},
-        {"redirect+copy a b", {"f:1:1: redirect+copy is not implemented yet"}},
+        {"redirect a@b scop=any c", {"f:1:14: redirect has no option \"scop\"; did you mean \"scope\"?"}},
         {"mxbackup d subdomain", {"f:1:12: unexpected word \"subdomain\"; did you mean \"subdomains\"?"}},
         {"net 10.0.0.0/8 next", {"f:1:16: net next is not implemented yet"}},
         {"sender x.test spf=tag", {"f:1:15: sender spf= is not implemented yet"}},

@@ -13,6 +13,7 @@ using namespace postrider::local_delivery;
 
 namespace {
 
+constexpr Milliseconds kLockStale{600'000};
 constexpr Milliseconds kLockTimeout{2000};
 
 bool wanted() {
@@ -108,7 +109,7 @@ TEST_CASE("an mbox file takes messages from many processes at once") {
     for (int n = 0; n < 10; ++n) {
         pid_t writer = ::fork();
         if (writer == 0) {
-            auto outcome = append_to_mailbox_file(path, message.text, 0, Milliseconds(20'000));
+            auto outcome = append_to_mailbox_file(path, message.text, 0, Milliseconds(20'000), kLockStale);
             ::_exit(outcome.ending == Ending::Delivered ? 0 : 1);
         }
         writers.push_back(writer);
@@ -137,13 +138,14 @@ TEST_CASE("what is no mbox file is refused and not written") {
     std::filesystem::create_hard_link(scratch.path + "/two-names", scratch.path + "/other-name");
     for (const char* name : {"/symlink", "/two-names", ""}) {
         CAPTURE(name);
-        auto outcome = append_to_mailbox_file(scratch.path + name, message.text, 0, kLockTimeout);
+        auto outcome = append_to_mailbox_file(scratch.path + name, message.text, 0, kLockTimeout, kLockStale);
         CHECK(outcome.ending == Ending::Failed);
         CHECK(outcome.status == "5.2.0");
     }
     CHECK(contents(target) == "precious");
     CHECK(contents(scratch.path + "/two-names") == "precious");
-    CHECK(append_to_mailbox_file("/dev/null", message.text, 0, kLockTimeout).ending == Ending::Delivered);
+    CHECK(append_to_mailbox_file("/dev/null", message.text, 0, kLockTimeout, kLockStale).ending ==
+          Ending::Delivered);
 }
 
 TEST_CASE("a locked or truncated delivery leaves the mbox as it was") {
@@ -152,10 +154,10 @@ TEST_CASE("a locked or truncated delivery leaves the mbox as it was") {
     const std::string path = scratch.path + "/mbox";
     std::ofstream(path) << "before\n";
     std::ofstream(path + ".lock") << "";
-    auto locked = append_to_mailbox_file(path, message.text, 0, Milliseconds(150));
+    auto locked = append_to_mailbox_file(path, message.text, 0, Milliseconds(150), kLockStale);
     CHECK(locked.ending == Ending::Deferred);
     std::filesystem::remove(path + ".lock");
     message.text.length += 100;
-    CHECK(append_to_mailbox_file(path, message.text, 0, kLockTimeout).ending == Ending::Deferred);
+    CHECK(append_to_mailbox_file(path, message.text, 0, kLockTimeout, kLockStale).ending == Ending::Deferred);
     CHECK(contents(path) == "before\n");
 }

@@ -236,3 +236,134 @@ TEST_CASE("the frames of an answer are put together, and odd ones do no harm") {
     CHECK(merged[2].deliveries.empty());
     CHECK(merged[2].error.temporary());
 }
+
+namespace {
+
+/// A delivery to a mailbox that may have a forward file.
+wire::Delivery forwarding_delivery(std::uint32_t number) {
+    wire::Delivery delivery;
+    delivery.set_number(number);
+    delivery.set_recipient("alice@example.org");
+    delivery.set_original_recipient("r0@example.org");
+    delivery.set_transport(wire::TRANSPORT_MAILDIR);
+    delivery.mutable_local()->add_forward_files("/home/alice/.forward");
+    return delivery;
+}
+
+wire::DeliveryResult expansion(std::uint32_t number) {
+    auto made = result(wire::DeliveryResult::EXPANDED, "/home/alice/.forward");
+    made.set_number(number);
+    made.add_forwarded()->set_text("bob@example.org");
+    return made;
+}
+
+wire::Delivery to(const std::string& address) {
+    wire::Delivery delivery;
+    delivery.set_recipient(address);
+    delivery.set_transport(wire::TRANSPORT_SMTP);
+    delivery.set_next_hop("example.org");
+    return delivery;
+}
+
+/// The state that a restart finds after these records.
+Message restarted(const std::vector<wire::JournalRecord>& records) {
+    queue_file::QueueFile file;
+    file.envelope.set_sender("s@example.org");
+    file.envelope.add_recipients()->set_address("r0@example.org");
+    file.journal = queue_file::JournalState(1);
+    for (const auto& record : records)
+        file.journal.apply(record);
+    return {std::move(file), Folder::New, Fd()};
+}
+
+}  // namespace
+
+TEST_CASE("only a delivery with a forward file is replaced by one") {
+    Settings settings;
+    auto message = message_from("s@example.org");
+    ActiveDelivery delivery;
+    delivery.delivery = forwarding_delivery(1);
+    auto phase = [&](wire::DeliveryResult given) {
+        return judge(settings, message, delivery, std::move(given), kArrival, kNone).phase;
+    };
+    CHECK(phase(expansion(1)) == Phase::Expanding);
+    auto nothing = expansion(1);
+    nothing.clear_forwarded();
+    CHECK(phase(nothing) == Phase::Waiting);
+    auto huge = expansion(1);
+    huge.mutable_forwarded(0)->set_text(std::string(30'000, 'x'));
+    CHECK(phase(huge) == Phase::Waiting);
+    delivery.delivery.mutable_local()->clear_forward_files();
+    CHECK(phase(expansion(1)) == Phase::Waiting);
+}
+
+TEST_CASE("a forward file is followed to its end, whatever record a restart finds last") {
+    Settings settings;
+    std::vector<wire::JournalRecord> records(1);
+    *records[0].mutable_resolved()->add_deliveries() = forwarding_delivery(1);
+    CHECK(restarted(records).find(1)->phase == Phase::Waiting);
+
+    auto message = restarted(records);
+    auto judged = judge(settings, message, *message.find(1), expansion(1), kArrival, kNone);
+    records.push_back(attempt_records({judged}, kArrival).front());
+    message = restarted(records);
+    CHECK_FALSE(message.finished());
+    CHECK(message.undecided());
+    CHECK(message.next_due() == 0);
+    REQUIRE(message.find(1)->phase == Phase::Expanding);
+    CHECK(message.find(1)->last_result.forwarded(0).text() == "bob@example.org");
+
+    Resolution nobody;
+    nobody.error = Error(Severity::Temporary, "not now");
+    auto plan = plan_expansion(settings, message, *message.find(1), nobody, message.envelope.arrival_ms());
+    CHECK(plan.records.empty());
+    apply_resolution(message, plan);
+    CHECK(message.undecided());
+
+    Resolution answer;
+    answer.deliveries = {to("bob@example.org"), to("carol@example.org"), to("bob@example.org")};
+    plan = plan_expansion(settings, message, *message.find(1), answer, message.envelope.arrival_ms());
+    REQUIRE(plan.records.size() == 1);
+    // A part of the answer alone is not believed.
+    auto part = records;
+    part.push_back(plan.records[0]);
+    part.back().mutable_resolved()->set_more(true);
+    CHECK(restarted(part).undecided());
+    records.push_back(plan.records[0]);
+    apply_resolution(message, plan);
+    for (auto* each : {&message}) {
+        CHECK_FALSE(each->undecided());
+        CHECK_FALSE(each->finished());
+        CHECK(each->deliveries.size() == 3);
+    }
+    message = restarted(records);
+    CHECK(message.find(1)->phase == Phase::Delivered);
+    REQUIRE(message.deliveries.size() == 3);
+    CHECK(message.find(2)->phase == Phase::Waiting);
+    CHECK(message.find(3)->delivery.recipient() == "carol@example.org");
+    message.set_phase(*message.find(2), Phase::Delivered);
+    CHECK_FALSE(message.finished());
+    message.set_phase(*message.find(3), Phase::Delivered);
+    CHECK(message.finished());
+}
+
+TEST_CASE("a forward file that leads nowhere is told to the sender") {
+    Settings settings;
+    auto message = message_from("s@example.org");
+    message.unresolved.clear();
+    ActiveDelivery replaced;
+    replaced.delivery = forwarding_delivery(1);
+    replaced.phase = Phase::Expanding;
+    message.add_delivery(replaced);
+    Resolution loop;
+    loop.error = Error(Severity::Permanent, "5.4.6 alias loop");
+    auto plan = plan_expansion(settings, message, replaced, loop, kArrival);
+    REQUIRE(plan.deliveries.size() == 1);
+    CHECK(failed_result(plan.deliveries[0]).status() == "5.4.6");
+    CHECK(plan.deliveries[0].recipient() == "alice@example.org");
+    Resolution silence;
+    silence.error = Error(Severity::Temporary, "not now");
+    plan = plan_expansion(settings, message, replaced, silence, kArrival + 6 * kDay);
+    REQUIRE(plan.deliveries.size() == 1);
+    CHECK(failed_result(plan.deliveries[0]).status() == "5.4.7");
+}

@@ -10,7 +10,8 @@ namespace postrider::router {
 namespace {
 
 struct Parsed {
-    AliasTable table;
+    StringMap<Alias> table;  // names without wildcards
+    std::vector<Alias> wild;
     std::vector<std::string> errors;
 };
 
@@ -21,7 +22,9 @@ std::shared_ptr<const std::string> file_name() {
 Parsed parse(std::string_view text) {
     config::Errors errors(20);
     Parsed parsed;
-    parsed.table = parse_alias_file(text, file_name(), errors);
+    AliasTable aliases = parse_alias_file(text, file_name(), errors);
+    parsed.table = std::move(aliases.exact);
+    parsed.wild = std::move(aliases.wild);
     parsed.errors = errors.take();
     return parsed;
 }
@@ -169,6 +172,28 @@ TEST_CASE("a list holds addresses, one or more a line, and nothing that runs or 
               "/etc/aliases:2:1: a list may hold addresses and further lists, no program and no file",
               "/etc/aliases:3:1: a list may hold addresses and further lists, no program and no file",
               "/etc/aliases:4:1: a list may hold addresses and further lists, no program and no file"});
+}
+
+TEST_CASE("a name without quotes may hold wildcards") {
+    const Parsed parsed = parse("Tod.*: alice\n\"t?m\": bob\nT?m: carol\n*: dave\n");
+    CHECK(parsed.errors.empty());
+    REQUIRE(parsed.wild.size() == 3);
+    CHECK(parsed.wild[0].name == "tod.*");
+    CHECK(parsed.wild[1].name == "t?m");
+    CHECK(parsed.wild[1].position.line_text() == "/etc/aliases:3");
+    CHECK(parsed.wild[2].name == "*");
+    CHECK(texts_of(parsed.table.at("t?m").destinations) == std::vector<std::string>{"bob"});
+}
+
+TEST_CASE("discard and null are no users") {
+    const Parsed parsed = parse("a: discard\nb: null, alice\nc: /dev/null\nd: \\null, null@d.test\n");
+    CHECK(parsed.errors.empty());
+    for (const char* name : {"a", "b", "c"}) {
+        CAPTURE(name);
+        CHECK(parsed.table.at(name).destinations.at(0).kind == Destination::Kind::File);
+        CHECK(parsed.table.at(name).destinations.at(0).text == "/dev/null");
+    }
+    CHECK(texts_of(parsed.table.at("d").destinations) == std::vector<std::string>{"\\null", "null@d.test"});
 }
 
 TEST_CASE("a large file takes time in proportion to its size") {

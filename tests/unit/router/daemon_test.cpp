@@ -113,7 +113,8 @@ TEST_CASE("questions of all roles are answered") {
               "    daemon@local.test: mailbox /usr/sbin/Maildir of daemon (uid 1)\n"
               "    x@remote.test: leaves this host\n"
               "deliveries:\n"
-              "  daemon@local.test: maildir /usr/sbin/Maildir of daemon (uid 1) (" +
+              "  daemon@local.test: maildir /usr/sbin/Maildir of daemon (uid 1), unless there is "
+              "/usr/sbin/.forward (" +
               aliases +
               ":2)\n"
               "  x@remote.test: smtp to smart.test:587 (" +

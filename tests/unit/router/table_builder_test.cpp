@@ -30,9 +30,9 @@ TEST_CASE("a busy host's tables are built") {
     REQUIRE(tables->local_domain("v.test") != nullptr);
     CHECK(tables->local_domain("v.test")->owner->ids.uid == 500);
     CHECK(tables->local_domain("v.test")->users->size() == 2);
-    CHECK(tables->local_domain("local.test")->aliases->contains("sales"));
+    CHECK(tables->local_domain("local.test")->aliases->exact.contains("sales"));
     CHECK(tables->local_domain("other.test")->aliases == nullptr);
-    CHECK(tables->common_aliases->contains("root"));
+    CHECK(tables->common_aliases->exact.contains("root"));
     const Route* route = tables->routes.find("anywhere.test");
     REQUIRE(route != nullptr);
     CHECK(route->next_hop == "smart.test:587");

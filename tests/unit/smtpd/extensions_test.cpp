@@ -307,6 +307,20 @@ TEST_CASE("limits that the router sets for a client") {
     CHECK(player.play("< 220\n> QUIT\n< 221") == kAsExpected);
 }
 
+TEST_CASE("T36 what the recipients of one message become together is bounded") {
+    Player player;
+    player.router.list_size = 600;
+    CHECK(player.play("< 220\n> EHLO a.test\n< 250\n> MAIL FROM:<a@b.test>\n< 250\n"
+                      "> RCPT TO:<list1@local.test>\n< 250\n> RCPT TO:<list2@local.test>\n< 452 4.5.3\n"
+                      "> RCPT TO:<list1@local.test>\n< 250\n> RCPT TO:<alice@local.test>\n< 250\n"
+                      "> MAIL FROM:<a@b.test>\n< 503\n> RSET\n< 250\n> MAIL FROM:<a@b.test>\n< 250\n"
+                      "> RCPT TO:<list2@local.test>\n< 250\n> QUIT\n< 221") == kAsExpected);
+    player.router.list_size = 500;
+    CHECK(player.play("< 220\n> EHLO a.test\n< 250\n> MAIL FROM:<a@b.test>\n< 250\n"
+                      "> RCPT TO:<list1@local.test>\n< 250\n> RCPT TO:<list2@local.test>\n< 250\n"
+                      "> RCPT TO:<alice@local.test>\n< 452 4.5.3\n> QUIT\n< 221") == kAsExpected);
+}
+
 TEST_CASE("a client that nobody knows yet has to wait for its greeting") {
     struct Case {
         std::string what;

@@ -35,6 +35,7 @@ class FakeRouter : public Router {
     std::string refused_login;
     std::map<std::string, Verdict> accepted;  ///< what is said of recipients that are accepted
     Milliseconds delay{0};                    ///< before a recipient is answered
+    std::size_t list_size = 0;                ///< of recipients whose names begin with "list"
     std::size_t asked_at_once = 0;
     std::size_t connect_questions = 0;
     std::size_t sessions_begun = 0;
@@ -74,8 +75,9 @@ class FakeRouter : public Router {
             co_return refusal(550, {5, 7, 1}, "Relaying denied", "default");
         }
         const auto found = accepted.find(recipient);
-        if (found != accepted.end()) co_return Verdict(found->second);
-        co_return Verdict();
+        Verdict verdict = found == accepted.end() ? Verdict() : found->second;
+        if (recipient.starts_with("list")) verdict.deliveries = list_size;
+        co_return verdict;
     }
     async::Task<VerifiedAddress> verify(wire::Client, std::string address, bool expand) override {
         VerifiedAddress found;

@@ -1,11 +1,11 @@
-#include "router/address.h"
+#include "libcommon/forward/address.h"
 
 #include <utility>
 
 #include "libcommon/mail/domain.h"
 #include "libcommon/mail/local_part.h"
 
-namespace postrider::router {
+namespace postrider::forward {
 
 std::string Address::text() const {
     std::string written = mail::write_local_part(local);
@@ -31,4 +31,4 @@ std::string folded(std::string_view local) {
     return mail::compare_form(local, mail::LocalCase::Folded);
 }
 
-}  // namespace postrider::router
+}  // namespace postrider::forward

@@ -1,0 +1,1 @@
+postrider_fuzzer(forward_file_fuzz local_delivery_lib)
