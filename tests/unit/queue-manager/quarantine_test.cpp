@@ -2,8 +2,9 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <fstream>
-#include <set>
+#include <functional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -70,6 +71,40 @@ std::uint64_t changed(const TestDaemon& daemon, wire::Quarantine::Action action,
     REQUIRE(answer.reply.has_quarantined());
     CHECK(answer.reply.quarantined().failed() == 0);
     return answer.reply.quarantined().messages();
+}
+
+/// What an agent was given: the ids of the messages, and those that the reports to their sender speak of.
+struct Taken {
+    std::vector<std::string> messages;
+    std::vector<std::string> reported;
+    bool mixed = false;  // a message came behind a report
+};
+
+/// Relays all it is given until there have been `kept` messages and as many reports: each message wants one,
+/// and an agent gets it as a job of its own, perhaps between those of the messages.
+Taken relay_all(TestPeer& agent, std::size_t kept,
+                const std::function<void(const Taken&)>& after_each = [](const Taken&) {}) {
+    static const std::string kOriginal = "X-Postrider-Queue-ID: ";
+    constexpr std::size_t kIdLength = 16;
+    Taken taken;
+    while (taken.messages.size() < kept || taken.reported.size() < kept) {
+        auto job = agent.job();
+        REQUIRE(job);
+        if (job->frame.sender().empty()) {
+            const std::string report = job->content();
+            const std::size_t at = report.find(kOriginal);
+            REQUIRE(at != std::string::npos);
+            taken.reported.push_back(report.substr(at + kOriginal.size(), kIdLength));
+        } else {
+            taken.mixed |= !taken.reported.empty();
+            taken.messages.push_back(job->frame.queue_id());
+        }
+        agent.report(job->frame, wire::DeliveryResult::RELAYED, "2.0.0", "250 ok");
+        after_each(taken);
+    }
+    std::sort(taken.messages.begin(), taken.messages.end());
+    std::sort(taken.reported.begin(), taken.reported.end());
+    return taken;
 }
 
 wire::Selector by_id(const std::string& id) {
@@ -166,16 +201,18 @@ TEST_CASE("a message in quarantine that a crash left incomplete is put aside, no
     CHECK(daemon.stop() == 0);
 }
 
-TEST_CASE("killed while quarantine is released, the daemon loses nothing", "[daemon]") {
+TEST_CASE("killed while quarantine is released, the daemon loses nothing and doubles nothing", "[daemon]") {
     TestDaemon daemon;
     TestRouter router(daemon.run_dir());
     daemon.start();
-    constexpr int kMessages = 40;
+    constexpr std::size_t kMessages = 40;
+    std::vector<std::string> kept;
     {
         TestPeer smtpd = daemon.connect(wire::ROLE_SMTPD);
-        for (int i = 0; i < kMessages; ++i)
-            keep_back(smtpd, "s@example.org", {"r" + std::to_string(i) + "@x.smtp.test"});
+        for (std::size_t i = 0; i < kMessages; ++i)
+            kept.push_back(keep_back(smtpd, "s@example.org", {"r" + std::to_string(i) + "@x.smtp.test"}));
     }
+    std::sort(kept.begin(), kept.end());
     {
         TestPeer admin = daemon.connect(wire::ROLE_ADMIN);
         admin.send(question(wire::Quarantine::RELEASE));
@@ -186,15 +223,35 @@ TEST_CASE("killed while quarantine is released, the daemon loses nothing", "[dae
     static_cast<void>(changed(daemon, wire::Quarantine::RELEASE, {}));
     TestPeer agent = daemon.connect(wire::ROLE_REMOTE_DELIVERY);
     agent.ready({wire::TRANSPORT_SMTP}, 100);
-    std::set<std::string> delivered;
-    while (delivered.size() < kMessages) {
-        auto job = agent.job();
-        REQUIRE(job);
-        for (const auto& delivery : job->frame.deliveries())
-            CHECK(delivered.insert(delivery.recipient()).second);
-        agent.report(job->frame, wire::DeliveryResult::RELAYED, "2.0.0", "250 ok");
-    }
+    const Taken taken = relay_all(agent, kMessages);
+    CHECK(taken.messages == kept);
+    CHECK(taken.reported == kept);
+    CHECK_FALSE(agent.job(200ms));
     CHECK(daemon.files("hold").empty());
+    CHECK(daemon.stop() == 0);
+}
+
+TEST_CASE("reports about released messages go between the messages and are no second copies", "[daemon]") {
+    TestDaemon daemon;
+    TestRouter router(daemon.run_dir());
+    daemon.start();
+    constexpr std::size_t kMessages = 8;
+    std::vector<std::string> kept;
+    TestPeer smtpd = daemon.connect(wire::ROLE_SMTPD);
+    for (std::size_t i = 0; i < kMessages; ++i)
+        kept.push_back(keep_back(smtpd, "s@example.org", {"a@x.smtp.test"}));
+    std::sort(kept.begin(), kept.end());
+    CHECK(changed(daemon, wire::Quarantine::RELEASE, {}) == kMessages);
+    // One at a time, and each only when the report about the one before is there to be sent.
+    TestPeer agent = daemon.connect(wire::ROLE_REMOTE_DELIVERY);
+    agent.ready({wire::TRANSPORT_SMTP}, 1);
+    const Taken taken = relay_all(agent, kMessages, [&](const Taken& so_far) {
+        CHECK(eventually([&] { return daemon.counter("reports_total") == so_far.messages.size(); }));
+    });
+    CHECK(taken.mixed);
+    CHECK(taken.messages == kept);
+    CHECK(taken.reported == kept);
+    CHECK_FALSE(agent.job(200ms));
     CHECK(daemon.stop() == 0);
 }
 
