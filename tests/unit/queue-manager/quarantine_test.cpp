@@ -82,8 +82,9 @@ struct Taken {
 
 /// Relays all it is given until there have been `kept` messages and as many reports: each message wants one,
 /// and an agent gets it as a job of its own, perhaps between those of the messages.
-Taken relay_all(TestPeer& agent, std::size_t kept,
-                const std::function<void(const Taken&)>& after_each = [](const Taken&) {}) {
+Taken relay_all(
+    TestPeer& agent, std::size_t kept,
+    const std::function<void(const Taken&)>& after_each = [](const Taken&) {}) {
     static const std::string kOriginal = "X-Postrider-Queue-ID: ";
     constexpr std::size_t kIdLength = 16;
     Taken taken;
