@@ -42,7 +42,7 @@ void TableWatch::reload() {
 
 async::Task<void> TableWatch::watch() {
     while (true) {
-        if (!reload_wanted_) co_await wanted_.wait(loop_.after(interval_));
+        if (!reload_wanted_) co_await wanted_.wait(loop_.after(interval_ / 2));
         const bool forced = std::exchange(reload_wanted_, false);
         std::function<std::optional<LoadOutcome>()> work = [loader = loader_, forced,
                                                             previous = service_.tables()] {

@@ -11,9 +11,9 @@
 
 namespace postrider::router {
 
-/// Looks at the table files at regular intervals, and when asked to, and gives the service new tables when
-/// they changed. Reading and building happen on a helper thread. What has an error is logged with its line
-/// and changes nothing.
+/// Looks at the table files twice within the interval, so that there is time left to read them, and when
+/// asked to, and gives the service new tables when they changed. Reading and building happen on a helper
+/// thread. What has an error is logged with its line and changes nothing.
 class TableWatch {
   public:
     /// References outlive it; the loader may outlive it in a helper thread.

@@ -292,8 +292,8 @@ inline constexpr std::array<LimitRow, kLimitCount> kLimitTable = [] {
              20 * kSecond),
         bytes(Limit::TableSize, "table_size", 64 * kMiB, "design 11", "A table file, such as an alias file.",
               64 * kKiB),
-        time(Limit::TablePollInterval, "table_poll_interval", 2 * kSecond, kSame, "design 8",
-             "Between two looks at whether a table file changed."),
+        time(Limit::TablePollInterval, "table_poll_interval", kSecond, kSame, "policy 2.2",
+             "How long a change of a table file may go unnoticed."),
 
         // The reading of the configuration itself: in force before any of it is read.
         fixed(
