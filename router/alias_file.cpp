@@ -3,11 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdint>
-#include <optional>
 #include <utility>
 
 #include "libcommon/mail/ascii.h"
+#include "router/plain_line.h"
 
 namespace postrider::router {
 
@@ -57,6 +56,14 @@ class Cursor {
     void advance(std::size_t octets) {
         while (octets-- > 0)
             advance();
+    }
+    /// Everything from here on.
+    [[nodiscard]] std::string_view rest() const { return text_.substr(at_); }
+    /// Over a line of `length` octets with its end, which begins here.
+    void skip_whole_line(std::size_t length) {
+        at_ += length;
+        ++position_.line;
+        position_.column = 1;
     }
     /// To the beginning of the next line.
     void skip_line() {
@@ -292,45 +299,58 @@ std::optional<std::string> take_name(Cursor& cursor, std::size_t end, Errors& er
     return folded(parsed->local);
 }
 
-void add_alias(AliasTable& table, Alias alias, Errors& errors) {
-    if (alias.destinations.empty()) {
-        errors.add(alias.position, fmt::format("alias {} has no destination", alias.name));
+/// Passes on the alias at the cursor, whose logical line ends at `end`.
+void read_alias_line(Cursor& cursor, std::size_t end, Errors& errors,
+                     const std::function<void(const AliasLine&)>& add) {
+    const Position position = cursor.position();
+    const std::size_t offset = cursor.offset();
+    const std::optional<std::string> name = take_name(cursor, end, errors);
+    if (!name) return;
+    DestinationParser parser(cursor.slice(end), Dialect::AliasFile, errors);
+    const std::vector<Destination> destinations = parser.parse();
+    if (parser.faulty()) return;
+    if (destinations.empty()) {
+        errors.add(position, fmt::format("alias {} has no destination", *name));
         return;
     }
-    const Position position = alias.position;
-    std::string name = alias.name;
-    const auto [place, added] = table.try_emplace(std::move(name), std::move(alias));
-    if (!added) {
-        errors.add(position, fmt::format("alias {} is there already, at {}", place->first,
-                                         place->second.position.line_text()));
-    }
+    add(AliasLine{offset, position.line, *name, &destinations});
 }
 
 }  // namespace
 
-AliasTable parse_alias_file(std::string_view text, const std::shared_ptr<const std::string>& file,
-                            Errors& errors) {
-    AliasTable table;
+void read_alias_file(std::string_view text, const std::shared_ptr<const std::string>& file, Errors& errors,
+                     const std::function<void(const AliasLine&)>& add) {
     Cursor cursor(text, Position{file, 1, 1});
+    std::string name;
     while (!cursor.at_end()) {
+        if (const std::size_t length = plain_alias_line(cursor.rest(), name); length > 0) {
+            add(AliasLine{cursor.offset(), cursor.position().line, name, nullptr});
+            cursor.skip_whole_line(length);
+            continue;
+        }
         if (is_empty_or_comment(cursor.rest_of_line())) {
             cursor.skip_line();
             continue;
         }
         const std::size_t end = cursor.logical_line_end();
-        const Position position = cursor.position();
         if (mail::is_blank(cursor.peek())) {
-            errors.add(position, "a line that begins with a blank continues an alias, but there is none");
-        } else if (std::optional<std::string> name = take_name(cursor, end, errors)) {
-            DestinationParser parser(cursor.slice(end), Dialect::AliasFile, errors);
-            std::vector<Destination> destinations = parser.parse();
-            if (!parser.faulty()) {
-                add_alias(table, Alias{std::move(*name), std::move(destinations), position}, errors);
-            }
+            errors.add(cursor.position(),
+                       "a line that begins with a blank continues an alias, but there is none");
+        } else {
+            read_alias_line(cursor, end, errors, add);
         }
         cursor.advance(end - cursor.offset());
     }
-    return table;
+}
+
+std::optional<AliasText> read_alias(std::string_view text, std::size_t offset, const Position& position) {
+    Errors none(0);
+    Cursor cursor(text.substr(offset), position);
+    const std::size_t end = cursor.logical_line_end();
+    std::optional<std::string> name = take_name(cursor, end, none);
+    if (!name) return std::nullopt;
+    return AliasText{std::move(*name), text.substr(offset + cursor.offset(), end - cursor.offset()),
+                     cursor.position()};
 }
 
 std::vector<Destination> parse_alias_list(std::string_view text,

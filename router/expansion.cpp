@@ -7,6 +7,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "libcommon/log/log.h"
 #include "router/users.h"
 
 // How this ends. Work is a list of nodes, each an address and the stage at which it enters: aliases, then the
@@ -75,6 +76,7 @@ class Expander {
     void visit_alias(const Node& node, const LocalDomain& domain, const AliasMatch& match);
     void visit_virtual_user(const Node& node, const LocalDomain& domain, const std::string& local);
     void visit_system_user(const Node& node, const LocalDomain& domain, const std::string& local);
+    void unclear(const Node& node, const std::string& reason);
     void unknown_user(const Node& node, const LocalDomain& domain, std::string_view local);
 
     void follow(const Source& source, const std::vector<Destination>& destinations, std::size_t list_depth);
@@ -137,6 +139,10 @@ void Expander::visit(const Node& node) {
     const std::string local = folded(node.address.local);
     if (node.stage == Stage::Alias) {
         const AliasMatch match = find_alias(tables_, *domain, local);
+        if (!match.unclear.empty()) {
+            unclear(node, match.unclear);
+            return;
+        }
         if (match.alias != nullptr) {
             visit_alias(node, *domain, match);
             return;
@@ -159,26 +165,36 @@ void Expander::visit_alias(const Node& node, const LocalDomain& domain, const Al
     Source source{node,           alias.name, elsewhere ? tables_.primary_domain : domain.name,
                   Stage::Forward, node.owner, alias.position};
     const std::string owner = std::string(kOwnerPrefix) + alias.name;
-    if (!alias.name.starts_with(kOwnerPrefix) && has_alias(tables_, domain, owner)) {
-        source.owner = Address{owner, domain.name}.text();
+    if (!alias.name.starts_with(kOwnerPrefix)) {
+        const Result<bool> owned = has_alias(tables_, domain, owner);
+        if (!owned) {
+            unclear(node, owned.error().text);
+            return;
+        }
+        if (*owned) source.owner = Address{owner, domain.name}.text();
     }
     follow(source, alias.destinations, 0);
 }
 
 void Expander::visit_virtual_user(const Node& node, const LocalDomain& domain, const std::string& local) {
-    auto found = domain.users->find(local);
-    if (found == domain.users->end()) {
-        const std::optional<std::string> user = without_detail(tables_, local);
-        if (user) found = domain.users->find(*user);
+    VirtualUserAnswer found = domain.users->find(local);
+    if (found && !*found) {
+        const std::optional<std::string> undetailed = without_detail(tables_, local);
+        if (undetailed) found = domain.users->find(*undetailed);
     }
-    if (found == domain.users->end()) {
+    if (!found) {
+        unclear(node, found.error().text);
+        return;
+    }
+    if (!*found) {
         unknown_user(node, domain, local);
         return;
     }
-    const auto& [name, user] = *found;
+    const VirtualUser& user = **found;
     if (node.stage <= Stage::Forward && !user.forward.empty()) {
         note(node.depth, fmt::format("{}: forward= at {}", node.address.text(), user.position.line_text()));
-        follow(Source{node, name, domain.name, Stage::Mailbox, node.owner, user.position}, user.forward, 0);
+        follow(Source{node, user.name, domain.name, Stage::Mailbox, node.owner, user.position}, user.forward,
+               0);
         return;
     }
     SystemUser owner;
@@ -186,7 +202,7 @@ void Expander::visit_virtual_user(const Node& node, const LocalDomain& domain, c
     owner.uid = domain.owner->ids.uid;
     owner.gid = domain.owner->ids.gid;
     owner.home = user.home;
-    add_mailbox(node, domain, std::move(owner), name);
+    add_mailbox(node, domain, std::move(owner), user.name);
 }
 
 void Expander::visit_system_user(const Node& node, const LocalDomain& domain, const std::string& local) {
@@ -227,6 +243,13 @@ void Expander::visit_system_user(const Node& node, const LocalDomain& domain, co
     } else {
         add_mailbox(node, domain, std::move(user), name);
     }
+}
+
+/// A table cannot tell now. The sender learns no more than that; the trace and the log have the reason.
+void Expander::unclear(const Node& node, const std::string& reason) {
+    note(node.depth, fmt::format("{}: {}", node.address.text(), reason));
+    log::warning("table_unclear").add("address", node.address.text()).add("reason", reason);
+    unavailable_ = "a table cannot be read";
 }
 
 /// Somebody must read what is sent to postmaster, abuse and root, so they fall back on each other before they

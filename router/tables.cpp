@@ -6,16 +6,6 @@
 
 namespace postrider::router {
 
-namespace {
-
-const Alias* find_in(const AliasTable* table, std::string_view name) {
-    if (table == nullptr) return nullptr;
-    const auto found = table->find(name);
-    return found == table->end() ? nullptr : &found->second;
-}
-
-}  // namespace
-
 const LocalDomain* Tables::local_domain(std::string_view domain) const {
     const auto found = local_domains.find(domain);
     return found == local_domains.end() ? nullptr : &found->second;
@@ -27,19 +17,28 @@ Address Tables::qualified(Address address) const {
 }
 
 AliasMatch find_alias(const Tables& tables, const LocalDomain& domain, std::string_view local) {
+    std::vector<std::string_view> names{local};
     const std::optional<std::string> user = without_detail(tables, local);
+    if (user) names.push_back(*user);
     for (const bool common : {false, true}) {
         const AliasTable* table = common ? tables.common_aliases.get() : domain.aliases.get();
-        if (const Alias* alias = find_in(table, local)) return {alias, common};
-        if (!user) continue;
-        if (const Alias* alias = find_in(table, *user)) return {alias, common};
+        if (table == nullptr) continue;
+        for (const std::string_view name : names) {
+            AliasAnswer answer = table->find(name);
+            if (!answer) return {nullptr, common, answer.error().text};
+            if (*answer) return {std::move(*answer), common, {}};
+        }
     }
     return {};
 }
 
-bool has_alias(const Tables& tables, const LocalDomain& domain, std::string_view name) {
-    return find_in(domain.aliases.get(), name) != nullptr ||
-           find_in(tables.common_aliases.get(), name) != nullptr;
+Result<bool> has_alias(const Tables& tables, const LocalDomain& domain, std::string_view name) {
+    for (const AliasTable* table : {domain.aliases.get(), tables.common_aliases.get()}) {
+        if (table == nullptr) continue;
+        Result<bool> found = table->contains(name);
+        if (!found || *found) return found;
+    }
+    return false;
 }
 
 std::optional<std::string> without_detail(const Tables& tables, std::string_view local) {

@@ -11,21 +11,15 @@
 #include "libcommon/config/client_network.h"
 #include "libcommon/config/language.h"
 #include "libcommon/config/settings.h"
-#include "router/alias_file.h"
+#include "router/alias_table.h"
 #include "router/domain_table.h"
 #include "router/path_template.h"
 #include "router/policy_table.h"
 #include "router/sender_login.h"
+#include "router/user_table.h"
 
 /// All that the router knows from its tables. Made by table_builder.h, never changed afterwards.
 namespace postrider::router {
-
-/// A line of the users file of a virtual domain.
-struct VirtualUser {
-    std::string home;                  ///< absolute; empty if there is none
-    std::vector<Destination> forward;  ///< where mail goes instead; empty: to the mailbox
-    config::Position position;
-};
 
 /// Whom the mailboxes of a virtual domain belong to.
 struct Owner {
@@ -44,8 +38,8 @@ struct LocalDomain {
     std::shared_ptr<const AliasTable> aliases;
 
     // Of virtual domains only.
-    std::optional<Owner> owner;                   ///< empty: each user of the system owns his mailbox
-    std::optional<StringMap<VirtualUser>> users;  ///< empty: names are looked up in the system
+    std::optional<Owner> owner;              ///< empty: each user of the system owns his mailbox
+    std::shared_ptr<const UserTable> users;  ///< nullptr: names are looked up in the system
 };
 
 /// A list that an alias includes.
@@ -76,6 +70,7 @@ struct TableLimits {
     std::size_t expanded_recipients = 0;  ///< deliveries that one recipient may become
     std::size_t expansion_steps = 0;      ///< destinations looked at on the way there
     std::size_t nesting = 0;              ///< aliases inside each other
+    std::size_t checked_aliases = 0;      ///< of each file, by find_bad_aliases()
 };
 
 /// One consistent state of all tables, shared by whoever works with it.
@@ -107,16 +102,19 @@ struct Tables {
 
 /// An alias, and whose file it stands in.
 struct AliasMatch {
-    const Alias* alias = nullptr;  ///< nullptr: none
-    bool common = false;           ///< from the file of `*`
+    std::shared_ptr<const Alias> alias;  ///< nullptr: none
+    bool common = false;                 ///< from the file of `*`
+    std::string unclear;                 ///< why nobody can tell now whether there is one; empty: it is clear
 };
 
 /// The alias of a folded local part of `domain`: first from the domain's own file, then from the common one;
-/// in each the whole local part before the part in front of the delimiter.
+/// in each the whole local part before the part in front of the delimiter. A file that cannot tell now ends
+/// the search, since what stands in later ones would be none of its business.
 [[nodiscard]] AliasMatch find_alias(const Tables& tables, const LocalDomain& domain, std::string_view local);
 
-/// Whether there is an alias of exactly this name for the domain, in either file.
-[[nodiscard]] bool has_alias(const Tables& tables, const LocalDomain& domain, std::string_view name);
+/// Whether there is an alias of exactly this name for the domain, in either file. Temporary error if nobody
+/// can tell now.
+[[nodiscard]] Result<bool> has_alias(const Tables& tables, const LocalDomain& domain, std::string_view name);
 
 /// The part of a local part in front of its delimiter, or nothing if there is none.
 [[nodiscard]] std::optional<std::string> without_detail(const Tables& tables, std::string_view local);

@@ -117,6 +117,7 @@ enum class Limit : std::uint8_t {
     DnsCacheTtl,
     TableSize,
     TablePollInterval,
+    AliasChecks,
 
     // The reading of the configuration itself; these cannot be set.
     ConfigSize,

@@ -251,10 +251,14 @@ inline constexpr std::array<LimitRow, kLimitCount> kLimitTable = [] {
               "Answers of the DNS that are remembered.", 0),
         time(Limit::DnsCacheTtl, "dns_cache_ttl", 1 * kDay, kSame, "design 6; RFC 8767 4",
              "The longest time for which an answer is remembered.", 0, 7 * kDay),
-        bytes(Limit::TableSize, "table_size", 64 * kMiB, "design 11", "A table file, such as an alias file.",
-              64 * kKiB),
-        time(Limit::TablePollInterval, "table_poll_interval", 2 * kSecond, kSame, "design 8",
-             "Between two looks at whether a table file changed."),
+        bytes(Limit::TableSize, "table_size", 256 * kMiB, "design 11",
+              "A table file in text form, such as an alias file.", 64 * kKiB, 4 * kGiB - 1),
+        time(Limit::TablePollInterval, "table_poll_interval", 1 * kSecond, kSame, "design 8",
+             "Between two looks at whether a table file changed, where the system does not tell at once."),
+        count(Limit::AliasChecks, "alias_checks", 10000, kSame, "design 6",
+              "Aliases of a file that are followed at the start and by check, to warn of those that lead to "
+              "nobody.",
+              0, 100000000),
 
         // The reading of the configuration itself: in force before any of it is read.
         fixed(
