@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "libcommon/mail/ascii.h"
+#include "libcommon/mail/local_part.h"
 #include "router/text_index.h"
 
 namespace postrider::router {
@@ -88,18 +90,64 @@ std::vector<Destination> AliasFile::fill(Errors& errors) {
     return includes;
 }
 
-/// The alias that an entry means; nothing if its value is none, which only a database can have.
+/// Puts what the groups of a regular expression matched into a local part: `$1` to `$9`.
+std::string with_captures(std::string_view local, const std::vector<std::string>& captures) {
+    std::string filled;
+    for (std::size_t at = 0; at < local.size(); ++at) {
+        const bool named = local[at] == '$' && at + 1 < local.size() && mail::is_digit(local[at + 1]);
+        if (!named) {
+            filled += local[at];
+            continue;
+        }
+        const auto group = static_cast<std::size_t>(local[++at] - '0');
+        if (group < captures.size()) filled += captures[group];
+    }
+    return filled;
+}
+
+/// The alias that an entry means; nothing if its value is none.
 std::optional<Alias> alias_of(const TableEntry& entry) {
     Alias alias;
     Errors errors(1);
     alias.destinations = parse_destinations(entry.value, entry.value_position, errors);
     if (!errors.empty() || alias.destinations.empty()) return std::nullopt;
+    if (!fill_captures(alias.destinations, entry.captures)) return std::nullopt;
     alias.name = entry.name;
     alias.position = entry.position;
     return alias;
 }
 
 }  // namespace
+
+bool fill_captures(std::vector<Destination>& destinations, const std::vector<std::string>& captures) {
+    if (captures.empty()) return true;
+    for (Destination& one : destinations) {
+        // Never into a command or a path: what was captured is a stranger's text.
+        if (one.kind != Destination::Kind::Mail && one.kind != Destination::Kind::User) continue;
+        if (one.is_own_user()) continue;
+        one.address.local = with_captures(one.address.local, captures);
+        if (!mail::is_local_part_value(one.address.local)) return false;
+    }
+    return true;
+}
+
+std::vector<Destination> includes_of_alias(std::string_view value, const Position& position, Errors& errors) {
+    std::vector<Destination> all = parse_destinations(value, position, errors);
+    std::string_view written = value;
+    mail::skip_blanks(written);
+    if (written.empty() || written.front() == '#') errors.add(position, "the alias has no destination");
+    std::erase_if(all, [](const Destination& one) { return one.kind != Destination::Kind::Include; });
+    return all;
+}
+
+Result<void> check_alias_value(std::string_view value) {
+    Errors errors(1);
+    const Position nowhere{std::make_shared<const std::string>("value"), 1, 1};
+    const std::vector<Destination> includes = includes_of_alias(value, nowhere, errors);
+    if (!includes.empty()) return permanent("a database includes no lists");
+    if (!errors.empty()) return permanent(errors.take().front());
+    return {};
+}
 
 AliasAnswer AliasTable::find(std::string_view name) const {
     const TableAnswer entry = table_->find(name);

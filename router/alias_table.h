@@ -44,6 +44,19 @@ class AliasTable {
     std::vector<Destination> includes_;
 };
 
+/// Puts what the groups of a regular expression matched in the place of `$1` to `$9` in the local parts of
+/// addresses, and nowhere else. False if something comes out that is none.
+[[nodiscard]] bool fill_captures(std::vector<Destination>& destinations,
+                                 const std::vector<std::string>& captures);
+
+/// What is wrong with a value of a database of aliases.
+[[nodiscard]] Result<void> check_alias_value(std::string_view value);
+
+/// The lists among what `value`, at `position`, leads to; errors go to `errors`.
+[[nodiscard]] std::vector<Destination> includes_of_alias(std::string_view value,
+                                                         const config::Position& position,
+                                                         config::Errors& errors);
+
 /// The aliases of an alias file (see read_alias_file()); of a faulty one, those of its faultless lines, with
 /// the errors in `errors`.
 [[nodiscard]] std::shared_ptr<const AliasTable> parse_alias_table(

@@ -141,7 +141,7 @@ std::size_t plain_user_line(std::string_view text, std::string& name, bool& has_
     has_home = false;
     bool has_forward = false;
     if (!take_plain_name(scanner, text, name)) return 0;
-    while (scanner.skip_spaces()) {
+    while (scanner.skip_spaces() && !scanner.is('\n')) {
         if (!has_home && scanner.take("home=")) {
             has_home = true;
             if (!scanner.take_path()) return 0;

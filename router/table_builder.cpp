@@ -10,6 +10,7 @@
 #include "libcommon/mail/domain.h"
 #include "router/policy_builder.h"
 #include "router/route_line.h"
+#include "router/table_sources.h"
 
 namespace postrider::router {
 
@@ -27,7 +28,10 @@ constexpr std::string_view kDefaultMailbox = "maildir:~/Maildir";
 class Builder {
   public:
     Builder(const config::Settings& settings, const BuildInputs& inputs)
-        : settings_(settings), inputs_(inputs), errors_(settings.limits.size(Limit::ConfigErrors)) {}
+        : settings_(settings),
+          inputs_(inputs),
+          errors_(settings.limits.size(Limit::ConfigErrors)),
+          sources_(*inputs.files, inputs.databases, settings.limits) {}
 
     BuildResult run();
 
@@ -51,12 +55,14 @@ class Builder {
     [[nodiscard]] std::optional<Owner> owner_of(const Directive& line);
     [[nodiscard]] std::shared_ptr<const UserTable> users_of(const Directive& line, bool needs_home);
     [[nodiscard]] std::shared_ptr<const AliasTable> alias_table(const Word& path);
+    void name_file(const std::string& path);
     [[nodiscard]] std::optional<std::string> read(const std::string& path, const Position& named_at,
                                                   Errors& errors);
 
     const config::Settings& settings_;
     const BuildInputs& inputs_;
     Errors errors_;
+    TableSources sources_;
     std::vector<std::string> list_errors_;
     std::vector<std::string> dangers_;
     std::shared_ptr<Tables> tables_ = std::make_shared<Tables>();
@@ -119,8 +125,12 @@ std::optional<PathTemplate> Builder::mailbox_template(const Word& word) {
     return std::nullopt;
 }
 
-std::optional<std::string> Builder::read(const std::string& path, const Position& named_at, Errors& errors) {
+void Builder::name_file(const std::string& path) {
     if (known_files_.insert(path).second) files_.push_back(path);
+}
+
+std::optional<std::string> Builder::read(const std::string& path, const Position& named_at, Errors& errors) {
+    name_file(path);
     Result<std::string> text = inputs_.files->read(path, settings_.limits.size(Limit::TableSize));
     if (text) return std::move(*text);
     errors.add(named_at, text.error().text);
@@ -220,11 +230,10 @@ std::optional<Owner> Builder::owner_of(const Directive& line) {
 
 std::shared_ptr<const UserTable> Builder::users_of(const Directive& line, bool needs_home) {
     const config::Option* option = line.option("users");
-    std::optional<std::string> text = read(option->value, option->position, errors_);
-    if (!text) return nullptr;
-    const auto file = std::make_shared<const std::string>(option->value);
-    std::shared_ptr<const UserTable> users = parse_user_table(std::move(*text), file, needs_home, errors_);
-    add_lists(users->includes());
+    name_file(TableName::parse(option->value).path);
+    std::shared_ptr<const UserTable> users =
+        sources_.users(option->value, needs_home, option->position, errors_);
+    if (users) add_lists(users->includes());
     return users;
 }
 
@@ -271,12 +280,9 @@ void Builder::add_alias_files() {
 std::shared_ptr<const AliasTable> Builder::alias_table(const Word& path) {
     const auto known = alias_tables_.find(path.text);
     if (known != alias_tables_.end()) return known->second;
-    std::shared_ptr<const AliasTable> table;
-    if (std::optional<std::string> text = read(path.text, path.position, errors_)) {
-        const auto file = std::make_shared<const std::string>(path.text);
-        table = parse_alias_table(std::move(*text), file, errors_);
-        add_lists(table->includes());
-    }
+    name_file(TableName::parse(path.text).path);
+    std::shared_ptr<const AliasTable> table = sources_.aliases(path.text, path.position, errors_);
+    if (table) add_lists(table->includes());
     alias_tables_.emplace(path.text, table);
     return table;
 }

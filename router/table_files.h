@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,10 @@ class TableFiles : public config::FileSource {
 
     [[nodiscard]] Result<std::string> read(const std::string& path, std::size_t limit) override;
     [[nodiscard]] Result<std::vector<std::string>> list(const std::string& directory) override;
+
+    /// Opens a file to read at any place. With `identity_only`, what is written into it is no change: it is
+    /// one when there is another file of that name.
+    [[nodiscard]] Result<Fd> open_database(const std::string& path, bool identity_only);
 
     /// Whether a file or folder of this reading is another one now, was written to, vanished or appeared.
     [[nodiscard]] bool changed();
@@ -67,7 +72,8 @@ class TableFiles : public config::FileSource {
     [[nodiscard]] Fd open_below_known(const std::string& path) const;
 
     std::map<std::string, Fd> folders_;
-    std::map<std::string, State> files_;  // of this reading, as they were before they were read
+    std::set<std::string> identity_only_;  // of this reading
+    std::map<std::string, State> files_;   // of this reading, as they were before they were read
 };
 
 }  // namespace postrider::router

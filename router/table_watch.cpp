@@ -57,6 +57,21 @@ async::Task<void> TableWatch::watch() {
     }
 }
 
+/// Giving back the memory of a million aliases takes longer than a question may wait for its answer.
+void TableWatch::free_later(std::shared_ptr<const Tables> old) {
+    scope_.spawn(free_on_thread(std::make_shared<std::shared_ptr<const Tables>>(std::move(old))));
+}
+
+async::Task<void> TableWatch::free_on_thread(std::shared_ptr<std::shared_ptr<const Tables>> old) {
+    std::function<bool()> work = [old] {
+        old->reset();
+        return true;
+    };
+    // If the pool is full it is freed here after all.
+    auto done = co_await pool_.run(std::move(work));
+    static_cast<void>(done);
+}
+
 void TableWatch::apply(LoadOutcome outcome) {
     log_outcome(outcome);
     if (!outcome.tables) {
@@ -65,6 +80,7 @@ void TableWatch::apply(LoadOutcome outcome) {
         return;
     }
     ++service_.counters().loads;
+    free_later(service_.tables());
     service_.use_tables(std::move(outcome.tables));
     users_.clear();
     if (outcome.settings) interval_ = outcome.settings->limits.time(config::Limit::TablePollInterval);

@@ -29,6 +29,8 @@ class TableWatch {
   private:
     async::Task<void> watch();
     void apply(LoadOutcome outcome);
+    void free_later(std::shared_ptr<const Tables> old);
+    async::Task<void> free_on_thread(std::shared_ptr<std::shared_ptr<const Tables>> old);
 
     async::Loop& loop_;
     async::ThreadPool& pool_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "router/address.h"
+#include "router/alias_table.h"
 #include "router/path_template.h"
 #include "router/plain_line.h"
 #include "router/text_index.h"
@@ -131,21 +132,51 @@ std::vector<Destination> UserFile::fill(bool needs_home, Errors& errors) {
 
 }  // namespace
 
+namespace {
+
+/// The user whose value this is; nothing with an error reported.
+std::optional<VirtualUser> user_of_value(std::string_view value, const Position& position, bool needs_home,
+                                         Errors& errors) {
+    // The name is any local part, which as such is no word of the language; this one only holds its place.
+    const std::string text = "user " + std::string(value);
+    TextPlace place{0, position.line};
+    const std::optional<Directive> line = config::parse_line(text, place, position.file, errors);
+    if (line && place.offset == text.size()) return user_of_line(*line, needs_home, errors);
+    if (errors.empty()) errors.add(position, "expected [forward=ADDRESS,…] [home=DIR] in one line");
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::vector<Destination> includes_of_user(std::string_view value, const Position& position, bool needs_home,
+                                          Errors& errors) {
+    std::optional<VirtualUser> user = user_of_value(value, position, needs_home, errors);
+    if (!user) return {};
+    std::erase_if(user->forward,
+                  [](const Destination& one) { return one.kind != Destination::Kind::Include; });
+    return std::move(user->forward);
+}
+
+Result<void> check_user_value(std::string_view value, bool needs_home) {
+    Errors errors(1);
+    const Position nowhere{std::make_shared<const std::string>("value"), 1, 1};
+    const std::vector<Destination> includes = includes_of_user(value, nowhere, needs_home, errors);
+    if (!includes.empty()) return permanent("a database includes no lists");
+    if (!errors.empty()) return permanent(errors.take().front());
+    return {};
+}
+
 VirtualUserAnswer UserTable::find(std::string_view name) const {
     const TableAnswer entry = table_->find(name);
     if (!entry) return failure(entry.error());
     if (!*entry) return std::optional<VirtualUser>();
-    // The name is any local part, which as such is no word of the language; it only holds the place.
-    const std::string text = "user " + (*entry)->value;
     Errors errors(1);
-    TextPlace place{0, (*entry)->value_position.line};
-    std::optional<Directive> line = config::parse_line(text, place, (*entry)->value_position.file, errors);
-    std::optional<VirtualUser> user;
-    if (line) user = user_of_line(*line, needs_home_, errors);
-    if (!errors.empty() || !user) {
-        return temporary(fmt::format("{}: user {} has a value that is none: {}",
-                                     (*entry)->position.line_text(), name,
-                                     errors.empty() ? "it is empty" : errors.take().front()));
+    std::optional<VirtualUser> user =
+        user_of_value((*entry)->value, (*entry)->value_position, needs_home_, errors);
+    const bool good = errors.empty() && user && fill_captures(user->forward, (*entry)->captures);
+    if (!good) {
+        return temporary(
+            fmt::format("{}: the value of user {} is none", (*entry)->position.line_text(), name));
     }
     user->name = (*entry)->name;
     user->position = (*entry)->position;

@@ -47,6 +47,14 @@ class UserTable {
     std::vector<Destination> includes_;
 };
 
+/// What is wrong with a value of a database of users.
+[[nodiscard]] Result<void> check_user_value(std::string_view value, bool needs_home);
+
+/// The lists that `value`, at `position`, forwards to; errors go to `errors`.
+[[nodiscard]] std::vector<Destination> includes_of_user(std::string_view value,
+                                                        const config::Position& position, bool needs_home,
+                                                        config::Errors& errors);
+
 /// The users of a users file, one a line, in the language of the configuration: `NAME [forward=ADDRESS,…]
 /// [home=DIR]`. Of a faulty file, those of its faultless lines, with the errors in `errors`.
 [[nodiscard]] std::shared_ptr<const UserTable> parse_user_table(

@@ -118,6 +118,11 @@ enum class Limit : std::uint8_t {
     TableSize,
     TablePollInterval,
     AliasChecks,
+    TableValue,
+    TablePatterns,
+    TableMatchSteps,
+    LmdbSize,
+    LmdbResident,
 
     // The reading of the configuration itself; these cannot be set.
     ConfigSize,

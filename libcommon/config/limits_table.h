@@ -259,6 +259,16 @@ inline constexpr std::array<LimitRow, kLimitCount> kLimitTable = [] {
               "Aliases of a file that are followed at the start and by check, to warn of those that lead to "
               "nobody.",
               0, 100000000),
+        bytes(Limit::TableValue, "table_value", 64 * kKiB, "design 6",
+              "The value of an entry of a database.", 1 * kKiB, 1 * kMiB),
+        count(Limit::TablePatterns, "table_patterns", 1000, kSame, "design 6",
+              "Patterns of a regex: or glob: table, which are tried one after the other.", 1, 100000),
+        count(Limit::TableMatchSteps, "table_match_steps", 10000, kSame, "style: packages",
+              "Steps that a regular expression may take for a name; above, nobody can tell and mail waits.",
+              100, 10000000),
+        bytes(Limit::LmdbSize, "lmdb_size", 64 * kGiB, "design 11", "A database of LMDB.", 1 * kMiB),
+        bytes(Limit::LmdbResident, "lmdb_resident", 16 * kMiB, "design 13",
+              "Octets of a database of LMDB that stay mapped in memory.", 1 * kMiB),
 
         // The reading of the configuration itself: in force before any of it is read.
         fixed(
