@@ -13,7 +13,7 @@ namespace {
 
 /// Between two places whose line number is kept. Counting the line ends of half of that takes less time than
 /// a look-up spends waiting for the memory.
-constexpr std::size_t kLineBlock = 2048;
+constexpr std::size_t kLineBlock = 512;
 
 std::uint32_t count_line_ends(std::string_view text) {
     return static_cast<std::uint32_t>(std::count(text.begin(), text.end(), '\n'));
