@@ -79,15 +79,15 @@ std::string fault_of(const Expansion& expansion) {
     return {};
 }
 
-void check_aliases(const AliasTable& aliases, const std::string& domain, const Tables& tables,
-                   UserLookup& users, std::vector<std::string>& dangers) {
+void check_aliases(const AliasTable& aliases, const std::string& domain, const Tables& tables, Facts& facts,
+                   std::vector<std::string>& dangers) {
     std::size_t checked = 0;
     aliases.for_each([&](const Alias& alias) {
         if (checked++ == tables.limits.checked_aliases) {
             add(dangers, alias.position, "where the aliases from here on lead to was not looked at");
             return false;
         }
-        const std::string fault = fault_of(expand(Address{alias.name, domain}, tables, users));
+        const std::string fault = fault_of(expand(Address{alias.name, domain}, tables, facts));
         if (!fault.empty()) add(dangers, alias.position, fmt::format("alias {}: {}", alias.name, fault));
         return true;
     });
@@ -103,34 +103,34 @@ std::vector<std::string> find_shadowed_lines(const config::Settings& settings) {
     return dangers;
 }
 
-std::vector<std::string> find_unread_postmasters(const Tables& tables, UserLookup& users) {
+std::vector<std::string> find_unread_postmasters(const Tables& tables, Facts& facts) {
     std::vector<std::string> dangers;
     std::map<std::string_view, const LocalDomain*> sorted;
     for (const auto& [name, domain] : tables.local_domains)
         sorted.emplace(name, &domain);
     for (const auto& [name, domain] : sorted) {
-        const Expansion expansion = expand(Address{"postmaster", domain->name}, tables, users);
+        const Expansion expansion = expand(Address{"postmaster", domain->name}, tables, facts);
         if (expansion.outcome != Expansion::Outcome::Held) continue;
         add(dangers, domain->position,
             fmt::format("nobody reads postmaster@{}: his mail is accepted and waits for an alias", name));
     }
-    if (expand(Address{"root", tables.primary_domain}, tables, users).outcome == Expansion::Outcome::Held) {
+    if (expand(Address{"root", tables.primary_domain}, tables, facts).outcome == Expansion::Outcome::Held) {
         add(dangers, tables.local_domain(tables.primary_domain)->position,
             "nobody reads root: mail of the system waits for an alias");
     }
     return dangers;
 }
 
-std::vector<std::string> find_bad_aliases(const Tables& tables, UserLookup& users) {
+std::vector<std::string> find_bad_aliases(const Tables& tables, Facts& facts) {
     std::vector<std::string> dangers;
     std::map<std::string_view, const LocalDomain*> sorted;
     for (const auto& [name, domain] : tables.local_domains)
         sorted.emplace(name, &domain);
     for (const auto& [name, domain] : sorted) {
-        if (domain->aliases) check_aliases(*domain->aliases, domain->name, tables, users, dangers);
+        if (domain->aliases) check_aliases(*domain->aliases, domain->name, tables, facts, dangers);
     }
     if (tables.common_aliases) {
-        check_aliases(*tables.common_aliases, tables.primary_domain, tables, users, dangers);
+        check_aliases(*tables.common_aliases, tables.primary_domain, tables, facts, dangers);
     }
     return dangers;
 }

@@ -16,10 +16,10 @@ namespace postrider::router {
 
 /// Local domains whose postmaster nobody reads. His mail is accepted, because it must be, but waits in the
 /// queue.
-[[nodiscard]] std::vector<std::string> find_unread_postmasters(const Tables& tables, UserLookup& users);
+[[nodiscard]] std::vector<std::string> find_unread_postmasters(const Tables& tables, Facts& facts);
 
 /// Aliases that lead in a circle, to users who do not exist, or too far. Looks every user up whom an alias
 /// names.
-[[nodiscard]] std::vector<std::string> find_bad_aliases(const Tables& tables, UserLookup& users);
+[[nodiscard]] std::vector<std::string> find_bad_aliases(const Tables& tables, Facts& facts);
 
 }  // namespace postrider::router

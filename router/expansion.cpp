@@ -56,8 +56,8 @@ constexpr uid_t kNobody = 65534;
 
 class Expander {
   public:
-    Expander(const Tables& tables, UserLookup& users, std::vector<TraceLine>* trace)
-        : tables_(tables), users_(users), trace_(trace) {}
+    Expander(const Tables& tables, Facts& facts, std::vector<TraceLine>* trace)
+        : tables_(tables), facts_(facts), trace_(trace) {}
 
     Expansion run(const Address& root);
 
@@ -98,7 +98,7 @@ class Expander {
     void note(std::size_t depth, std::string text);
 
     const Tables& tables_;
-    UserLookup& users_;
+    Facts& facts_;
     std::vector<TraceLine>* trace_;
     std::deque<Node> nodes_;             // a deque, because nodes are pointed at
     std::vector<const Node*> work_;      // a stack, so that the result is in the order of the tables
@@ -208,26 +208,24 @@ void Expander::visit_virtual_user(const Node& node, const LocalDomain& domain, c
 void Expander::visit_system_user(const Node& node, const LocalDomain& domain, const std::string& local) {
     std::string name = local;
     UserAnswer answer;
-    answer.state = UserAnswer::State::Unknown;
-    if (can_be_user_name(name)) answer = users_.find(name);
-    if (answer.state == UserAnswer::State::Unknown) {
+    answer.state = FactState::Unknown;
+    if (can_be_user_name(name)) answer = facts_.system_user(name);
+    if (answer.state == FactState::Unknown) {
         std::optional<std::string> user = without_detail(tables_, local);
         if (user && can_be_user_name(*user)) {
             name = std::move(*user);
-            answer = users_.find(name);
+            answer = facts_.system_user(name);
         }
     }
     switch (answer.state) {
-        case UserAnswer::State::Unknown:
+        case FactState::Unknown:
             unknown_user(node, domain, local);
             return;
-        case UserAnswer::State::Unavailable:
+        case FactState::Unavailable:
+        case FactState::Pending:
             unavailable_ = "the user database does not answer";
             return;
-        case UserAnswer::State::Pending:
-            result_.pending.push_back(std::move(name));
-            return;
-        case UserAnswer::State::Known:
+        case FactState::Known:
             break;
     }
     SystemUser user = *answer.user;
@@ -435,10 +433,6 @@ void Expander::refuse(std::string_view enhanced, std::string text, const Positio
 }
 
 Expansion Expander::finish(const Address& root) {
-    if (!ended_ && !result_.pending.empty()) {
-        result_.outcome = Expansion::Outcome::Pending;
-        return std::move(result_);
-    }
     if (!ended_ && !unavailable_.empty()) {
         result_.outcome = Expansion::Outcome::Deferred;
         result_.enhanced = "4.3.0";
@@ -483,9 +477,8 @@ bool is_reserved(std::string_view local) {
     return local == kPostmaster || local == kAbuse || local == kRoot;
 }
 
-Expansion expand(const Address& root, const Tables& tables, UserLookup& users,
-                 std::vector<TraceLine>* trace) {
-    return Expander(tables, users, trace).run(root);
+Expansion expand(const Address& root, const Tables& tables, Facts& facts, std::vector<TraceLine>* trace) {
+    return Expander(tables, facts, trace).run(root);
 }
 
 }  // namespace postrider::router

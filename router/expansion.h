@@ -1,49 +1,17 @@
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "router/address.h"
+#include "router/facts.h"
 #include "router/tables.h"
 
 /// From a recipient to its deliveries: aliases, lists, `$user` and users, whatever they lead to. Nothing here
 /// reads a file or waits.
 namespace postrider::router {
-
-/// A user of the system's user database.
-struct SystemUser {
-    std::string name;
-    uid_t uid = 0;
-    gid_t gid = 0;
-    std::string home;
-};
-
-/// What is known about a user now.
-struct UserAnswer {
-    enum class State {
-        Known,
-        Unknown,
-        Unavailable,  ///< the database does not answer
-        Pending,      ///< not known yet: look the user up, then expand again
-    };
-    State state = State::Pending;
-    std::shared_ptr<const SystemUser> user;  ///< of Known, never null then
-};
-
-/// Where the expansion asks for users of the system. It answers at once, from what was looked up before.
-class UserLookup {
-  public:
-    UserLookup() = default;
-    UserLookup(const UserLookup&) = delete;
-    UserLookup& operator=(const UserLookup&) = delete;
-    virtual ~UserLookup() = default;
-    [[nodiscard]] virtual UserAnswer find(const std::string& name) = 0;
-};
 
 /// One place where a copy of the message goes. The pointers live as long as the tables.
 struct Leaf {
@@ -80,14 +48,12 @@ struct Expansion {
         Refused,    ///< permanently, for the reason given by `enhanced` and `text`
         Deferred,   ///< the same, but worth another try
         Held,       ///< an is_reserved() name that leads to nobody: to be kept until it leads to somebody
-        Pending,    ///< ask again once the users in `pending` were looked up
     };
     Outcome outcome = Outcome::Refused;
     std::vector<Leaf> leaves;
     std::string enhanced;
     std::string text;
     config::Position rule;  ///< the line that decided: that of the alias or of the domain
-    std::vector<std::string> pending;
 };
 
 /// Whether a local part, folded, is one whose mail is never refused: postmaster (RFC 5321, 4.5.1), abuse (RFC
@@ -106,10 +72,10 @@ struct Expansion {
 ///   * root and other users of uid 0 have no mailbox; abuse and root without alias mean postmaster of their
 ///   domain,
 ///     and he without alias means postmaster of the primary domain;
-///   * if one user cannot be looked up now, the whole recipient waits.
+///   * if one user cannot be looked up now, the whole recipient is deferred.
 ///
 /// With `trace`, each step is appended to it.
-[[nodiscard]] Expansion expand(const Address& root, const Tables& tables, UserLookup& users,
+[[nodiscard]] Expansion expand(const Address& root, const Tables& tables, Facts& facts,
                                std::vector<TraceLine>* trace = nullptr);
 
 }  // namespace postrider::router

@@ -86,15 +86,14 @@ void explain_client(const Client& client, const Tables& tables, ExplainedAnswer&
 
 /// Verdict, expansion and deliveries of the recipient.
 void explain_recipient(const wire::ExplainQuestion& question, const Client& client, const Tables& tables,
-                       UserLookup& users, ExplainedAnswer& answer) {
+                       Facts& facts, ExplainedAnswer& answer) {
     std::vector<TraceLine> trace;
-    RecipientDecision decision =
-        decide_recipient(client, question.sender(), question.recipient(), tables, users);
+    const RecipientDecision decision =
+        decide_recipient(client, question.sender(), question.recipient(), tables, facts);
     wire::Recipient recipient;
     recipient.set_address(question.recipient());
-    Resolution resolution = resolve_recipient(0, recipient, question.sender(), tables, users, &trace);
-    answer.pending.insert(answer.pending.end(), decision.pending.begin(), decision.pending.end());
-    answer.pending.insert(answer.pending.end(), resolution.pending.begin(), resolution.pending.end());
+    const wire::ResolvedRecipient resolved =
+        resolve_recipient(0, recipient, question.sender(), tables, facts, &trace);
     note(decision.verdict, answer);
     answer.lines.push_back(
         fmt::format("recipient <{}>: {}", question.recipient(), verdict_text(decision.verdict)));
@@ -102,39 +101,38 @@ void explain_recipient(const wire::ExplainQuestion& question, const Client& clie
     for (const TraceLine& line : trace)
         answer.lines.push_back(fmt::format("  {:{}}{}", "", 2 * line.depth, line.text));
     answer.lines.emplace_back("deliveries:");
-    if (resolution.recipient.has_failure()) {
-        const wire::Failure& failed = resolution.recipient.failure();
+    if (resolved.has_failure()) {
+        const wire::Failure& failed = resolved.failure();
         (failed.temporary() ? answer.deferred : answer.refused) = true;
         answer.lines.push_back(
             fmt::format("  none, {}: {}", failed.temporary() ? "for now" : "for good", failed.text()));
     }
-    for (const wire::Delivery& delivery : resolution.recipient.deliveries()) {
+    for (const wire::Delivery& delivery : resolved.deliveries()) {
         answer.refused |= delivery.transport() == wire::TRANSPORT_ERROR;
         answer.lines.push_back(delivery_text(delivery));
     }
 }
 
 /// Verdict on the sender.
-void explain_sender(const std::string& sender, const Client& client, const Tables& tables, UserLookup& users,
+void explain_sender(const std::string& sender, const Client& client, const Tables& tables, Facts& facts,
                     ExplainedAnswer& answer) {
-    SenderDecision decision = decide_sender(client, sender, tables, users);
-    note(decision.verdict, answer);
-    answer.lines.push_back(fmt::format("sender <{}>: {}", sender, verdict_text(decision.verdict)));
-    answer.pending.insert(answer.pending.end(), decision.pending.begin(), decision.pending.end());
+    const Verdict verdict = decide_sender(client, sender, tables, facts);
+    note(verdict, answer);
+    answer.lines.push_back(fmt::format("sender <{}>: {}", sender, verdict_text(verdict)));
 }
 
 }  // namespace
 
 ExplainedAnswer explain(const wire::ExplainQuestion& question, const Client* client, const Tables& tables,
-                        UserLookup& users) {
+                        Facts& facts) {
     ExplainedAnswer answer;
     const Client stranger;
     if (client != nullptr) {
         explain_client(*client, tables, answer);
     }
     if (client == nullptr) client = &stranger;
-    if (question.has_sender()) explain_sender(question.sender(), *client, tables, users, answer);
-    if (!question.recipient().empty()) explain_recipient(question, *client, tables, users, answer);
+    if (question.has_sender()) explain_sender(question.sender(), *client, tables, facts, answer);
+    if (!question.recipient().empty()) explain_recipient(question, *client, tables, facts, answer);
     return answer;
 }
 

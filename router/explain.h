@@ -12,9 +12,8 @@ namespace postrider::router {
 
 struct ExplainedAnswer {
     std::vector<std::string> lines;
-    std::vector<std::string> pending;  ///< not empty: look these users up and ask again
-    bool refused = false;              ///< the mail would be refused, or a recipient would not get it
-    bool deferred = false;             ///< the same, but for now only
+    bool refused = false;   ///< the mail would be refused, or a recipient would not get it
+    bool deferred = false;  ///< the same, but for now only
 };
 
 /// Why things are decided as they are, in readable lines: the verdict of each stage that the question
@@ -22,7 +21,7 @@ struct ExplainedAnswer {
 /// deliveries. `client` is nullptr when the question names none; then nobody but local users is assumed to be
 /// trusted.
 [[nodiscard]] ExplainedAnswer explain(const wire::ExplainQuestion& question, const Client* client,
-                                      const Tables& tables, UserLookup& users);
+                                      const Tables& tables, Facts& facts);
 
 /// Packs lines into frames of about ipc::kFrameTarget bytes; a line too long for one is cut. At least one
 /// frame.

@@ -76,8 +76,8 @@ bool load_tables(const config::Settings& settings, Start& start) {
     print_all("warning: ", start.outcome.list_errors);
     print_all("warning: ", start.outcome.dangers);
     if (!start.outcome.tables) return false;
-    BlockingUsers users;
-    print_all("warning: ", find_bad_aliases(*start.outcome.tables, users));
+    BlockingFacts facts;
+    print_all("warning: ", find_bad_aliases(*start.outcome.tables, facts));
     return true;
 }
 
@@ -103,7 +103,8 @@ int serve(const config::Settings& settings, Start start) {
     async::Loop loop;
     async::ThreadPool pool(loop, kThreads, kWaitingJobs);
     UserCache users(loop, pool, UserCacheLimits());
-    Service service(users, std::move(start.outcome.tables));
+    FactSources sources{users};
+    Service service(sources, std::move(start.outcome.tables));
     ipc::Server<wire::RouterRequest, wire::RouterReply, Service> server(
         loop, std::move(*socket), kSocket, users_of_roles, kMaximumPeers, service);
     TableWatch watch(loop, pool, start.loader, service, users,

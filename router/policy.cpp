@@ -132,9 +132,9 @@ Verdict decide_relay(const Client& client, const Address& recipient, const Polic
     return accept(std::move(right));
 }
 
-RecipientDecision decide_local(const Address& recipient, const Tables& tables, UserLookup& users,
+RecipientDecision decide_local(const Address& recipient, const Tables& tables, Facts& known,
                                std::vector<TraceLine>* trace) {
-    Expansion expansion = expand(recipient, tables, users, trace);
+    Expansion expansion = expand(recipient, tables, known, trace);
     RecipientDecision decision;
     std::string rule = expansion.rule.line_text();
     switch (expansion.outcome) {
@@ -154,9 +154,6 @@ RecipientDecision decide_local(const Address& recipient, const Tables& tables, U
             decision.verdict =
                 refuse(451, std::move(expansion.enhanced), std::move(expansion.text), std::move(rule));
             break;
-        case Expansion::Outcome::Pending:
-            decision.pending = std::move(expansion.pending);
-            break;
     }
     return decision;
 }
@@ -170,14 +167,14 @@ const PolicyRule* recipient_rule(const Address& recipient, const Tables& tables)
 
 /// The verdict on a recipient with its line, whoever the sender is.
 RecipientDecision decide_address(const Client& client, const Address& address, const PolicyRule* rule,
-                                 const ReplyFacts& facts, const Tables& tables, UserLookup& users,
+                                 const ReplyFacts& facts, const Tables& tables, Facts& known,
                                  std::vector<TraceLine>* trace) {
     RecipientDecision decision;
     if (is_refused(rule)) {
         decision.verdict = refusal_of(*rule, kRefusedRecipient, facts);
         return decision;
     }
-    if (tables.local_domain(address.domain) != nullptr) return decide_local(address, tables, users, trace);
+    if (tables.local_domain(address.domain) != nullptr) return decide_local(address, tables, known, trace);
     decision.verdict = decide_relay(client, address, rule, facts, tables);
     return decision;
 }
@@ -235,14 +232,27 @@ ConnectDecision decide_connect(const Client& client, const Tables& tables) {
 
 namespace {
 
-Verdict foreign_sender(const Client& client, std::string_view sender) {
+/// The refusal of a sender that is not the login's own.
+std::optional<Verdict> foreign_sender(const Client& client, const Address& parsed, std::string_view sender,
+                                      const Tables& tables, Facts& known) {
+    if (!tables.sender_login_check || client.login.empty()) return std::nullopt;
+    LocalClaim claim = LocalClaim::Good;
+    if (client.local) {
+        claim = local_claim(parsed, client.login, tables, known);
+    } else if (client.submission && !belongs_to_login(parsed, client.login, tables)) {
+        claim = LocalClaim::Bad;
+    }
+    if (claim == LocalClaim::Good) return std::nullopt;
+    if (claim == LocalClaim::Unclear) {
+        return refuse(451, "4.3.0", "the user database does not answer", "sender_login");
+    }
     return refuse(553, "5.7.1", fmt::format("sender {} does not belong to login {}", sender, client.login),
                   "sender_login");
 }
 
 }  // namespace
 
-Verdict decide_sender(const Client& client, std::string_view sender, const Tables& tables) {
+Verdict decide_sender(const Client& client, std::string_view sender, const Tables& tables, Facts& known) {
     const Result<std::optional<Address>> parsed = parse_sender(sender, tables);
     if (!parsed) return refuse(553, "5.1.7", "the sender is no valid address", std::string(kDefaultRule));
     const PolicyRule* rule = sender_rule(*parsed, tables);
@@ -253,31 +263,15 @@ Verdict decide_sender(const Client& client, std::string_view sender, const Table
         return refusal_of(*rule, kRefusedSender, {address, sender, {}});
     }
     if (std::optional<Verdict> unmet = unmet_demand(client, rule, tables)) return std::move(*unmet);
-    const bool checked =
-        tables.sender_login_check && client.submission && !client.local && !client.login.empty();
-    if (checked && *parsed && !belongs_to_login(**parsed, client.login, tables))
-        return foreign_sender(client, sender);
+    if (*parsed) {
+        std::optional<Verdict> claimed = foreign_sender(client, **parsed, sender, tables, known);
+        if (claimed) return std::move(*claimed);
+    }
     return accept(rule == nullptr ? std::string(kDefaultRule) : rule->position.line_text());
 }
 
-SenderDecision decide_sender(const Client& client, std::string_view sender, const Tables& tables,
-                             UserLookup& users) {
-    SenderDecision decision{decide_sender(client, sender, tables), {}};
-    const bool checked = tables.sender_login_check && client.local && !client.login.empty();
-    if (!checked || decision.verdict.action != Verdict::Action::Accept) return decision;
-    const Result<std::optional<Address>> parsed = parse_sender(sender, tables);
-    if (!parsed || !*parsed) return decision;
-    LocalClaim claim = local_claim(**parsed, client.login, tables, users);
-    decision.pending = std::move(claim.pending);
-    if (claim.state == LocalClaim::State::Bad) decision.verdict = foreign_sender(client, sender);
-    if (claim.state == LocalClaim::State::Unclear) {
-        decision.verdict = refuse(451, "4.3.0", "the user database does not answer", "sender_login");
-    }
-    return decision;
-}
-
 RecipientDecision decide_recipient(const Client& client, std::string_view sender, std::string_view recipient,
-                                   const Tables& tables, UserLookup& users, std::vector<TraceLine>* trace) {
+                                   const Tables& tables, Facts& known, std::vector<TraceLine>* trace) {
     RecipientDecision decision;
     Result<Address> parsed = parse_address(recipient);
     if (!parsed) {
@@ -298,11 +292,11 @@ RecipientDecision decide_recipient(const Client& client, std::string_view sender
             return decision;
         }
     }
-    return decide_address(client, address, rule, facts, tables, users, trace);
+    return decide_address(client, address, rule, facts, tables, known, trace);
 }
 
 VerifyDecision decide_verify(const Client& client, std::string_view address, bool expand,
-                             const Tables& tables, UserLookup& users) {
+                             const Tables& tables, Facts& known) {
     VerifyDecision decision;
     const Result<mail::ParsedPath> parsed = mail::parse_path(address, {});
     if (!parsed || parsed->path.is_null() || !parsed->rest.empty()) {
@@ -315,10 +309,9 @@ VerifyDecision decide_verify(const Client& client, std::string_view address, boo
     const std::string client_address = address_text(client);
     const std::string text = asked.text();
     RecipientDecision found = decide_address(client, asked, recipient_rule(asked, tables),
-                                             {client_address, {}, text}, tables, users, nullptr);
+                                             {client_address, {}, text}, tables, known, nullptr);
     decision.verdict = std::move(found.verdict);
-    decision.pending = std::move(found.pending);
-    const bool exists = decision.pending.empty() && decision.verdict.action == Verdict::Action::Accept;
+    const bool exists = decision.verdict.action == Verdict::Action::Accept;
     if (!exists || tables.local_domain(asked.domain) == nullptr) return decision;
     std::optional<std::vector<std::string>> members;
     if (expand) members = list_members(asked, tables);

@@ -9,9 +9,11 @@
 #include "libcommon/ipc/router.pb.h"
 #include "router/client.h"
 #include "router/expansion.h"
+#include "router/facts.h"
 #include "router/tables.h"
 
-/// Who may send what to whom. Pure functions over the tables; the default is to refuse.
+/// Who may send what to whom. Pure functions over the tables and the facts, which must be complete() for what
+/// they return to hold; the default is to refuse.
 namespace postrider::router {
 
 struct Verdict {
@@ -44,24 +46,16 @@ struct ConnectDecision {
 [[nodiscard]] ConnectDecision decide_connect(const Client& client, const Tables& tables);
 
 /// May it use this sender? It must be a well-formed address or the null sender; a `sender` line can refuse
-/// it, or demand TLS or a login; and on submission it must belong to the login. A `sender` line's reject is
-/// left to decide_recipient() where the policy exempts a recipient.
-[[nodiscard]] Verdict decide_sender(const Client& client, std::string_view sender, const Tables& tables);
-
-struct SenderDecision {
-    Verdict verdict;
-    std::vector<std::string> pending;  ///< not empty: no verdict yet; look these users up and ask again
-};
-
-/// The same, and for a user of this host whether the sender is kept for others by `sender_login` lines, which
-/// takes the user database: the kernel says his number, the lines say names.
-[[nodiscard]] SenderDecision decide_sender(const Client& client, std::string_view sender,
-                                           const Tables& tables, UserLookup& users);
+/// it, or demand TLS or a login; and on submission it must belong to the login. A user of this host may not
+/// use one that `sender_login` lines keep for others, which takes the user database: the kernel says his
+/// number, the lines say names. A `sender` line's reject is left to decide_recipient() where the policy
+/// exempts a recipient.
+[[nodiscard]] Verdict decide_sender(const Client& client, std::string_view sender, const Tables& tables,
+                                    Facts& known);
 
 struct RecipientDecision {
     Verdict verdict;
-    std::size_t deliveries = 0;        ///< what the recipient becomes; 0 where nothing was expanded
-    std::vector<std::string> pending;  ///< not empty: no verdict yet; look these users up and ask again
+    std::size_t deliveries = 0;  ///< what the recipient becomes; 0 where nothing was expanded
 };
 
 /// May it send from this sender to this recipient? In this order:
@@ -76,12 +70,11 @@ struct RecipientDecision {
 /// With `trace`, the steps of the expansion are appended to it.
 [[nodiscard]] RecipientDecision decide_recipient(const Client& client, std::string_view sender,
                                                  std::string_view recipient, const Tables& tables,
-                                                 UserLookup& users, std::vector<TraceLine>* trace = nullptr);
+                                                 Facts& known, std::vector<TraceLine>* trace = nullptr);
 
 struct VerifyDecision {
     Verdict verdict;
     std::vector<std::string> addresses;
-    std::vector<std::string> pending;  ///< as of RecipientDecision
 };
 
 /// Does this address, as the client wrote it (a path or a local part), exist? If so the answer is the address
@@ -91,6 +84,6 @@ struct VerifyDecision {
 /// An address that is not local is accepted without any address if RCPT would accept it: nobody knows here
 /// whether it exists (252 of RFC 5321, 3.5.3).
 [[nodiscard]] VerifyDecision decide_verify(const Client& client, std::string_view address, bool expand,
-                                           const Tables& tables, UserLookup& users);
+                                           const Tables& tables, Facts& known);
 
 }  // namespace postrider::router

@@ -141,43 +141,41 @@ bool is_temporary_error(const Leaf& leaf) {
 
 }  // namespace
 
-Resolution resolve_recipient(std::uint32_t index, const wire::Recipient& recipient, std::string_view sender,
-                             const Tables& tables, UserLookup& users, std::vector<TraceLine>* trace) {
-    Resolution resolution;
-    resolution.recipient.set_index(index);
+wire::ResolvedRecipient resolve_recipient(std::uint32_t index, const wire::Recipient& recipient,
+                                          std::string_view sender, const Tables& tables, Facts& facts,
+                                          std::vector<TraceLine>* trace) {
+    wire::ResolvedRecipient resolved;
+    resolved.set_index(index);
     Result<Address> parsed = parse_address(recipient.address());
     if (!parsed) {
-        set_failure(resolution.recipient, false, "5.1.3", parsed.error().text);
-        return resolution;
+        set_failure(resolved, false, "5.1.3", parsed.error().text);
+        return resolved;
     }
-    Expansion expansion = expand(tables.qualified(std::move(*parsed)), tables, users, trace);
+    Expansion expansion = expand(tables.qualified(std::move(*parsed)), tables, facts, trace);
     switch (expansion.outcome) {
-        case Expansion::Outcome::Pending:
-            resolution.pending = std::move(expansion.pending);
-            return resolution;
         case Expansion::Outcome::Refused:
-            set_failure(resolution.recipient, false, expansion.enhanced, expansion.text);
-            return resolution;
+            set_failure(resolved, false, expansion.enhanced, expansion.text);
+            return resolved;
         case Expansion::Outcome::Deferred:
-            set_failure(resolution.recipient, true, expansion.enhanced, expansion.text);
-            return resolution;
+            set_failure(resolved, true, expansion.enhanced, expansion.text);
+            return resolved;
         case Expansion::Outcome::Held:
-            set_failure(resolution.recipient, true, "4.3.0",
+            set_failure(resolved, true, "4.3.0",
                         fmt::format("nobody reads {}: it needs an alias", recipient.address()));
-            return resolution;
+            return resolved;
         case Expansion::Outcome::Delivered:
             break;
     }
     const bool several = expansion.leaves.size() > 1;
     for (const Leaf& leaf : expansion.leaves) {
         if (is_temporary_error(leaf)) {
-            resolution.recipient.clear_deliveries();
-            set_failure(resolution.recipient, true, leaf.route->enhanced, leaf.route->text);
-            return resolution;
+            resolved.clear_deliveries();
+            set_failure(resolved, true, leaf.route->enhanced, leaf.route->text);
+            return resolved;
         }
-        *resolution.recipient.add_deliveries() = delivery_of(leaf, recipient, sender, several);
+        *resolved.add_deliveries() = delivery_of(leaf, recipient, sender, several);
     }
-    return resolution;
+    return resolved;
 }
 
 std::vector<wire::Resolved> split_into_frames(std::vector<wire::ResolvedRecipient> recipients) {

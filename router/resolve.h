@@ -12,12 +12,6 @@
 
 namespace postrider::router {
 
-/// What a recipient of a queued message becomes.
-struct Resolution {
-    wire::ResolvedRecipient recipient;
-    std::vector<std::string> pending;  ///< not empty: nothing decided yet; look these users up, ask again
-};
-
 /// Resolves one recipient into deliveries, each with transport, next hop and, for local ones, what it may
 /// touch (their numbers are the queue-manager's to give). Whether the sender was allowed to send to it is not
 /// asked again: that was decided at RCPT. The recipient has a failure instead when there is none, or when it
@@ -27,9 +21,10 @@ struct Resolution {
 /// NOTIFY and ORCPT follow RFC 3461, 5.2.7: they are passed on to a single delivery; of several, none
 /// promises SUCCESS, because that has been reported as "expanded" by then; members of a list with an owner
 /// get neither.
-[[nodiscard]] Resolution resolve_recipient(std::uint32_t index, const wire::Recipient& recipient,
-                                           std::string_view sender, const Tables& tables, UserLookup& users,
-                                           std::vector<TraceLine>* trace = nullptr);
+[[nodiscard]] wire::ResolvedRecipient resolve_recipient(std::uint32_t index, const wire::Recipient& recipient,
+                                                        std::string_view sender, const Tables& tables,
+                                                        Facts& facts,
+                                                        std::vector<TraceLine>* trace = nullptr);
 
 /// Packs resolved recipients into frames of about ipc::kFrameTarget bytes, splitting recipients with many
 /// deliveries over several frames. At least one frame.

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "libcommon/mail/domain.h"
-#include "router/expansion.h"
+#include "router/facts.h"
 #include "router/tables.h"
 #include "router/users.h"
 
@@ -104,8 +104,7 @@ bool belongs_to_login(const Address& sender, std::string_view login, const Table
     });
 }
 
-LocalClaim local_claim(const Address& sender, std::string_view login, const Tables& tables,
-                       UserLookup& users) {
+LocalClaim local_claim(const Address& sender, std::string_view login, const Tables& tables, Facts& facts) {
     const LocalDomain* domain = tables.local_domain(sender.domain);
     const std::vector<std::string> names = user_names(sender, domain, tables);
     std::vector<std::string> logins;
@@ -113,21 +112,18 @@ LocalClaim local_claim(const Address& sender, std::string_view login, const Tabl
         const std::vector<std::string> more = tables.sender_logins.of(name, sender.domain);
         logins.insert(logins.end(), more.begin(), more.end());
     }
-    LocalClaim claim;
-    if (logins.empty() || login == kernel_login(0)) return claim;
+    if (logins.empty() || login == kernel_login(0)) return LocalClaim::Good;
     const bool system_users = domain != nullptr && !domain->is_virtual;
     if (system_users) logins.insert(logins.end(), names.begin(), names.end());
-    claim.state = LocalClaim::State::Bad;
+    LocalClaim claim = LocalClaim::Bad;
     for (const std::string& name : logins) {
-        if (name == login) return LocalClaim();
+        if (name == login) return LocalClaim::Good;
         if (!can_be_user_name(name)) continue;
-        const UserAnswer answer = users.find(name);
-        if (answer.state == UserAnswer::State::Known && kernel_login(answer.user->uid) == login)
-            return LocalClaim();
-        if (answer.state == UserAnswer::State::Pending) claim.pending.push_back(name);
-        if (answer.state == UserAnswer::State::Unavailable) claim.state = LocalClaim::State::Unclear;
+        const UserAnswer answer = facts.system_user(name);
+        const bool known = answer.state == FactState::Known;
+        if (known && kernel_login(answer.user->uid) == login) return LocalClaim::Good;
+        if (!known && answer.state != FactState::Unknown) claim = LocalClaim::Unclear;
     }
-    if (!claim.pending.empty()) claim.state = LocalClaim::State::Pending;
     return claim;
 }
 

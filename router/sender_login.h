@@ -12,7 +12,7 @@
 namespace postrider::router {
 
 struct Tables;
-class UserLookup;
+class Facts;
 
 /// Which logins may use which sender addresses: the lines `sender_login ADDRESS|@DOMAIN|DOMAIN LOGIN …`.
 class SenderLogins {
@@ -46,15 +46,10 @@ class SenderLogins {
 [[nodiscard]] bool belongs_to_login(const Address& sender, std::string_view login, const Tables& tables);
 
 /// What is known of a local user and a sender.
-struct LocalClaim {
-    enum class State {
-        Good,
-        Bad,
-        Unclear,  ///< the user database does not answer
-        Pending,  ///< look the users up who are in `pending`, then ask again
-    };
-    State state = State::Good;
-    std::vector<std::string> pending;
+enum class LocalClaim {
+    Good,
+    Bad,
+    Unclear,  ///< the user database does not answer
 };
 
 /// Whether a user of this host may use a sender; `login` is `uid:NUMBER`, as the kernel says. Everybody may
@@ -62,6 +57,6 @@ struct LocalClaim {
 /// address. Where lines are for the address or its domain, the user must be one of the logins they name, be
 /// it by the name of a system user or as `uid:NUMBER`, or the address must be his own in a local_domain.
 [[nodiscard]] LocalClaim local_claim(const Address& sender, std::string_view login, const Tables& tables,
-                                     UserLookup& users);
+                                     Facts& facts);
 
 }  // namespace postrider::router

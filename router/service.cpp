@@ -123,8 +123,8 @@ bool may_ask(wire::Role role, wire::RouterRequest::BodyCase question) {
     return false;
 }
 
-Service::Service(UserCache& users, std::shared_ptr<const Tables> tables)
-    : users_(users), tables_(std::move(tables)) {
+Service::Service(FactSources& sources, std::shared_ptr<const Tables> tables)
+    : sources_(sources), tables_(std::move(tables)) {
     history_.use_tables(*tables_);
 }
 
@@ -155,52 +155,59 @@ Result<void> Service::on_request(Peer& peer, wire::RouterRequest&& request,
         return permanent(fmt::format("sent frame {}, which role {} may not",
                                      static_cast<int>(request.body_case()), static_cast<int>(peer.role())));
     }
-    Pending pending = dispatch(peer, request);
-    if (pending.empty()) return {};
-    ++counters_.waits_for_users;
+    auto facts = std::make_unique<QuestionFacts>(sources_);
+    dispatch(peer, request, *facts);
+    if (facts->complete()) return {};
+    ++counters_.waits;
     if (peer.scope().size() >= kMaximumWaiting) {
-        peer.fail(request.id(), Error(Severity::Temporary, "too many questions wait for the user database"));
+        peer.fail(request.id(), Error(Severity::Temporary, "too many questions wait for users and the DNS"));
         return {};
     }
-    peer.scope().spawn(answer_later(peer, std::move(request), std::move(pending)));
+    peer.scope().spawn(answer_later(peer, std::move(request), std::move(facts)));
     return {};
 }
 
-Service::Pending Service::dispatch(Peer& peer, const wire::RouterRequest& request) {
+void Service::dispatch(Peer& peer, const wire::RouterRequest& request, Facts& facts) {
     switch (request.body_case()) {
         case wire::RouterRequest::kConnect:
-            return answer_connect(peer, request.id(), request.connect());
+            answer_connect(peer, request.id(), request.connect());
+            break;
         case wire::RouterRequest::kSender:
-            return answer_sender(peer, request.id(), request.sender());
+            answer_sender(peer, request.id(), request.sender(), facts);
+            break;
         case wire::RouterRequest::kRecipient:
-            return answer_recipient(peer, request.id(), request.recipient());
+            answer_recipient(peer, request.id(), request.recipient(), facts);
+            break;
         case wire::RouterRequest::kResolve:
-            return answer_resolve(peer, request.id(), request.resolve());
+            answer_resolve(peer, request.id(), request.resolve(), facts);
+            break;
         case wire::RouterRequest::kExplain:
-            return answer_explain(peer, request.id(), request.explain());
+            answer_explain(peer, request.id(), request.explain(), facts);
+            break;
         case wire::RouterRequest::kStatus:
-            return answer_status(peer, request.id());
+            answer_status(peer, request.id());
+            break;
         case wire::RouterRequest::kVerify:
-            return answer_verify(peer, request.id(), request.verify());
+            answer_verify(peer, request.id(), request.verify(), facts);
+            break;
         case wire::RouterRequest::kHello:  // may_ask() has refused these
         case wire::RouterRequest::BODY_NOT_SET:
             break;
     }
-    return {};
 }
 
-async::Task<void> Service::answer_later(Peer& peer, wire::RouterRequest request, Pending pending) {
+async::Task<void> Service::answer_later(Peer& peer, wire::RouterRequest request,
+                                        std::unique_ptr<QuestionFacts> facts) {
     for (int round = 0; round < kMaximumRounds; ++round) {
-        co_await users_.look_up(std::move(pending));
-        pending = dispatch(peer, request);
-        if (pending.empty()) co_return;
+        co_await facts->find_out();
+        dispatch(peer, request, *facts);
+        if (facts->complete()) co_return;
     }
-    log::error("users_not_found_out").add("frame", static_cast<int>(request.body_case()));
-    peer.fail(request.id(), Error(Severity::Temporary, "users cannot be looked up"));
+    log::error("facts_not_found_out").add("frame", static_cast<int>(request.body_case()));
+    peer.fail(request.id(), Error(Severity::Temporary, "users or names cannot be looked up"));
 }
 
-Service::Pending Service::answer_connect(Peer& peer, std::uint64_t id,
-                                         const wire::ConnectQuestion& question) {
+void Service::answer_connect(Peer& peer, std::uint64_t id, const wire::ConnectQuestion& question) {
     ++counters_.connects;
     wire::RouterReply reply;
     reply.set_id(id);
@@ -218,15 +225,14 @@ Service::Pending Service::answer_connect(Peer& peer, std::uint64_t id,
         fill(*reply.mutable_connect()->mutable_verdict(), unclear_client());
     }
     peer.reply(reply);
-    return {};
 }
 
-Service::Pending Service::answer_sender(Peer& peer, std::uint64_t id, const wire::SenderQuestion& question) {
+void Service::answer_sender(Peer& peer, std::uint64_t id, const wire::SenderQuestion& question,
+                            Facts& facts) {
     Verdict verdict = unclear_client();
     if (const std::optional<Client> client = client_of(question.client())) {
-        SenderDecision decision = decide_sender(*client, question.sender(), *tables_, users_);
-        if (!decision.pending.empty()) return std::move(decision.pending);
-        verdict = std::move(decision.verdict);
+        verdict = decide_sender(*client, question.sender(), *tables_, facts);
+        if (!facts.complete()) return;
         if (verdict.action == Verdict::Action::Accept) {
             refuse_if(history_.count_message(*client, *tables_, std::chrono::steady_clock::now()), verdict);
         }
@@ -236,15 +242,14 @@ Service::Pending Service::answer_sender(Peer& peer, std::uint64_t id, const wire
     reply.set_id(id);
     fill(*reply.mutable_verdict(), verdict);
     peer.reply(reply);
-    return {};
 }
 
-Service::Pending Service::answer_recipient(Peer& peer, std::uint64_t id,
-                                           const wire::RecipientQuestion& question) {
+void Service::answer_recipient(Peer& peer, std::uint64_t id, const wire::RecipientQuestion& question,
+                               Facts& facts) {
     RecipientDecision decision;
     if (const std::optional<Client> client = client_of(question.client())) {
-        decision = decide_recipient(*client, question.sender(), question.recipient(), *tables_, users_);
-        if (!decision.pending.empty()) return std::move(decision.pending);
+        decision = decide_recipient(*client, question.sender(), question.recipient(), *tables_, facts);
+        if (!facts.complete()) return;
         if (decision.verdict.action == Verdict::Action::Accept) {
             refuse_if(history_.count_recipient(*client, *tables_, std::chrono::steady_clock::now()),
                       decision.verdict);
@@ -258,14 +263,14 @@ Service::Pending Service::answer_recipient(Peer& peer, std::uint64_t id,
     fill(*reply.mutable_verdict(), decision.verdict);
     reply.mutable_verdict()->set_deliveries(static_cast<std::uint32_t>(decision.deliveries));
     peer.reply(reply);
-    return {};
 }
 
-Service::Pending Service::answer_verify(Peer& peer, std::uint64_t id, const wire::VerifyQuestion& question) {
+void Service::answer_verify(Peer& peer, std::uint64_t id, const wire::VerifyQuestion& question,
+                            Facts& facts) {
     VerifyDecision decision;
     if (const std::optional<Client> client = client_of(question.client())) {
-        decision = decide_verify(*client, question.address(), question.expand(), *tables_, users_);
-        if (!decision.pending.empty()) return std::move(decision.pending);
+        decision = decide_verify(*client, question.address(), question.expand(), *tables_, facts);
+        if (!facts.complete()) return;
     } else {
         decision.verdict = unclear_client();
     }
@@ -275,46 +280,42 @@ Service::Pending Service::answer_verify(Peer& peer, std::uint64_t id, const wire
                        fill(*part.mutable_verdict(), decision.verdict);
                        *reply.mutable_verified() = std::move(part);
                    });
-    return {};
 }
 
-Service::Pending Service::answer_resolve(Peer& peer, std::uint64_t id,
-                                         const wire::ResolveQuestion& question) {
+void Service::answer_resolve(Peer& peer, std::uint64_t id, const wire::ResolveQuestion& question,
+                             Facts& facts) {
     std::vector<wire::ResolvedRecipient> recipients;
-    Pending pending;
     std::size_t deliveries = 0;
     for (int i = 0; i < question.recipients_size(); ++i) {
         if (deliveries >= kMaximumDeliveries) {
             recipients.push_back(postponed(static_cast<std::uint32_t>(i)));
             continue;
         }
-        Resolution resolution = resolve_recipient(static_cast<std::uint32_t>(i), question.recipients(i),
-                                                  question.sender(), *tables_, users_);
-        deliveries += static_cast<std::size_t>(resolution.recipient.deliveries_size());
-        pending.insert(pending.end(), resolution.pending.begin(), resolution.pending.end());
-        // Once something is pending all is asked again, and the rest only says who else must be looked up.
-        if (pending.empty()) recipients.push_back(std::move(resolution.recipient));
+        wire::ResolvedRecipient resolved = resolve_recipient(
+            static_cast<std::uint32_t>(i), question.recipients(i), question.sender(), *tables_, facts);
+        deliveries += static_cast<std::size_t>(resolved.deliveries_size());
+        // Once something is missing all is asked again, and the rest only says what else is.
+        if (facts.complete()) recipients.push_back(std::move(resolved));
     }
-    if (!pending.empty()) return pending;
+    if (!facts.complete()) return;
     counters_.recipients_resolved += recipients.size();
     reply_in_parts(
         peer, id, split_into_frames(std::move(recipients)),
         [](wire::RouterReply& reply, wire::Resolved part) { *reply.mutable_resolved() = std::move(part); });
-    return {};
 }
 
-Service::Pending Service::answer_explain(Peer& peer, std::uint64_t id,
-                                         const wire::ExplainQuestion& question) {
+void Service::answer_explain(Peer& peer, std::uint64_t id, const wire::ExplainQuestion& question,
+                             Facts& facts) {
     std::optional<Client> client;
     if (question.has_client()) {
         client = client_of(question.client());
         if (!client) {
             peer.fail(id, Error(Severity::Permanent, "the client's address is none"));
-            return {};
+            return;
         }
     }
-    ExplainedAnswer answer = explain(question, client ? &*client : nullptr, *tables_, users_);
-    if (!answer.pending.empty()) return std::move(answer.pending);
+    ExplainedAnswer answer = explain(question, client ? &*client : nullptr, *tables_, facts);
+    if (!facts.complete()) return;
     ++counters_.explanations;
     reply_in_parts(peer, id, split_into_frames(std::move(answer.lines)),
                    [&answer](wire::RouterReply& reply, wire::Explanation part) {
@@ -322,10 +323,9 @@ Service::Pending Service::answer_explain(Peer& peer, std::uint64_t id,
                        part.set_deferred(answer.deferred);
                        *reply.mutable_explanation() = std::move(part);
                    });
-    return {};
 }
 
-Service::Pending Service::answer_status(Peer& peer, std::uint64_t id) {
+void Service::answer_status(Peer& peer, std::uint64_t id) {
     wire::RouterReply reply;
     reply.set_id(id);
     wire::RouterState& state = *reply.mutable_state();
@@ -343,12 +343,11 @@ Service::Pending Service::answer_status(Peer& peer, std::uint64_t id) {
     add("verifications", counters_.verifications);
     add("refused_by_rate", counters_.refused_by_rate);
     add("explanations", counters_.explanations);
-    add("waits_for_users", counters_.waits_for_users);
-    add("cached_users", users_.size());
+    add("waits", counters_.waits);
+    add("cached_users", sources_.users.size());
     add("table_loads", counters_.loads);
     add("failed_table_loads", counters_.failed_loads);
     peer.reply(reply);
-    return {};
 }
 
 }  // namespace postrider::router

@@ -12,8 +12,8 @@
 #include "libcommon/ipc/server.h"
 #include "router/client_history.h"
 #include "router/policy.h"
+#include "router/question_facts.h"
 #include "router/tables.h"
-#include "router/users.h"
 
 namespace postrider::router {
 
@@ -28,20 +28,20 @@ struct ServiceCounters {
     std::uint64_t verifications = 0;
     std::uint64_t refused_by_rate = 0;  ///< what accounts and clients had no room left for
     std::uint64_t explanations = 0;
-    std::uint64_t waits_for_users = 0;  ///< questions that needed a look-up
-    std::uint64_t loads = 0;            ///< tables that came into force
-    std::uint64_t failed_loads = 0;     ///< tables that did not, because of errors
+    std::uint64_t waits = 0;         ///< questions for which facts had to be found out
+    std::uint64_t loads = 0;         ///< tables that came into force
+    std::uint64_t failed_loads = 0;  ///< tables that did not, because of errors
 };
 
-/// Answers the frames of router.sock. A question is answered within its own turn of the loop, unless it is
-/// about a user whom the cache does not know: then a task of the peer waits for the look-up and asks again.
+/// Answers the frames of router.sock. A question is answered within its own turn of the loop, unless facts
+/// are missing (facts.h): then a task of the peer has them found out and decides again.
 /// Each answer is made from one state of the tables.
 class Service {
   public:
     using Peer = ipc::Peer<wire::RouterReply>;
 
     /// References outlive the service.
-    Service(UserCache& users, std::shared_ptr<const Tables> tables);
+    Service(FactSources& sources, std::shared_ptr<const Tables> tables);
 
     /// From now on these tables hold.
     void use_tables(std::shared_ptr<const Tables> tables);
@@ -54,21 +54,21 @@ class Service {
     void on_disconnect(Peer& peer);
 
   private:
-    /// Names of users who must be looked up before there is an answer; empty: the answer was sent.
-    using Pending = std::vector<std::string>;
-
-    Pending dispatch(Peer& peer, const wire::RouterRequest& request);
-    Pending answer_connect(Peer& peer, std::uint64_t id, const wire::ConnectQuestion& question);
-    Pending answer_sender(Peer& peer, std::uint64_t id, const wire::SenderQuestion& question);
-    Pending answer_recipient(Peer& peer, std::uint64_t id, const wire::RecipientQuestion& question);
-    Pending answer_verify(Peer& peer, std::uint64_t id, const wire::VerifyQuestion& question);
-    Pending answer_resolve(Peer& peer, std::uint64_t id, const wire::ResolveQuestion& question);
-    Pending answer_explain(Peer& peer, std::uint64_t id, const wire::ExplainQuestion& question);
-    Pending answer_status(Peer& peer, std::uint64_t id);
+    // Each sends its answer, unless it finds that facts are missing.
+    void dispatch(Peer& peer, const wire::RouterRequest& request, Facts& facts);
+    void answer_connect(Peer& peer, std::uint64_t id, const wire::ConnectQuestion& question);
+    void answer_sender(Peer& peer, std::uint64_t id, const wire::SenderQuestion& question, Facts& facts);
+    void answer_recipient(Peer& peer, std::uint64_t id, const wire::RecipientQuestion& question,
+                          Facts& facts);
+    void answer_verify(Peer& peer, std::uint64_t id, const wire::VerifyQuestion& question, Facts& facts);
+    void answer_resolve(Peer& peer, std::uint64_t id, const wire::ResolveQuestion& question, Facts& facts);
+    void answer_explain(Peer& peer, std::uint64_t id, const wire::ExplainQuestion& question, Facts& facts);
+    void answer_status(Peer& peer, std::uint64_t id);
     void refuse_if(std::optional<Verdict> refused, Verdict& verdict);
-    async::Task<void> answer_later(Peer& peer, wire::RouterRequest request, Pending pending);
+    async::Task<void> answer_later(Peer& peer, wire::RouterRequest request,
+                                   std::unique_ptr<QuestionFacts> facts);
 
-    UserCache& users_;
+    FactSources& sources_;
     std::shared_ptr<const Tables> tables_;
     ServiceCounters counters_;
     ClientHistory history_;

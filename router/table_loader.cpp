@@ -38,8 +38,8 @@ LoadOutcome TableLoader::load(const Tables* previous) {
     const std::vector<std::string> shadowed = find_shadowed_lines(*outcome.settings);
     outcome.dangers.insert(outcome.dangers.end(), shadowed.begin(), shadowed.end());
     if (outcome.tables) {
-        BlockingUsers users;
-        std::vector<std::string> unread = find_unread_postmasters(*outcome.tables, users);
+        BlockingFacts facts;
+        std::vector<std::string> unread = find_unread_postmasters(*outcome.tables, facts);
         outcome.dangers.insert(outcome.dangers.end(), unread.begin(), unread.end());
     }
     return outcome;

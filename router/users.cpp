@@ -25,11 +25,11 @@ SystemUser user_of(const passwd& entry) {
 UserAnswer answer_of(Result<std::optional<SystemUser>> found) {
     UserAnswer answer;
     if (!found) {
-        answer.state = UserAnswer::State::Unavailable;
+        answer.state = FactState::Unavailable;
     } else if (!*found) {
-        answer.state = UserAnswer::State::Unknown;
+        answer.state = FactState::Unknown;
     } else {
-        answer.state = UserAnswer::State::Known;
+        answer.state = FactState::Known;
         answer.user = std::make_shared<const SystemUser>(std::move(**found));
     }
     return answer;
@@ -62,10 +62,16 @@ Result<std::optional<SystemUser>> find_system_user(const std::string& name) {
     return temporary(fmt::format("user {}: the entry is too large", name));
 }
 
-UserAnswer BlockingUsers::find(const std::string& name) {
+UserAnswer BlockingFacts::answer_user(const std::string& name) {
     const auto known = answers_.find(name);
     if (known != answers_.end()) return known->second;
     return answers_.emplace(name, answer_of(find_system_user(name))).first->second;
+}
+
+DnsAnswer BlockingFacts::answer_dns(const DnsQuestion& /*question*/) {
+    DnsAnswer answer;
+    answer.state = FactState::Unavailable;
+    return answer;
 }
 
 UserCache::UserCache(async::Loop& loop, async::ThreadPool& pool, UserCacheLimits limits, Find find)
@@ -102,7 +108,7 @@ async::Task<void> UserCache::fetch(Batch names) {
     auto answers = co_await pool_.run(std::move(work));
     for (std::size_t i = 0; i < names.size(); ++i) {
         UserAnswer answer;
-        answer.state = UserAnswer::State::Unavailable;
+        answer.state = FactState::Unavailable;
         if (answers) answer = std::move((*answers)[i]);
         in_flight_.erase(names[i]);
         store(std::move(names[i]), std::move(answer));
@@ -134,9 +140,9 @@ void UserCache::clear() {
     by_name_.clear();
 }
 
-Milliseconds UserCache::lifetime(UserAnswer::State state) const {
-    if (state == UserAnswer::State::Known) return limits_.known;
-    if (state == UserAnswer::State::Unknown) return limits_.unknown;
+Milliseconds UserCache::lifetime(FactState state) const {
+    if (state == FactState::Known) return limits_.known;
+    if (state == FactState::Unknown) return limits_.unknown;
     return limits_.unavailable;
 }
 

@@ -15,7 +15,7 @@
 #include "libcommon/base/clock.h"
 #include "libcommon/base/result.h"
 #include "router/domain_table.h"
-#include "router/expansion.h"
+#include "router/facts.h"
 
 /// The users of the system.
 namespace postrider::router {
@@ -25,12 +25,12 @@ namespace postrider::router {
 [[nodiscard]] Result<std::optional<SystemUser>> find_system_user(const std::string& name);
 
 /// Answers from the system's user database at once, waiting for it; for --check and for the start, never on
-/// the loop.
-class BlockingUsers : public UserLookup {
-  public:
-    [[nodiscard]] UserAnswer find(const std::string& name) override;
-
+/// the loop. It asks no DNS server: what depends on one is unavailable.
+class BlockingFacts : public Facts {
   private:
+    [[nodiscard]] UserAnswer answer_user(const std::string& name) override;
+    [[nodiscard]] DnsAnswer answer_dns(const DnsQuestion& question) override;
+
     StringMap<UserAnswer> answers_;
 };
 
@@ -49,7 +49,7 @@ struct UserCacheLimits {
 
 /// What is known of the system's users, for the loop. An answer in the cache costs a hash look-up; everything
 /// else is looked up by a helper thread, once for all who wait for it. Belongs to the loop's thread.
-class UserCache : public UserLookup {
+class UserCache {
   public:
     /// Called on a helper thread.
     using Find = std::function<Result<std::optional<SystemUser>>(const std::string&)>;
@@ -58,9 +58,9 @@ class UserCache : public UserLookup {
               Find find = find_system_user);
 
     /// From the cache; Pending if it does not know.
-    [[nodiscard]] UserAnswer find(const std::string& name) override;
+    [[nodiscard]] UserAnswer find(const std::string& name);
 
-    /// Resumes when every name is in the cache.
+    /// Resumes when every name was looked up, and is in the cache as far as that has room.
     async::Task<void> look_up(std::vector<std::string> names);
 
     /// Forgets everything, so that users just added are seen.
@@ -80,7 +80,7 @@ class UserCache : public UserLookup {
     async::Task<void> fetch(Batch names);
     void store(std::string name, UserAnswer answer);
     [[nodiscard]] bool any_in_flight(const Batch& names) const;
-    [[nodiscard]] Milliseconds lifetime(UserAnswer::State state) const;
+    [[nodiscard]] Milliseconds lifetime(FactState state) const;
 
     async::Loop& loop_;
     async::ThreadPool& pool_;

@@ -11,7 +11,7 @@
 
 namespace postrider::router {
 
-using test::FakeUsers;
+using test::FakeFacts;
 using test::tables_of;
 
 namespace {
@@ -61,11 +61,11 @@ std::vector<std::string> texts_of(const Expansion& expansion) {
 }
 
 Expansion expand_with(const Tables& tables, std::string_view address) {
-    FakeUsers users;
-    users.add("a%b", 2000);
-    users.add("root", 0);
-    users.add("toor", 0);
-    return expand(tables.qualified(parse_address(address).value()), tables, users);
+    FakeFacts facts;
+    facts.add("a%b", 2000);
+    facts.add("root", 0);
+    facts.add("toor", 0);
+    return expand(tables.qualified(parse_address(address).value()), tables, facts);
 }
 
 const std::string kAlice = "/home/alice/Maildir";
@@ -298,37 +298,37 @@ TEST_CASE("a leaf knows whose rights it has, and which line led to it") {
 
 TEST_CASE("users who are not known yet are named, all at once") {
     const auto tables = with_aliases("x: alice, bob, carol, fred@remote.test\n");
-    FakeUsers users;
-    users.set("alice", UserAnswer::State::Pending);
-    users.set("carol", UserAnswer::State::Pending);
-    const Expansion pending = expand({"x", "local.test"}, *tables, users);
-    CHECK(pending.outcome == Expansion::Outcome::Pending);
-    CHECK(pending.pending == std::vector<std::string>{"alice", "carol"});
-    users.set("alice", UserAnswer::State::Unavailable);
-    users.set("carol", UserAnswer::State::Unknown);
-    CHECK(expand({"x", "local.test"}, *tables, users).outcome == Expansion::Outcome::Deferred);
+    FakeFacts facts;
+    facts.set("alice", FactState::Pending);
+    facts.set("carol", FactState::Pending);
+    CHECK(expand({"x", "local.test"}, *tables, facts).outcome == Expansion::Outcome::Deferred);
+    CHECK(facts.take_missing().users == std::vector<std::string>{"alice", "carol"});
+    facts.set("alice", FactState::Unavailable);
+    facts.set("carol", FactState::Unknown);
+    CHECK(expand({"x", "local.test"}, *tables, facts).outcome == Expansion::Outcome::Deferred);
+    CHECK(facts.complete());
 }
 
 TEST_CASE("a user whose name holds the delimiter comes before the detail") {
     const auto tables = with_aliases("");
-    FakeUsers users;
-    users.add("alice+x", 3000);
-    const Expansion whole = expand({"alice+x", "local.test"}, *tables, users);
+    FakeFacts facts;
+    facts.add("alice+x", 3000);
+    const Expansion whole = expand({"alice+x", "local.test"}, *tables, facts);
     CHECK(texts_of(whole) == std::vector<std::string>{"/home/alice+x/Maildir"});
     const auto other = with_aliases("", "recipient_delimiter -\n");
-    CHECK(texts_of(expand({"alice-x", "local.test"}, *other, users)) == std::vector<std::string>{kAlice});
-    CHECK(expand({"bob+x", "local.test"}, *other, users).outcome == Expansion::Outcome::Refused);
+    CHECK(texts_of(expand({"alice-x", "local.test"}, *other, facts)) == std::vector<std::string>{kAlice});
+    CHECK(expand({"bob+x", "local.test"}, *other, facts).outcome == Expansion::Outcome::Refused);
     const auto none = with_aliases("", "recipient_delimiter \"\"\n");
-    CHECK(expand({"bob+x", "local.test"}, *none, users).outcome == Expansion::Outcome::Refused);
+    CHECK(expand({"bob+x", "local.test"}, *none, facts).outcome == Expansion::Outcome::Refused);
 }
 
 TEST_CASE("names that cannot be users are not looked up") {
     const auto tables = with_aliases("");
-    FakeUsers users;
+    FakeFacts facts;
     for (const std::string& name :
          {std::string("a/b"), std::string(".."), std::string("-x"), std::string(256, 'x')})
-        CHECK(expand({name, "local.test"}, *tables, users).enhanced == "5.1.1");
-    CHECK(users.asked.empty());
+        CHECK(expand({name, "local.test"}, *tables, facts).enhanced == "5.1.1");
+    CHECK(facts.asked.empty());
 }
 
 }  // namespace postrider::router

@@ -10,7 +10,7 @@
 
 namespace postrider::router {
 
-using test::FakeUsers;
+using test::FakeFacts;
 using test::tables_of;
 
 namespace {
@@ -50,33 +50,34 @@ std::string short_text(const Verdict& verdict) {
 }  // namespace
 
 TEST_CASE("the verdict on a sender", "[policy]") {
+    FakeFacts facts;
     const auto tables = tables_of(kPolicy);
     const auto strict = tables_of(
         "hostname mx2.test\nsender nobody.test reject\nsender .nobody.test reject\n"
         "sender good@nobody.test accept\nsender own.test tls=offer\ndefault sender tls=require\n");
-    CHECK(short_text(decide_sender(at("192.0.2.1"), "x@late.test", *tables)) == "450 4.7.1 8");
+    CHECK(short_text(decide_sender(at("192.0.2.1"), "x@late.test", *tables, facts)) == "450 4.7.1 8");
     // With an exemption the recipient decides.
-    CHECK(short_text(decide_sender(at("192.0.2.1"), "x@nobody.test", *tables)) == "250 7");
+    CHECK(short_text(decide_sender(at("192.0.2.1"), "x@nobody.test", *tables, facts)) == "250 7");
     Client client = at("192.0.2.1");
     client.encrypted = true;
     for (const std::string address : {"192.0.2.1", "10.0.0.1"}) {
         client.address = config::IpAddress::parse(address).value();
-        CHECK(short_text(decide_sender(client, "x@nobody.test", *strict)) == "550 5.7.1 2");
-        CHECK(short_text(decide_sender(client, "x@a.nobody.test", *strict)) == "550 5.7.1 3");
-        CHECK(short_text(decide_sender(client, "good@nobody.test", *strict)) == "250 4");
-        CHECK(short_text(decide_sender(client, "x@other.test", *strict)) == "250 default");
+        CHECK(short_text(decide_sender(client, "x@nobody.test", *strict, facts)) == "550 5.7.1 2");
+        CHECK(short_text(decide_sender(client, "x@a.nobody.test", *strict, facts)) == "550 5.7.1 3");
+        CHECK(short_text(decide_sender(client, "good@nobody.test", *strict, facts)) == "250 4");
+        CHECK(short_text(decide_sender(client, "x@other.test", *strict, facts)) == "250 default");
     }
     client.encrypted = false;
-    CHECK(short_text(decide_sender(client, "x@other.test", *strict)) == "530 5.7.0 6");
-    CHECK(short_text(decide_sender(client, "", *strict)) == "530 5.7.0 6");
-    CHECK(short_text(decide_sender(client, "x@own.test", *strict)) == "250 5");
-    CHECK(short_text(decide_sender(client, "x@safe.test", *tables)) == "530 5.7.0 9");
-    CHECK(short_text(decide_sender(client, "x@own.test", *tables)) == "530 5.7.0 10");
+    CHECK(short_text(decide_sender(client, "x@other.test", *strict, facts)) == "530 5.7.0 6");
+    CHECK(short_text(decide_sender(client, "", *strict, facts)) == "530 5.7.0 6");
+    CHECK(short_text(decide_sender(client, "x@own.test", *strict, facts)) == "250 5");
+    CHECK(short_text(decide_sender(client, "x@safe.test", *tables, facts)) == "530 5.7.0 9");
+    CHECK(short_text(decide_sender(client, "x@own.test", *tables, facts)) == "530 5.7.0 10");
     client.login = "fred";
-    CHECK(short_text(decide_sender(client, "x@own.test", *tables)) == "250 10");
+    CHECK(short_text(decide_sender(client, "x@own.test", *tables, facts)) == "250 10");
     Client local;
     local.local = true;
-    CHECK(short_text(decide_sender(local, "x@safe.test", *tables)) == "250 9");
+    CHECK(short_text(decide_sender(local, "x@safe.test", *tables, facts)) == "250 9");
 }
 
 TEST_CASE("the verdict on a recipient, by precedence", "[policy]") {
@@ -124,15 +125,15 @@ TEST_CASE("the verdict on a recipient, by precedence", "[policy]") {
         {"203.0.113.66", "a@late.test", "postmaster@local.test", "450 4.7.1 8"},
         {"203.0.113.45", "a@b.test", "postmaster@local.test", "450 4.7.1 6"},
     };
-    FakeUsers users;
+    FakeFacts facts;
     for (const Case& one : cases) {
         CAPTURE(one.client, one.sender, one.recipient);
         const RecipientDecision decision =
-            decide_recipient(at(one.client), one.sender, one.recipient, *tables, users);
+            decide_recipient(at(one.client), one.sender, one.recipient, *tables, facts);
         CHECK(short_text(decision.verdict) == one.verdict);
     }
     const RecipientDecision decision =
-        decide_recipient(at(outside), "a@b.test", "x@bad.test", *tables, users);
+        decide_recipient(at(outside), "a@b.test", "x@bad.test", *tables, facts);
     CHECK(decision.verdict.text == "x@bad.test, a@b.test, 192.0.2.1");
 }
 
@@ -140,15 +141,15 @@ TEST_CASE("a line with tuning alone opens nothing, and the default line decides"
     const auto tables = tables_of(
         "hostname mx2.test\nlocal_domain local.test\nnet 0.0.0.0/0 maxsize=1M conns=5\nport 25 maxsize=2M\n"
         "helo * quirks=nodsn\ndefault net conns=3\ndefault rcpt defer \"450 4.7.1 ask for %r\"\n");
-    FakeUsers users;
+    FakeFacts facts;
     Client client = at("192.0.2.1");
     client.port = 25;
     client.helo = "x";
     CHECK_FALSE(decide_connect(client, *tables).policy.relay());
-    const Verdict verdict = decide_recipient(client, "", "u@far.test", *tables, users).verdict;
+    const Verdict verdict = decide_recipient(client, "", "u@far.test", *tables, facts).verdict;
     CHECK(short_text(verdict) == "450 4.7.1 7");
     CHECK(verdict.text == "ask for u@far.test");
-    CHECK(decide_recipient(client, "", "alice@local.test", *tables, users).verdict.code == 0);
+    CHECK(decide_recipient(client, "", "alice@local.test", *tables, facts).verdict.code == 0);
 }
 
 TEST_CASE("VRFY and EXPN", "[policy]") {
@@ -159,8 +160,8 @@ TEST_CASE("VRFY and EXPN", "[policy]") {
           "carol: \\carol\nprogram: |/bin/cat\n"},
          {"list", "dave\ny@remote.test\n:include:/etc/postrider/deeper\n"},
          {"deeper", "bob\n"}});
-    FakeUsers users;
-    users.set("slow", UserAnswer::State::Pending);
+    FakeFacts facts;
+    facts.set("slow", FactState::Pending);
     struct Case {
         std::string asked;
         bool expand;
@@ -188,13 +189,13 @@ TEST_CASE("VRFY and EXPN", "[policy]") {
     };
     for (const Case& one : cases) {
         CAPTURE(one.asked, one.expand);
-        const VerifyDecision decision = decide_verify(at("192.0.2.1"), one.asked, one.expand, *tables, users);
+        const VerifyDecision decision = decide_verify(at("192.0.2.1"), one.asked, one.expand, *tables, facts);
         CHECK(short_text(decision.verdict) == one.verdict);
         CHECK(decision.addresses == one.addresses);
-        CHECK(decision.pending.empty());
+        CHECK(facts.complete());
     }
-    CHECK(decide_verify(at("192.0.2.1"), "slow", false, *tables, users).pending ==
-          std::vector<std::string>{"slow"});
+    CHECK(decide_verify(at("192.0.2.1"), "slow", false, *tables, facts).verdict.code == 451);
+    CHECK(facts.missing().users == std::vector<std::string>{"slow"});
 }
 
 }  // namespace postrider::router

@@ -9,7 +9,7 @@
 
 namespace postrider::router {
 
-using test::FakeUsers;
+using test::FakeFacts;
 using test::tables_of;
 
 namespace {
@@ -33,9 +33,9 @@ Client outside() {
 
 /// "250 RULE" or "CODE ENHANCED RULE", with the folder left out.
 std::string verdict_on(const Client& client, std::string_view recipient, const Tables& tables) {
-    FakeUsers users;
-    users.set("slow", UserAnswer::State::Unavailable);
-    const Verdict verdict = decide_recipient(client, "", recipient, tables, users).verdict;
+    FakeFacts facts;
+    facts.set("slow", FactState::Unavailable);
+    const Verdict verdict = decide_recipient(client, "", recipient, tables, facts).verdict;
     std::string rule = verdict.rule;
     if (rule.starts_with("/etc/postrider/")) rule = rule.substr(15);
     if (verdict.action == Verdict::Action::Accept) return "250 " + rule;
@@ -149,19 +149,19 @@ TEST_CASE("a gateway line opens nothing and makes nothing local") {
     const std::map<std::string, std::string> files = {{"aliases", "sales: alice\n"}};
     CHECK(verdict_on(outside(), "sales@dial.test", *tables_of(gateway, files)) == "550 5.7.1 default");
     const auto tables = tables_of(gateway + "relay_domain dial.test\n", files);
-    FakeUsers users;
-    const RecipientDecision decision = decide_recipient(outside(), "", "sales@dial.test", *tables, users);
+    FakeFacts facts;
+    const RecipientDecision decision = decide_recipient(outside(), "", "sales@dial.test", *tables, facts);
     CHECK(decision.verdict.action == Verdict::Action::Accept);
     CHECK(decision.deliveries == 0);
-    CHECK(users.asked.empty());
+    CHECK(facts.asked.empty());
 }
 
 TEST_CASE("a source of a percent sign is the user of that name, if there is one") {
     const auto tables = tables_of(kBase);
-    FakeUsers users;
-    CHECK(decide_recipient(outside(), "", "a%b@local.test", *tables, users).verdict.code == 550);
-    users.add("a%b", 2000);
-    CHECK(decide_recipient(outside(), "", "a%b@local.test", *tables, users).verdict.code == 0);
+    FakeFacts facts;
+    CHECK(decide_recipient(outside(), "", "a%b@local.test", *tables, facts).verdict.code == 550);
+    facts.add("a%b", 2000);
+    CHECK(decide_recipient(outside(), "", "a%b@local.test", *tables, facts).verdict.code == 0);
 }
 
 TEST_CASE("connect says who may relay") {
@@ -176,27 +176,28 @@ TEST_CASE("connect says who may relay") {
 }
 
 TEST_CASE("any well-formed sender is accepted") {
+    FakeFacts facts;
     const auto tables = tables_of(kBase);
     for (const char* sender :
          {"", "a@b.test", "alice@local.test", "x@[192.0.2.10]", "alice", "\"a b\"@c.test"}) {
         CAPTURE(sender);
-        CHECK(decide_sender(outside(), sender, *tables).action == Verdict::Action::Accept);
+        CHECK(decide_sender(outside(), sender, *tables, facts).action == Verdict::Action::Accept);
     }
     for (const char* sender : {"a b@c.test", "a@", "@c.test", "a@b@c.test", "a@b..c"}) {
         CAPTURE(sender);
-        CHECK(decide_sender(outside(), sender, *tables).code == 553);
+        CHECK(decide_sender(outside(), sender, *tables, facts).code == 553);
     }
 }
 
 TEST_CASE("a recipient's number of deliveries is told") {
     const auto tables =
         tables_of(kBase + "alias_file * aliases\n", {{"aliases", "all: alice, bob, x@remote.test\n"}});
-    FakeUsers users;
-    CHECK(decide_recipient(outside(), "", "all@local.test", *tables, users).deliveries == 3);
-    CHECK(decide_recipient(outside(), "", "alice@local.test", *tables, users).deliveries == 1);
-    users.set("alice", UserAnswer::State::Pending);
-    CHECK(decide_recipient(outside(), "", "all@local.test", *tables, users).pending ==
-          std::vector<std::string>{"alice"});
+    FakeFacts facts;
+    CHECK(decide_recipient(outside(), "", "all@local.test", *tables, facts).deliveries == 3);
+    CHECK(decide_recipient(outside(), "", "alice@local.test", *tables, facts).deliveries == 1);
+    facts.set("alice", FactState::Pending);
+    CHECK(decide_recipient(outside(), "", "all@local.test", *tables, facts).verdict.code == 451);
+    CHECK(facts.missing().users == std::vector<std::string>{"alice"});
 }
 
 }  // namespace postrider::router

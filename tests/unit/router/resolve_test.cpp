@@ -10,7 +10,7 @@
 
 namespace postrider::router {
 
-using test::FakeUsers;
+using test::FakeFacts;
 using test::tables_of;
 
 namespace {
@@ -47,8 +47,8 @@ wire::Recipient recipient_of(const std::string& address, std::uint32_t notify = 
 
 wire::ResolvedRecipient resolve(const std::string& address, std::uint32_t notify = 0,
                                 const std::string& sender = "s@o.test") {
-    FakeUsers users;
-    return resolve_recipient(7, recipient_of(address, notify), sender, *tables(), users).recipient;
+    FakeFacts facts;
+    return resolve_recipient(7, recipient_of(address, notify), sender, *tables(), facts);
 }
 
 }  // namespace
@@ -178,11 +178,11 @@ TEST_CASE("many deliveries take several frames, none of them too large") {
         aliases += ", " + std::string(100, 'x') + std::to_string(i) + "@remote.test";
     const auto large = tables_of("hostname mx2.test\nlocal_domain local.test\nalias_file * aliases\n",
                                  {{"aliases", aliases}});
-    FakeUsers users;
+    FakeFacts facts;
     std::vector<wire::ResolvedRecipient> recipients;
     for (std::uint32_t i = 0; i < 3; ++i) {
         const std::string address = i == 1 ? "nobody@local.test" : "all@local.test";
-        recipients.push_back(resolve_recipient(i, recipient_of(address), "", *large, users).recipient);
+        recipients.push_back(resolve_recipient(i, recipient_of(address), "", *large, facts));
     }
     const std::vector<wire::Resolved> frames = split_into_frames(recipients);
     CHECK(frames.size() > 3);

@@ -11,7 +11,7 @@
 namespace postrider::router {
 
 using test::build;
-using test::FakeUsers;
+using test::FakeFacts;
 using test::tables_of;
 
 namespace {
@@ -32,6 +32,7 @@ Client submitter(std::string login) {
 }  // namespace
 
 TEST_CASE("which senders belong to a login", "[sender_login]") {
+    FakeFacts facts;
     const auto tables = tables_of(kLogins);
     struct Case {
         std::string login;
@@ -66,7 +67,7 @@ TEST_CASE("which senders belong to a login", "[sender_login]") {
     };
     for (const Case& one : cases) {
         CAPTURE(one.login, one.sender);
-        const Verdict verdict = decide_sender(submitter(one.login), one.sender, *tables);
+        const Verdict verdict = decide_sender(submitter(one.login), one.sender, *tables, facts);
         CHECK((verdict.action == Verdict::Action::Accept) == one.belongs);
         if (one.belongs) continue;
         CHECK(verdict.code == 553);
@@ -75,28 +76,29 @@ TEST_CASE("which senders belong to a login", "[sender_login]") {
 }
 
 TEST_CASE("where the sender is not compared with the login", "[sender_login]") {
+    FakeFacts facts;
     const std::string sender = "bob@local.test";
     Client client = submitter("alice");
-    CHECK(decide_sender(client, sender, *tables_of(kLogins + "sender_login_check no\n")).code == 0);
+    CHECK(decide_sender(client, sender, *tables_of(kLogins + "sender_login_check no\n"), facts).code == 0);
     const auto tables = tables_of(kLogins);
-    CHECK(decide_sender(client, sender, *tables).code == 553);
+    CHECK(decide_sender(client, sender, *tables, facts).code == 553);
     client.submission = false;
-    CHECK(decide_sender(client, sender, *tables).code == 0);
+    CHECK(decide_sender(client, sender, *tables, facts).code == 0);
     client.submission = true;
     client.login.clear();
-    CHECK(decide_sender(client, sender, *tables).code == 0);
+    CHECK(decide_sender(client, sender, *tables, facts).code == 0);
     Client local;
     local.local = true;
     local.login = "alice";
-    CHECK(decide_sender(local, sender, *tables).code == 0);
+    CHECK(decide_sender(local, sender, *tables, facts).code == 0);
 }
 
 TEST_CASE("senders that users of this host may use", "[sender_login]") {
     const auto tables = tables_of(kLogins + "sender_login dave@local.test carol uid:1077\n");
-    FakeUsers users;
-    users.add("mary", 1100);
-    users.add("clerk", 1101);
-    users.add("Paul", 1102);
+    FakeFacts facts;
+    facts.add("mary", 1100);
+    facts.add("clerk", 1101);
+    facts.add("Paul", 1102);
     struct Case {
         std::string login;
         std::string sender;
@@ -129,32 +131,31 @@ TEST_CASE("senders that users of this host may use", "[sender_login]") {
     for (const Case& one : cases) {
         CAPTURE(one.login, one.sender);
         local.login = one.login;
-        const SenderDecision decision = decide_sender(local, one.sender, *tables, users);
-        CHECK(decision.pending.empty());
-        CHECK((decision.verdict.action == Verdict::Action::Accept) == one.allowed);
-        if (!one.allowed) CHECK(decision.verdict.code == 553);
+        const Verdict verdict = decide_sender(local, one.sender, *tables, facts);
+        CHECK(facts.complete());
+        CHECK((verdict.action == Verdict::Action::Accept) == one.allowed);
+        if (!one.allowed) CHECK(verdict.code == 553);
     }
     local.login = "uid:1001";
     const auto unchecked = tables_of(kLogins + "sender_login_check no\n");
-    CHECK(decide_sender(local, "boss@local.test", *unchecked, users).verdict.code == 0);
+    CHECK(decide_sender(local, "boss@local.test", *unchecked, facts).code == 0);
 }
 
 TEST_CASE("users of this host wait for the user database", "[sender_login]") {
     const auto tables = tables_of(kLogins);
-    FakeUsers users;
-    users.set("mary", UserAnswer::State::Pending);
-    users.set("Paul", UserAnswer::State::Unavailable);
+    FakeFacts facts;
+    facts.set("mary", FactState::Pending);
+    facts.set("Paul", FactState::Unavailable);
     Client local;
     local.local = true;
     local.login = "uid:1001";
-    CHECK(decide_sender(local, "boss@local.test", *tables, users).pending ==
-          std::vector<std::string>{"mary"});
-    users.add("mary", 1100);
-    const SenderDecision unclear = decide_sender(local, "boss@local.test", *tables, users);
-    CHECK(unclear.pending.empty());
-    CHECK(unclear.verdict.code == 451);
+    CHECK(decide_sender(local, "boss@local.test", *tables, facts).code == 451);
+    CHECK(facts.take_missing().users == std::vector<std::string>{"mary"});
+    facts.add("mary", 1100);
+    CHECK(decide_sender(local, "boss@local.test", *tables, facts).code == 451);
+    CHECK(facts.complete());
     local.login = "uid:1100";
-    CHECK(decide_sender(local, "boss@local.test", *tables, users).verdict.code == 0);
+    CHECK(decide_sender(local, "boss@local.test", *tables, facts).code == 0);
 }
 
 TEST_CASE("lines that name no sender", "[sender_login]") {

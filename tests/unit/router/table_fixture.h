@@ -71,10 +71,11 @@ inline std::shared_ptr<const Tables> tables_of(const std::string& configuration,
     return built.tables;
 }
 
-/// The users of the scenarios: alice, bob, carol, dave, and what a test adds.
-class FakeUsers : public UserLookup {
+/// What the world is like for a test: the users of the scenarios alice, bob, carol and dave, and what it
+/// adds.
+class FakeFacts : public Facts {
   public:
-    FakeUsers() {
+    FakeFacts() {
         uid_t uid = 1000;
         for (const char* name : {"alice", "bob", "carol", "dave"})
             add(name, ++uid);
@@ -85,20 +86,25 @@ class FakeUsers : public UserLookup {
         user.uid = uid;
         user.gid = uid;
         user.home = "/home/" + name;
-        answers_[name] = {UserAnswer::State::Known, std::make_shared<const SystemUser>(user)};
+        answers_[name] = {FactState::Known, std::make_shared<const SystemUser>(user)};
     }
-    void set(const std::string& name, UserAnswer::State state) { answers_[name] = {state, nullptr}; }
-
-    [[nodiscard]] UserAnswer find(const std::string& name) override {
-        asked.push_back(name);
-        const auto found = answers_.find(name);
-        if (found == answers_.end()) return {UserAnswer::State::Unknown, nullptr};
-        return found->second;
-    }
+    void set(const std::string& name, FactState state) { answers_[name] = {state, nullptr}; }
 
     std::vector<std::string> asked;
 
   private:
+    [[nodiscard]] UserAnswer answer_user(const std::string& name) override {
+        asked.push_back(name);
+        const auto found = answers_.find(name);
+        if (found == answers_.end()) return {FactState::Unknown, nullptr};
+        return found->second;
+    }
+    [[nodiscard]] DnsAnswer answer_dns(const DnsQuestion& /*question*/) override {
+        DnsAnswer answer;
+        answer.state = FactState::Unavailable;
+        return answer;
+    }
+
     std::map<std::string, UserAnswer> answers_;
 };
 

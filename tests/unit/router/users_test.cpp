@@ -43,7 +43,7 @@ struct Fixture {
         co_await cache.look_up(std::move(names));
         loop.stop();
     }
-    UserAnswer::State state(const std::string& name) { return cache.find(name).state; }
+    FactState state(const std::string& name) { return cache.find(name).state; }
 
     std::shared_ptr<Database> database = std::make_shared<Database>();
     async::Loop loop;
@@ -51,7 +51,7 @@ struct Fixture {
     UserCache cache;
 };
 
-using State = UserAnswer::State;
+using State = FactState;
 
 }  // namespace
 
@@ -140,9 +140,10 @@ TEST_CASE("the system's database knows root, and nobody of this name") {
     const auto nobody = find_system_user("no-such-user-at-all");
     REQUIRE(nobody.has_value());
     CHECK_FALSE(nobody->has_value());
-    BlockingUsers users;
-    CHECK(users.find("root").state == State::Known);
-    CHECK(users.find("no-such-user-at-all").state == State::Unknown);
+    BlockingFacts facts;
+    CHECK(facts.system_user("root").state == State::Known);
+    CHECK(facts.system_user("no-such-user-at-all").state == State::Unknown);
+    CHECK(facts.dns({"example.test", dns::Type::Mx, Seconds(1)}).state == State::Unavailable);
 }
 
 }  // namespace postrider::router
