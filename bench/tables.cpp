@@ -4,6 +4,9 @@
 // With mdb_load (lmdb-utils) there, the same from LMDB.
 
 #include <fmt/format.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -96,6 +99,20 @@ void bench_text(std::size_t names) {
     report("text: look-up of an alias", look_up_time(*alias_table, names), 2, "us");
 }
 
+void run_program(std::vector<std::string> words) {
+    std::vector<char*> arguments;
+    for (std::string& word : words)
+        arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    pid_t child = 0;
+    int status = 0;
+    const bool ran = ::posix_spawnp(&child, arguments[0], nullptr, nullptr, arguments.data(), environ) == 0 &&
+                     ::waitpid(child, &status, 0) == child && status == 0;
+    if (ran) return;
+    fmt::print(stderr, "{} failed\n", words.front());
+    std::exit(2);
+}
+
 void bench_lmdb(std::size_t names) {
     std::string folder = "/tmp/bench_tables_XXXXXX";
     if (::mkdtemp(folder.data()) == nullptr) std::exit(2);
@@ -109,8 +126,8 @@ void bench_lmdb(std::size_t names) {
         }
         out << "DATA=END\n";
         out.close();
-        const std::string command = fmt::format("mdb_load -n -f {0}/{1}.txt {0}/{1}.lmdb", folder, what);
-        if (std::system(command.c_str()) != 0) std::exit(2);
+        run_program({"mdb_load", "-n", "-f", fmt::format("{}/{}.txt", folder, what),
+                     fmt::format("{}/{}.lmdb", folder, what)});
     }
     TableFiles files;
     const config::Limits limits;

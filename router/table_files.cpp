@@ -184,6 +184,14 @@ std::vector<std::string> TableFiles::unreadable() {
     return problems;
 }
 
+std::vector<std::string> TableFiles::folder_names() const {
+    std::vector<std::string> names;
+    for (const auto& [path, folder] : folders_) {
+        if (folder) names.push_back(path);
+    }
+    return names;
+}
+
 std::vector<std::string> TableFiles::folders() const {
     std::vector<std::string> paths;
     for (const auto& [path, folder] : folders_) {

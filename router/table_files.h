@@ -47,6 +47,9 @@ class TableFiles : public config::FileSource {
     /// The files and folders of this reading that could not be read now, with the reason.
     [[nodiscard]] std::vector<std::string> unreadable();
 
+    /// The folders, as they are named.
+    [[nodiscard]] std::vector<std::string> folder_names() const;
+
     /// The folders, as paths that the sandbox can open whatever lies above them.
     [[nodiscard]] std::vector<std::string> folders() const;
 

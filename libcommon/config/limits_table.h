@@ -259,8 +259,8 @@ inline constexpr std::array<LimitRow, kLimitCount> kLimitTable = [] {
               "Aliases of a file that are followed at the start and by check, to warn of those that lead to "
               "nobody.",
               0, 100000000),
-        bytes(Limit::TableValue, "table_value", 64 * kKiB, "design 6",
-              "The value of an entry of a database.", 1 * kKiB, 1 * kMiB),
+        bytes(Limit::TableValue, "table_value", 64 * kKiB, "design 6", "The value of an entry of a database.",
+              1 * kKiB, 1 * kMiB),
         count(Limit::TablePatterns, "table_patterns", 1000, kSame, "design 6",
               "Patterns of a regex: or glob: table, which are tried one after the other.", 1, 100000),
         count(Limit::TableMatchSteps, "table_match_steps", 10000, kSame, "style: packages",
