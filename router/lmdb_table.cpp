@@ -1,28 +1,19 @@
 #include "router/lmdb_table.h"
 
 #include <fmt/format.h>
-#include <lmdb.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <optional>
 #include <utility>
 
-#include "libcommon/base/fd.h"
-
-// Why reading without locks is safe. A commit writes pages that no reader can see yet and then one of the two
-// meta pages in turn. With no readers registered, the writer of transaction W takes pages again that were
-// given up by transaction W - 2 or before, and which thus only those see who read W - 3 or older ones.
+// Why reading without LMDB's locks is safe. A commit writes pages that no reader can see yet and then one of
+// the two meta pages in turn. With no readers registered, the writer of transaction W takes pages again that
+// were given up by transaction W - 2 or before, and which thus only those see who read W - 3 or older ones.
 // Somebody who reads what S committed is therefore safe as long as S + 2 is not committed, because S + 3 does
-// not begin before. So the number of the last commit is looked at again after the value was copied: if it is
-// more than one ahead, what was read is thrown away and read again. A look-up takes a microsecond, a commit a
-// sync of the disk.
-//
-// The map. Pages that were looked at stay mapped, and count as memory of this process, until all of a large
-// database would. They stay in the page cache of the system when the map is made anew, which is done after so
-// many page faults that the limit may have been reached.
+// not begin before. So the meta page that the next commit overwrites is looked at again after the value was
+// copied. Where it has changed, what was read is thrown away and read again as of the last commit, unless it
+// was that of the commit before, and that one was read in the course of this look-up.
 namespace postrider::router {
 
 namespace {
@@ -30,174 +21,164 @@ namespace {
 /// Reads that a writer may outrun before a look-up gives up.
 constexpr int kAttempts = 20;
 
-/// What the kernel maps for a fault where the neighbours of a page are in its cache, too
-/// (fault_around_bytes).
-constexpr std::size_t kMappedByFault = std::size_t{64} * 1024;
-
-/// Between two questions how many faults there were, which cost as much as a look-up.
-constexpr std::uint64_t kLookUpsBetweenCounts = 64;
-
-/// Room for a database to grow before it must be mapped anew.
-constexpr std::size_t kRoomToGrow = std::size_t{16} * 1024 * 1024;
-
-std::int64_t count_faults() {
-    rusage usage{};
-    if (::getrusage(RUSAGE_SELF, &usage) < 0) return 0;
-    return usage.ru_minflt + usage.ru_majflt;
-}
-
-struct AbortTransaction {
-    void operator()(MDB_txn* transaction) const { mdb_txn_abort(transaction); }
-};
-using Transaction = std::unique_ptr<MDB_txn, AbortTransaction>;
-
-/// A transaction that sees the last commit; nullptr with the reason in `error`.
-Transaction begin_reading(MDB_env* environment, int& error) {
-    MDB_txn* transaction = nullptr;
-    error = mdb_txn_begin(environment, nullptr, MDB_RDONLY, &transaction);
-    return Transaction(error == MDB_SUCCESS ? transaction : nullptr);
-}
+/// How long pages are kept. No commit changes them, but somebody who copies another file over this one does.
+constexpr Milliseconds kKeptFor{1000};
 
 }  // namespace
 
-LmdbTable::LmdbTable(std::string path, const LmdbLimits& limits)
-    : path_(std::make_shared<const std::string>(std::move(path))), limits_(limits) {}
+LmdbTable::LmdbTable(Fd file, std::string path, const LmdbLimits& limits)
+    : file_(std::move(file)),
+      path_(std::make_shared<const std::string>(std::move(path))),
+      limits_(limits),
+      aged_(std::chrono::steady_clock::now()) {}
 
-LmdbTable::~LmdbTable() {
-    if (environment_ != nullptr) mdb_env_close(environment_);
-}
-
-Result<std::unique_ptr<const LmdbTable>> LmdbTable::open(const std::string& path, bool is_folder,
+Result<std::unique_ptr<const LmdbTable>> LmdbTable::open(Fd file, const std::string& path,
                                                          const LmdbLimits& limits) {
-    std::unique_ptr<LmdbTable> table(new LmdbTable(path, limits));
-    int error = mdb_env_create(&table->environment_);
-    if (error != MDB_SUCCESS) return table->broken(error);
-    unsigned flags = MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS | MDB_NORDAHEAD;
-    if (!is_folder) flags |= MDB_NOSUBDIR;
-    // The smallest map, which LMDB makes as large as the file; map_file() then gives it its size.
-    error = mdb_env_set_mapsize(table->environment_, 1);
-    if (error == MDB_SUCCESS) error = mdb_env_open(table->environment_, path.c_str(), flags, 0);
-    if (error != MDB_SUCCESS) return table->broken(error);
-    const Result<void> mapped = table->map_file();
-    if (!mapped) return failure(mapped.error());
-    if (!table->is_whole()) return table->broken(MDB_CORRUPTED);
-    const Transaction transaction = begin_reading(table->environment_, error);
-    if (transaction) error = mdb_dbi_open(transaction.get(), nullptr, 0, &table->database_);
-    if (error != MDB_SUCCESS) return table->broken(error);
+    std::unique_ptr<LmdbTable> table(new LmdbTable(std::move(file), path, limits));
+    const Result<void> taken = table->take_commit();
+    if (!taken) return failure(taken.error());
+    if (!table->commit_.plain) {
+        return permanent(fmt::format("{}: the keys have several values, or an order of their own", path));
+    }
+    table->cache_.resize(std::max<std::size_t>(1, limits.cache / table->commit_.page_size));
     return std::unique_ptr<const LmdbTable>(std::move(table));
 }
 
-tl::unexpected<Error> LmdbTable::broken(int error) const {
-    return temporary(fmt::format("{}: {}", *path_, mdb_strerror(error)));
+tl::unexpected<Error> LmdbTable::damaged() const {
+    return temporary(fmt::format("{}: no database of LMDB, or damaged", *path_));
 }
 
-Result<void> LmdbTable::map_file() const {
-    mdb_filehandle_t file = -1;
-    struct stat status {};
-    const int error = mdb_env_get_fd(environment_, &file);
-    if (error != MDB_SUCCESS) return broken(error);
-    if (::fstat(file, &status) < 0) return system_failure(*path_, errno);
-    const auto size = static_cast<std::size_t>(status.st_size);
-    if (size > limits_.file) return permanent(fmt::format("{}: larger than {} bytes", *path_, limits_.file));
-    map_size_ = std::min(size + kRoomToGrow, std::max(limits_.file, size));
-    const int resized = mdb_env_set_mapsize(environment_, map_size_);
-    mapped_ = resized == MDB_SUCCESS;
-    faults_at_start_ = count_faults();
-    if (resized != MDB_SUCCESS) return broken(resized);
+std::size_t LmdbTable::memory() const {
+    const std::lock_guard lock(mutex_);
+    std::size_t size = sizeof *this + cache_.capacity() * sizeof(CachedPage);
+    for (const CachedPage& cached : cache_)
+        size += cached.octets.capacity();
+    return size;
+}
+
+Result<void> LmdbTable::read(std::string& block, std::size_t size, std::uint64_t offset) const {
+    block.resize(size);
+    const ssize_t got = ::pread(file_.get(), block.data(), size, static_cast<off_t>(offset));
+    if (got < 0) return system_failure(*path_, errno);
+    if (static_cast<std::size_t>(got) < size) return damaged();
     return {};
 }
 
-/// Whether the file is as long as its content; touching the map behind its end would end this process.
-bool LmdbTable::is_whole() const {
-    mdb_filehandle_t file = -1;
-    struct stat status {};
-    MDB_envinfo info{};
-    MDB_stat pages{};
-    if (mdb_env_get_fd(environment_, &file) != MDB_SUCCESS || ::fstat(file, &status) < 0) return false;
-    constexpr off_t kMetaPages = 2;
-    constexpr off_t kSmallestPage = 4096;
-    if (status.st_size < kMetaPages * kSmallestPage) return false;
-    if (mdb_env_stat(environment_, &pages) != MDB_SUCCESS) return false;
-    if (mdb_env_info(environment_, &info) != MDB_SUCCESS) return false;
-    const std::size_t content = (info.me_last_pgno + 1) * pages.ms_psize;
-    return content <= static_cast<std::size_t>(status.st_size);
+/// Finds out what was committed last. A meta page that is being written may be read half old and half new, so
+/// they are read until they are the same twice.
+Result<void> LmdbTable::take_commit() const {
+    std::string metas;
+    Result<void> done = read(metas, kLmdbMetaSize, 0);
+    if (!done) return done;
+    const std::optional<LmdbCommit> first = LmdbCommit::parse(metas);
+    if (!first) return damaged();
+    const bool same_file = commit_.page_size == 0 || commit_.page_size == first->page_size;
+    std::string before;
+    for (int i = 0; i < kAttempts && done && same_file; ++i) {
+        before.swap(metas);
+        done = read(metas, first->page_size + kLmdbMetaSize, 0);
+        if (!done || metas != before) continue;
+        const std::string_view second_meta = std::string_view(metas).substr(first->page_size);
+        const std::optional<LmdbCommit> even = LmdbCommit::parse(metas);
+        const std::optional<LmdbCommit> odd = LmdbCommit::parse(second_meta);
+        if (!even || !odd || even->page_size != odd->page_size) return damaged();
+        const bool odd_is_last = odd->transaction > even->transaction;
+        commit_ = odd_is_last ? *odd : *even;
+        if ((commit_.transaction % 2 == 1) != odd_is_last) return damaged();
+        other_meta_ = odd_is_last ? metas.substr(0, kLmdbMetaSize) : std::string(second_meta);
+        ++age_;
+        return {};
+    }
+    return done ? damaged() : done;
 }
 
-LmdbTable::Attempt LmdbTable::attempt(std::string_view name) const {
-    Attempt result;
-    const Transaction transaction = begin_reading(environment_, result.error);
-    if (!transaction) {
-        if (result.error == MDB_MAP_RESIZED) result.read = Read::MapTooSmall;
-        return result;
-    }
-    MDB_val key{name.size(), const_cast<char*>(name.data())};
-    MDB_val value{};
-    result.error = mdb_get(transaction.get(), database_, &key, &value);
-    const bool found = result.error == MDB_SUCCESS;
-    if (found) {
-        // Longer than the limit is faulty, whatever it is.
-        const std::size_t size = std::min(value.mv_size, limits_.value + 1);
-        result.value.assign(static_cast<const char*>(value.mv_data), size);
-    }
-    MDB_envinfo info{};
-    const bool known = mdb_env_info(environment_, &info) == MDB_SUCCESS;
-    if (!known || info.me_last_txnid > mdb_txn_id(transaction.get()) + 1) {
-        result.read = Read::Outdated;
-    } else if (found) {
-        result.read = Read::Found;
-    } else if (result.error == MDB_NOTFOUND) {
-        result.read = Read::NotFound;
-    }
-    return result;
+/// Whether commit_ is still the last one.
+Result<bool> LmdbTable::is_last_commit() const {
+    const std::uint64_t other_page = commit_.transaction % 2 == 0 ? 1 : 0;
+    const Result<void> done = read(meta_now_, kLmdbMetaSize, other_page * commit_.page_size);
+    if (!done) return failure(done.error());
+    return meta_now_ == other_meta_;
 }
 
-void LmdbTable::bound_memory() const {
-    if (++look_ups_ % kLookUpsBetweenCounts != 0) return;
-    const auto faults = static_cast<std::size_t>(count_faults() - faults_at_start_);
-    if (faults * kMappedByFault <= limits_.resident) return;
-    // Forgets which pages were looked at; an error leaves no map, which the next look-up is told.
-    static_cast<void>(map_file());
+Result<LmdbPage> LmdbTable::page(std::uint64_t number) const {
+    if (number > commit_.last_page) return damaged();
+    CachedPage& cached = cache_[number % cache_.size()];
+    if (cached.number != number || cached.age != age_) {
+        cached.age = 0;
+        const Result<void> done = read(cached.octets, commit_.page_size, number * commit_.page_size);
+        if (!done) return failure(done.error());
+        if (LmdbPage(cached.octets).number() != number) return damaged();
+        cached.number = number;
+        cached.age = age_;
+    }
+    return LmdbPage(cached.octets);
 }
 
-TableAnswer LmdbTable::entry(std::string_view name, std::string value) const {
-    if (value.size() > limits_.value) {
+LmdbTable::Value LmdbTable::value_of(const LmdbValue& value, std::string_view name) const {
+    if (value.is_database) return temporary(fmt::format("{}: {} is no value", *path_, name));
+    if (value.size > limits_.value) {
         return temporary(fmt::format("{}: the value of {} is too large", *path_, name));
     }
+    if (value.overflow_page == 0) return std::optional<std::string>(value.octets);
+    if (value.overflow_page > commit_.last_page) return damaged();
+    std::string octets;
+    const std::size_t size = LmdbPage::kHeaderSize + value.size;
+    const Result<void> done = read(octets, size, value.overflow_page * commit_.page_size);
+    if (!done) return failure(done.error());
+    const LmdbPage page(octets);
+    if (page.number() != value.overflow_page || !page.is_overflow()) return damaged();
+    return std::optional<std::string>(octets.substr(LmdbPage::kHeaderSize));
+}
+
+/// The value of a name as of commit_.
+LmdbTable::Value LmdbTable::search(std::string_view name) const {
+    if (commit_.depth == 0) return std::optional<std::string>();
+    std::uint64_t number = commit_.root;
+    for (unsigned level = 1; level < commit_.depth; ++level) {
+        const Result<LmdbPage> branch = page(number);
+        if (!branch) return failure(branch.error());
+        const LmdbPage::Found<std::uint64_t> child = branch->child(name);
+        if (!branch->is_branch() || child.damaged) return damaged();
+        number = *child.value;
+    }
+    const Result<LmdbPage> leaf = page(number);
+    if (!leaf) return failure(leaf.error());
+    const LmdbPage::Found<LmdbValue> found = leaf->find(name);
+    if (!leaf->is_leaf() || found.damaged) return damaged();
+    if (!found.value) return std::optional<std::string>();
+    return value_of(*found.value, name);
+}
+
+TableAnswer LmdbTable::answer(std::string_view name, Value value) const {
+    if (!value) return failure(value.error());
+    if (!*value) return std::optional<TableEntry>();
     TableEntry entry;
     entry.name = name;
-    entry.value = std::move(value);
+    entry.value = std::move(**value);
     entry.position = config::Position{path_, 0, 0};
     entry.value_position = entry.position;
     return std::optional<TableEntry>(std::move(entry));
 }
 
 TableAnswer LmdbTable::find(std::string_view name) const {
-    // LMDB takes an empty key for an error, and longer ones than its pages hold.
-    if (name.empty() || name.size() > static_cast<std::size_t>(mdb_env_get_maxkeysize(environment_))) {
-        return std::optional<TableEntry>();
-    }
+    if (name.empty()) return std::optional<TableEntry>();  // which no key may be
     const std::lock_guard lock(mutex_);
-    if (!mapped_) return broken(ENOMEM);
-    if (!is_whole()) return broken(MDB_CORRUPTED);
-    bound_memory();
-    if (!mapped_) return broken(ENOMEM);
+    const SteadyTime now = std::chrono::steady_clock::now();
+    if (now - aged_ >= kKeptFor) {
+        ++age_;
+        aged_ = now;
+    }
+    bool taken_now = false;
     for (int i = 0; i < kAttempts; ++i) {
-        Attempt result = attempt(name);
-        switch (result.read) {
-            case Read::Found:
-                return entry(name, std::move(result.value));
-            case Read::NotFound:
-                return std::optional<TableEntry>();
-            case Read::Outdated:
-                break;
-            case Read::MapTooSmall: {
-                const Result<void> mapped = map_file();
-                if (!mapped) return failure(mapped.error());
-                break;
-            }
-            case Read::Failed:
-                return broken(result.error);
-        }
+        Value value = search(name);
+        const Result<bool> is_last = is_last_commit();
+        if (!is_last) return failure(is_last.error());
+        if (*is_last) return answer(name, std::move(value));
+        const std::uint64_t seen = commit_.transaction;
+        const Result<void> taken = take_commit();
+        if (!taken) return failure(taken.error());
+        if (taken_now && commit_.transaction <= seen + 1) return answer(name, std::move(value));
+        taken_now = true;
     }
     return temporary(fmt::format("{}: is being written all the time", *path_));
 }

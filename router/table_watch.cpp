@@ -103,8 +103,10 @@ void TableWatch::apply(LoadOutcome outcome) {
         return;
     }
     ++service_.counters().loads;
-    free_later(service_.tables());
+    std::shared_ptr<const Tables> old = service_.tables();
     service_.use_tables(std::move(outcome.tables));
+    // Only now is it nobody else's.
+    free_later(std::move(old));
     users_.clear();
     if (outcome.settings) interval_ = outcome.settings->limits.time(config::Limit::TablePollInterval);
     log::info("tables_loaded");

@@ -139,8 +139,7 @@ enum class Limit : std::uint8_t {
     TableValue,
     TablePatterns,
     TableMatchSteps,
-    LmdbSize,
-    LmdbResident,
+    LmdbCache,
 
     // The reading of the configuration itself; these cannot be set.
     ConfigSize,
