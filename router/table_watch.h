@@ -6,14 +6,16 @@
 #include "libcommon/async/scope.h"
 #include "libcommon/async/sync.h"
 #include "libcommon/async/thread_pool.h"
+#include "router/folder_watch.h"
 #include "router/service.h"
 #include "router/table_loader.h"
 
 namespace postrider::router {
 
-/// Looks at the table files twice within the interval, so that there is time left to read them, and when
-/// asked to, and gives the service new tables when they changed. Reading and building happen on a helper
-/// thread. What has an error is logged with its line and changes nothing.
+/// Looks at the table files when the system tells that something happened in their folders, twice within the
+/// interval besides, so that there is time left to read them, and when asked to, and gives the service new
+/// tables when they changed. Reading and building happen on a helper thread. What has an error is logged with
+/// its line and changes nothing.
 class TableWatch {
   public:
     /// References outlive it; the loader may outlive it in a helper thread.
@@ -28,7 +30,10 @@ class TableWatch {
 
   private:
     async::Task<void> watch();
+    async::Task<void> listen();
     void apply(LoadOutcome outcome);
+    void free_later(std::shared_ptr<const Tables> old);
+    async::Task<void> free_on_thread(std::shared_ptr<std::shared_ptr<const Tables>> old);
 
     async::Loop& loop_;
     async::ThreadPool& pool_;
@@ -36,6 +41,8 @@ class TableWatch {
     Service& service_;
     UserCache& users_;
     Milliseconds interval_;
+    FolderWatch folders_;
+    bool happened_ = false;  // in a folder, since the last look
     bool reload_wanted_ = false;
     async::Condition wanted_;
     async::Scope scope_;

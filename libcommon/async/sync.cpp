@@ -32,6 +32,12 @@ void TimedWait::fired(int, short, void* self) {
     wait->waiter_.coroutine.resume();
 }
 
+Task<void> next_turn(Loop& loop) {
+    TimedWait turn(loop, std::nullopt);
+    loop.wake(turn.waiter());
+    co_await turn;
+}
+
 Task<bool> Condition::wait(Deadline deadline) {
     struct HandOn {
         ~HandOn() {

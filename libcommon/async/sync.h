@@ -41,6 +41,9 @@ class TimedWait {
     bool resumed_ = false;
 };
 
+/// `co_await next_turn(loop);` lets all else go on that can, timers and descriptors too, before it resumes.
+Task<void> next_turn(Loop& loop);
+
 /// A place to wait for something to change. A waiter looks at the state itself again when it wakes:
 /// `while (!ready) { if (!co_await condition.wait(deadline)) ... }`. It outlives its waiters.
 class Condition {

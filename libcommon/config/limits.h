@@ -135,6 +135,11 @@ enum class Limit : std::uint8_t {
     DnsblTimeout,
     TableSize,
     TablePollInterval,
+    AliasChecks,
+    TableValue,
+    TablePatterns,
+    TableMatchSteps,
+    LmdbCache,
 
     // The reading of the configuration itself; these cannot be set.
     ConfigSize,

@@ -290,10 +290,23 @@ inline constexpr std::array<LimitRow, kLimitCount> kLimitTable = [] {
         time(Limit::DnsblTimeout, "dnsbl_timeout", 5 * kSecond, kSame, "limits 7.3",
              "How long a list of addresses in the DNS is waited for; then the client is on none.", kSecond,
              20 * kSecond),
-        bytes(Limit::TableSize, "table_size", 64 * kMiB, "design 11", "A table file, such as an alias file.",
-              64 * kKiB),
-        time(Limit::TablePollInterval, "table_poll_interval", kSecond, kSame, "policy 2.2",
-             "How long a change of a table file may go unnoticed."),
+        bytes(Limit::TableSize, "table_size", 256 * kMiB, "design 11",
+              "A table file in text form, such as an alias file.", 64 * kKiB, 4 * kGiB - 1),
+        time(Limit::TablePollInterval, "table_poll_interval", 1 * kSecond, kSame, "design 8",
+             "How long a change of a table file may go unnoticed, where the system does not tell at once."),
+        count(Limit::AliasChecks, "alias_checks", 10000, kSame, "design 6",
+              "Aliases of a file that are followed at the start and by check, to warn of those that lead to "
+              "nobody.",
+              0, 100000000),
+        bytes(Limit::TableValue, "table_value", 64 * kKiB, "design 6", "The value of an entry of a database.",
+              1 * kKiB, 1 * kMiB),
+        count(Limit::TablePatterns, "table_patterns", 1000, kSame, "design 6",
+              "Patterns of a regex: or glob: table, which are tried one after the other.", 1, 100000),
+        count(Limit::TableMatchSteps, "table_match_steps", 10000, kSame, "style: packages",
+              "Steps that a regular expression may take for a name; above, nobody can tell and mail waits.",
+              100, 10000000),
+        bytes(Limit::LmdbCache, "lmdb_cache", 16 * kMiB, "design 13",
+              "Octets of a database of LMDB that are kept in memory.", 64 * kKiB, 16 * kGiB),
 
         // The reading of the configuration itself: in force before any of it is read.
         fixed(

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "libcommon/async/scope.h"
+#include "libcommon/async/sync.h"
 #include "libcommon/ipc/channel.h"
 #include "libcommon/ipc/roles.h"
 #include "libcommon/log/log.h"
@@ -33,7 +34,12 @@ class Peer {
     /// Sends an answer or (id 0) a notice. A peer that cannot be sent to is disconnected; the caller need not
     /// care.
     void reply(const Reply& reply, Fd descriptor = Fd()) {
-        if (!channel_.post(reply, std::move(descriptor))) disconnect();
+        const Result<void> posted = channel_.post(reply, std::move(descriptor));
+        if (posted) return;
+        log::debug("peer cannot be sent to")
+            .add("pid", credentials_.pid)
+            .add("reason", posted.error().text);
+        disconnect();
     }
     /// Answers request `id` with an error.
     void fail(std::uint64_t id, const Error& error) {
@@ -84,6 +90,8 @@ class Server {
     void stop() { scope_.cancel_all(); }
 
   private:
+    static constexpr std::size_t kFramesInATurn = 64;
+
     async::Task<void> accept_peers() {
         while (true) {
             Fd socket(::accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
@@ -125,8 +133,12 @@ class Server {
         if (peer.role_ != wire::ROLE_NONE) handler_.on_disconnect(peer);
     }
 
+    /// A peer that sends faster than it is answered, or reads slower, is read from no faster: the others come
+    /// in between, and what waits to be sent to it stays little.
     async::Task<Result<void>> converse(Peer<Reply>& peer) {
-        while (true) {
+        for (std::size_t frames = 1;; ++frames) {
+            if (frames % kFramesInATurn == 0) co_await async::next_turn(loop_);
+            if (peer.channel_.queued() > 0) co_await peer.channel_.drained(std::nullopt);
             auto frame = co_await peer.channel_.receive();
             if (!frame) co_return failure(frame.error());
             if (!*frame) co_return Result<void>();

@@ -1,1 +1,2 @@
 postrider_fuzzer(alias_fuzz router_lib)
+postrider_fuzzer(lmdb_fuzz router_lib)

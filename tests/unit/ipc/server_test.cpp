@@ -4,10 +4,14 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <array>
+#include <atomic>
 #include <cstdlib>
 #include <string>
+#include <thread>
 
 #include "libcommon/ipc/client.h"
+#include "libcommon/ipc/packet.h"
 #include "tests/unit/async/run.h"
 
 using namespace postrider;
@@ -174,6 +178,54 @@ TEST_CASE("a peer that does not say Hello, or lies about its role, is cut off") 
     };
     run_to_end(loop, check(loop));
     CHECK(handler.connected == 0);
+}
+
+TEST_CASE("a peer that asks faster than it reads gets all answers, and leaves the others their turn") {
+    ScratchDirectory scratch;
+    Loop loop;
+    TestHandler handler;
+    TestServer server(loop, listening(), "test.sock", {}, 8, handler);
+    server.start();
+    constexpr int kQuestions = 20'000;
+    auto socket = ipc::connect_seqpacket("test.sock");
+    REQUIRE(socket.has_value());
+    REQUIRE(::fcntl(socket->get(), F_SETFL, 0) == 0);
+    std::atomic<int> received = 0;
+    std::thread sender([&socket] {
+        Request request;
+        request.mutable_hello()->set_role(wire::ROLE_SMTPD);
+        for (int n = 0; n <= kQuestions; ++n) {
+            if (ipc::send_packet(*socket, request.SerializeAsString(), Fd()) != 0) return;
+            request.set_id(static_cast<std::uint64_t>(n) + 1);
+            request.mutable_list();
+        }
+    });
+    std::thread receiver([&socket, &received] {
+        std::this_thread::sleep_for(Milliseconds(100));
+        std::array<char, ipc::kMaxFrame> block{};
+        // The first is the notice.
+        while (received <= kQuestions && ipc::receive_packet(*socket, block).size > 0)
+            ++received;
+    });
+    auto check = [](Loop& on, std::atomic<int>& answers) -> Task<void> {
+        QueueClient client(on, "test.sock", wire::ROLE_SMTPD);
+        client.start();
+        auto deadline = on.after(Milliseconds(20'000));
+        bool connected = co_await client.wait_connected(deadline);
+        REQUIRE(connected);
+        Request list;
+        list.mutable_list();
+        auto answer = co_await client.call(list, deadline);
+        CHECK(answer.error().text == "no such message");
+        CHECK(answers < kQuestions);
+        while (answers <= kQuestions && on.now() < *deadline)
+            co_await Sleep(on, Milliseconds(5));
+    };
+    run_to_end(loop, check(loop, received));
+    server.stop();
+    sender.join();
+    receiver.join();
+    CHECK(received == kQuestions + 1);
 }
 
 TEST_CASE("more peers than the limit are turned away") {
