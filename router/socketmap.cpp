@@ -13,7 +13,7 @@ namespace {
 /// A place among the connections, and in the count of who waits, for as long as a look-up takes.
 class Place {
   public:
-    Place(std::size_t& waiting) : waiting_(waiting) { ++waiting_; }
+    explicit Place(std::size_t& waiting) : waiting_(waiting) { ++waiting_; }
     ~Place() {
         --waiting_;
         if (connections_ != nullptr) connections_->release();
@@ -40,8 +40,10 @@ async::Task<Result<std::optional<std::string>>> SocketmapClient::look_up(std::st
     Place place(waiting_);
     const async::Deadline deadline = loop_.after(limits_.timeout);
     bool acquired = co_await places_.acquire(deadline);
-    if (!acquired) co_return temporary(fmt::format("{}: all connections are in use", path_));
-    place.has(places_);
+    if (acquired) place.has(places_);
+    // One that gets its place when others have run out of time has none left itself.
+    const bool late = loop_.now() >= *deadline;
+    if (!acquired || late) co_return temporary(fmt::format("{}: all connections are in use", path_));
 
     auto reply = co_await ask(socketmap_question(map, key), deadline);
     if (!reply) co_return temporary(fmt::format("{}: {}", path_, reply.error().text));

@@ -6,26 +6,24 @@
 #include <charconv>
 #include <utility>
 
+#include "libcommon/mail/ascii.h"
+
 namespace postrider::router {
 
 namespace {
 
-struct Word {
+struct ReplyWord {
     std::string_view text;
     SocketmapReply::Kind kind;
 };
 
-constexpr std::array<Word, 5> kWords{{
+constexpr std::array<ReplyWord, 5> kReplyWords{{
     {"OK", SocketmapReply::Kind::Found},
     {"NOTFOUND", SocketmapReply::Kind::NotFound},
     {"TEMP", SocketmapReply::Kind::Unavailable},
     {"TIMEOUT", SocketmapReply::Kind::Unavailable},
     {"PERM", SocketmapReply::Kind::Unavailable},
 }};
-
-constexpr bool is_digit(char octet) {
-    return octet >= '0' && octet <= '9';
-}
 
 }  // namespace
 
@@ -35,7 +33,7 @@ std::string socketmap_question(std::string_view map, std::string_view key) {
 
 Result<std::optional<SocketmapReply>> parse_socketmap_reply(std::string_view input, std::size_t limit) {
     std::size_t digits = 0;
-    while (digits < input.size() && is_digit(input[digits]))
+    while (digits < input.size() && mail::is_digit(input[digits]))
         ++digits;
     // Six digits are more than any limit; without this a server that sends nothing else would be read for
     // ever.
@@ -54,7 +52,7 @@ Result<std::optional<SocketmapReply>> parse_socketmap_reply(std::string_view inp
 
     const std::string_view text = input.substr(digits + 1, length);
     const std::string_view word = text.substr(0, text.find(' '));
-    for (const Word& known : kWords) {
+    for (const ReplyWord& known : kReplyWords) {
         if (word != known.text) continue;
         const std::string_view rest = text.substr(std::min(word.size() + 1, text.size()));
         return std::optional(SocketmapReply{known.kind, std::string(rest), size});
