@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "libcommon/mail/ascii.h"
+#include "router/name_patterns.h"
+#include "router/plain_line.h"
 
 namespace postrider::router {
 
@@ -98,56 +100,57 @@ void read_discards(std::vector<Destination>& destinations) {
     }
 }
 
-void add_alias(AliasTable& table, Alias alias, bool wild, Errors& errors) {
-    if (alias.destinations.empty()) {
-        errors.add(alias.position, fmt::format("alias {} has no destination", alias.name));
+/// Passes on the alias at the cursor, whose logical line ends at `end`.
+void read_alias_line(TextCursor& cursor, std::size_t end, Errors& errors,
+                     const std::function<void(const AliasLine&)>& add) {
+    const Position position = cursor.position();
+    const std::size_t offset = cursor.offset();
+    const std::optional<AliasName> name = take_name(cursor, end, errors);
+    if (!name) return;
+    DestinationList list = parse_destination_list(cursor.slice(end), Dialect::AliasFile, errors);
+    if (list.faulty) return;
+    if (list.destinations.empty()) {
+        errors.add(position, fmt::format("alias {} has no destination", name->text));
         return;
     }
-    const Position position = alias.position;
-    std::string name = alias.name;
-    if (wild) {
-        Result<NamePattern> pattern = NamePattern::parse(name);
-        if (!pattern) {
-            errors.add(position, fmt::format("the name of an alias: {}", pattern.error().text));
-            return;
-        }
-        table.wild_names.add(std::move(*pattern), static_cast<std::uint32_t>(table.wild.size()));
-        table.wild.push_back(std::move(alias));
-        return;
-    }
-    const auto [place, added] = table.exact.try_emplace(std::move(name), std::move(alias));
-    if (!added) {
-        errors.add(position, fmt::format("alias {} is there already, at {}", place->first,
-                                         place->second.position.line_text()));
-    }
+    add(AliasLine{offset, position.line, name->text, name->wild, &list.destinations});
 }
 
 }  // namespace
 
-AliasTable parse_alias_file(std::string_view text, const std::shared_ptr<const std::string>& file,
-                            Errors& errors) {
-    AliasTable table;
+void read_alias_file(std::string_view text, const std::shared_ptr<const std::string>& file, Errors& errors,
+                     const std::function<void(const AliasLine&)>& add) {
     TextCursor cursor(text, Position{file, 1, 1});
+    std::string name;
     while (!cursor.at_end()) {
+        if (const std::size_t length = plain_alias_line(cursor.rest(), name); length > 0) {
+            add(AliasLine{cursor.offset(), cursor.position().line, name, false, nullptr});
+            cursor.skip_whole_line(length);
+            continue;
+        }
         if (is_empty_or_comment(cursor.rest_of_line())) {
             cursor.skip_line();
             continue;
         }
         const std::size_t end = logical_line_end(cursor);
-        const Position position = cursor.position();
         if (mail::is_blank(cursor.peek())) {
-            errors.add(position, "a line that begins with a blank continues an alias, but there is none");
-        } else if (std::optional<AliasName> name = take_name(cursor, end, errors)) {
-            DestinationList list = parse_destination_list(cursor.slice(end), Dialect::AliasFile, errors);
-            read_discards(list.destinations);
-            if (!list.faulty) {
-                add_alias(table, Alias{std::move(name->text), std::move(list.destinations), position},
-                          name->wild, errors);
-            }
+            errors.add(cursor.position(),
+                       "a line that begins with a blank continues an alias, but there is none");
+        } else {
+            read_alias_line(cursor, end, errors, add);
         }
         cursor.advance(end - cursor.offset());
     }
-    return table;
+}
+
+std::optional<AliasText> read_alias(std::string_view text, std::size_t offset, const Position& position) {
+    Errors none(0);
+    TextCursor cursor(text.substr(offset), position);
+    const std::size_t end = logical_line_end(cursor);
+    std::optional<AliasName> name = take_name(cursor, end, none);
+    if (!name) return std::nullopt;
+    return AliasText{std::move(name->text), name->wild, text.substr(offset + cursor.offset(), end - cursor.offset()),
+                     cursor.position()};
 }
 
 std::vector<Destination> parse_alias_list(std::string_view text,

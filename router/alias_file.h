@@ -1,6 +1,10 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -8,8 +12,6 @@
 #include "libcommon/config/language.h"
 #include "libcommon/forward/destination.h"
 #include "router/address.h"
-#include "router/domain_table.h"
-#include "router/name_patterns.h"
 
 namespace postrider::router {
 
@@ -17,19 +19,22 @@ using forward::Destination;
 
 /// One alias.
 struct Alias {
-    std::string name;  ///< case folded; a pattern in AliasTable::wild
+    std::string name;   ///< case folded
+    bool wild = false;  ///< the name has wildcards
     std::vector<Destination> destinations;
     config::Position position;
 };
 
-/// The aliases of one file.
-struct AliasTable {
-    StringMap<Alias> exact;   ///< by name
-    std::vector<Alias> wild;  ///< whose names have wildcards, in the order of the file
-    NamePatterns wild_names;  ///< the names of `wild`, numbered by their places in it
+/// One alias of a file, as read_alias_file() passes it on.
+struct AliasLine {
+    std::size_t offset = 0;  ///< of its line in the text
+    std::uint32_t line = 0;
+    std::string_view name;                                   ///< folded; valid during the call
+    bool wild = false;                                       ///< the name has wildcards
+    const std::vector<Destination>* destinations = nullptr;  ///< nullptr: plain addresses, which were checked
 };
 
-/// Parses an alias file, in the format of sendmail's:
+/// Reads an alias file, in the format of sendmail's:
 ///   * `name: destination, destination, …`; a line that begins with a blank continues the one before;
 ///   * empty lines, and lines whose first visible character is `#`, are skipped wherever they stand; a `#`
 ///     behind a blank begins a comment, too, but not in quotes;
@@ -40,10 +45,23 @@ struct AliasTable {
 ///     as a whole, or behind the `|`, they keep blanks and commas, and `\` makes the next character an
 ///     ordinary one: `"|/usr/bin/sort \"a, b\""`, `|"/usr/bin/sort a"`.
 ///
-/// Errors go to `errors`, each with its position; the aliases of faultless lines are returned all the same.
-[[nodiscard]] AliasTable parse_alias_file(std::string_view text,
-                                          const std::shared_ptr<const std::string>& file,
-                                          config::Errors& errors);
+/// Errors go to `errors`, each with its position; `add` is called with the aliases of faultless lines, in
+/// their order.
+void read_alias_file(std::string_view text, const std::shared_ptr<const std::string>& file,
+                     config::Errors& errors, const std::function<void(const AliasLine&)>& add);
+
+/// One alias as it is written: what stands behind the colon, with the lines that continue it.
+struct AliasText {
+    std::string name;   ///< folded
+    bool wild = false;  ///< it has wildcards
+    std::string_view destinations;
+    config::Position position;  ///< of the destinations
+};
+
+/// Finds out what the alias at `offset`, which read_alias_file() has passed on, consists of; its line begins
+/// at `position`.
+[[nodiscard]] std::optional<AliasText> read_alias(std::string_view text, std::size_t offset,
+                                                  const config::Position& position);
 
 /// Parses a list that an alias includes: destinations, separated by commas or line ends; comments as in an
 /// alias file. Because such lists often belong to a user, who must not gain anybody else's rights by them,

@@ -127,15 +127,16 @@ void ForwardingCheck::check_exact_redirect(const Redirect& redirect) {
 
 /// One alias is enough to say that the line is hardly meant.
 void ForwardingCheck::look_for_shadowed_alias(const Redirect& redirect, const LocalDomain& domain) {
-    const Alias* shadowed = nullptr;
+    std::shared_ptr<const Alias> shadowed;
     if (!redirect.pattern.wild) {
         const AliasMatch match = find_alias(tables_, domain, redirect.pattern.local);
         if (match.alias != nullptr && match.alias->name == redirect.pattern.local) shadowed = match.alias;
     } else if (domain.aliases) {
-        for (const auto& [name, alias] : domain.aliases->exact) {
-            const bool earlier = shadowed == nullptr || alias.position.line < shadowed->position.line;
-            if (earlier && is_about(redirect.pattern, name)) shadowed = &alias;
-        }
+        domain.aliases->for_each([&](const Alias& alias) {
+            if (alias.wild || !is_about(redirect.pattern, alias.name)) return true;
+            shadowed = std::make_shared<const Alias>(alias);
+            return false;
+        });
     }
     if (shadowed == nullptr) return;
     add(redirect.position,
@@ -144,21 +145,22 @@ void ForwardingCheck::look_for_shadowed_alias(const Redirect& redirect, const Lo
 }
 
 void ForwardingCheck::check_wildcards(const AliasTable& aliases) {
-    for (std::uint32_t i = 0; i < aliases.wild.size(); ++i) {
-        const Alias& alias = aliases.wild[i];
+    aliases.for_each([&](const Alias& alias) {
+        if (!alias.wild) return true;
         if (alias.name == "*") {
             add(alias.position,
                 "alias *: it takes the mail of every user; catchall is for names that nobody has");
         }
         // An earlier pattern that matches this one as if its wildcards were letters matches all that it does;
         // only `?` says less than that, as it stands for one of them.
-        const std::optional<std::uint32_t> first = aliases.wild_names.find_first(alias.name);
-        if (!first || *first >= i) continue;
-        const Alias& earlier = aliases.wild[*first];
-        if (earlier.name != alias.name && earlier.name.find('?') != std::string::npos) continue;
+        const AliasAnswer first = aliases.find_wild(alias.name);
+        if (!first || !*first || (*first)->position.line >= alias.position.line) return true;
+        const Alias& earlier = **first;
+        if (earlier.name != alias.name && earlier.name.find('?') != std::string::npos) return true;
         add(alias.position, fmt::format("alias {}: {} at {} comes first, so the line has no effect",
                                         alias.name, earlier.name, earlier.position.line_text()));
-    }
+        return true;
+    });
 }
 
 void ForwardingCheck::check_catchall(const LocalDomain& domain) {

@@ -7,6 +7,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "libcommon/log/log.h"
 #include "router/users.h"
 
 // How this ends. Work is a list of nodes, each an address and the stage at which it enters: redirect lines,
@@ -49,6 +50,7 @@ constexpr std::string_view kPostmaster = "postmaster";
 constexpr std::string_view kAbuse = "abuse";
 constexpr std::string_view kRoot = "root";
 constexpr std::string_view kOwnerPrefix = "owner-";
+constexpr const char* kNoCatchall = "the catch-all has no mailbox";
 
 /// Programs and files of alias tables get the rights of nobody, whose ids these are on every Linux: an alias
 /// file names no user, and root's it must not be.
@@ -89,6 +91,7 @@ class Expander {
     void visit_alias(const Node& node, const LocalDomain& domain, const AliasMatch& match);
     void visit_virtual_user(const Node& node, const LocalDomain& domain, const std::string& local);
     void visit_system_user(const Node& node, const LocalDomain& domain, const std::string& local);
+    void unclear(const Node& node, const std::string& reason);
     void unknown_user(const Node& node, const LocalDomain& domain, std::string_view local);
     void visit_catchall(const Node& node, const LocalDomain& domain);
 
@@ -192,6 +195,10 @@ void Expander::visit(const Node& node) {
     const std::string local = folded(node.address.local);
     if (node.stage <= Stage::Alias) {
         const AliasMatch match = find_alias(tables_, *domain, local);
+        if (!match.unclear.empty()) {
+            unclear(node, match.unclear);
+            return;
+        }
         if (match.alias != nullptr) {
             visit_alias(node, *domain, match);
             return;
@@ -239,29 +246,39 @@ void Expander::visit_alias(const Node& node, const LocalDomain& domain, const Al
     Source source{node,           match.name, elsewhere ? tables_.primary_domain : domain.name,
                   Stage::Forward, node.owner, alias.position};
     const std::string owner = std::string(kOwnerPrefix) + alias.name;
-    if (!alias.name.starts_with(kOwnerPrefix) && has_alias(tables_, domain, owner)) {
-        source.owner = Address{owner, domain.name}.text();
+    if (!alias.name.starts_with(kOwnerPrefix)) {
+        const Result<bool> owned = has_alias(tables_, domain, owner);
+        if (!owned) {
+            unclear(node, owned.error().text);
+            return;
+        }
+        if (*owned) source.owner = Address{owner, domain.name}.text();
     }
     follow(source, alias.destinations, 0);
 }
 
 void Expander::visit_virtual_user(const Node& node, const LocalDomain& domain, const std::string& local) {
-    auto found = domain.users->find(local);
-    if (found == domain.users->end()) {
-        const std::optional<std::string> user = without_detail(tables_, local);
-        if (user) found = domain.users->find(*user);
+    VirtualUserAnswer found = domain.users->find(local);
+    if (found && !*found) {
+        const std::optional<std::string> undetailed = without_detail(tables_, local);
+        if (undetailed) found = domain.users->find(*undetailed);
     }
-    if (found == domain.users->end()) {
+    if (!found) {
+        unclear(node, found.error().text);
+        return;
+    }
+    if (!*found) {
         unknown_user(node, domain, local);
         return;
     }
-    const auto& [name, user] = *found;
+    const VirtualUser& user = **found;
     if (node.stage <= Stage::Forward && !user.forward.empty()) {
         note(node.depth, fmt::format("{}: forward= at {}", node.address.text(), user.position.line_text()));
-        follow(Source{node, name, domain.name, Stage::Mailbox, node.owner, user.position}, user.forward, 0);
+        follow(Source{node, user.name, domain.name, Stage::Mailbox, node.owner, user.position}, user.forward,
+               0);
         return;
     }
-    add_mailbox(node, domain, owner_of_mailboxes(domain, user.home), name);
+    add_mailbox(node, domain, owner_of_mailboxes(domain, user.home), user.name);
 }
 
 void Expander::visit_system_user(const Node& node, const LocalDomain& domain, const std::string& local) {
@@ -302,6 +319,13 @@ void Expander::visit_system_user(const Node& node, const LocalDomain& domain, co
     }
 }
 
+/// A table cannot tell now. The sender learns no more than that; the trace and the log have the reason.
+void Expander::unclear(const Node& node, const std::string& reason) {
+    note(node.depth, fmt::format("{}: {}", node.address.text(), reason));
+    log::warning("table_unclear").add("address", node.address.text()).add("reason", reason);
+    unavailable_ = "a table cannot be read";
+}
+
 /// Somebody must read what is sent to postmaster, abuse and root, so they fall back on each other before they
 /// are unknown.
 void Expander::unknown_user(const Node& node, const LocalDomain& domain, std::string_view local) {
@@ -326,16 +350,24 @@ void Expander::visit_catchall(const Node& node, const LocalDomain& domain) {
     if (node.parent == nullptr) result_.rule = domain.catchall_position;
     SystemUser user;
     if (domain.users) {
-        const auto found = domain.users->find(domain.catchall);
-        if (found == domain.users->end()) return;  // the builder has made sure that there is one
-        user = owner_of_mailboxes(domain, found->second.home);
+        const VirtualUserAnswer found = domain.users->find(domain.catchall);
+        if (!found) {
+            unclear(node, found.error().text);
+            return;
+        }
+        if (!*found) {
+            // Only a database can have lost him since the tables were built.
+            unavailable_ = kNoCatchall;
+            return;
+        }
+        user = owner_of_mailboxes(domain, (*found)->home);
     } else {
         const UserAnswer answer = facts_.system_user(domain.catchall);
         if (answer.state == FactState::Known) user = *answer.user;
         // His mail waits until there is one: an administrator who wants to have it must not lose it.
         if (answer.state != FactState::Known || user.uid == 0) {
             unavailable_ = answer.state == FactState::Known || answer.state == FactState::Unknown
-                               ? "the catch-all has no mailbox"
+                               ? kNoCatchall
                                : "the user database does not answer";
             return;
         }

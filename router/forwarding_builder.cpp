@@ -90,10 +90,11 @@ std::string not_a_mailbox(const Tables& tables, const LocalDomain& domain, const
     if (match.alias != nullptr)
         return fmt::format("{} is an alias, at {}", name, match.alias->position.line_text());
     if (!domain.users) return {};
-    const auto user = domain.users->find(name);
-    if (user == domain.users->end()) return fmt::format("{} has no user {}", domain.name, name);
-    if (user->second.forward.empty()) return {};
-    return fmt::format("the mail of {} is forwarded, at {}", name, user->second.position.line_text());
+    const VirtualUserAnswer user = domain.users->find(name);
+    if (!user) return {};
+    if (!*user) return fmt::format("{} has no user {}", domain.name, name);
+    if ((*user)->forward.empty()) return {};
+    return fmt::format("the mail of {} is forwarded, at {}", name, (*user)->position.line_text());
 }
 
 void add_catchall(const Directive& line, Tables& tables, Errors& errors) {

@@ -12,6 +12,7 @@
 #include "router/forwarding_builder.h"
 #include "router/policy_builder.h"
 #include "router/route_line.h"
+#include "router/table_sources.h"
 
 namespace postrider::router {
 
@@ -29,7 +30,10 @@ constexpr std::string_view kDefaultMailbox = "maildir:~/Maildir";
 class Builder {
   public:
     Builder(const config::Settings& settings, const BuildInputs& inputs)
-        : settings_(settings), inputs_(inputs), errors_(settings.limits.size(Limit::ConfigErrors)) {}
+        : settings_(settings),
+          inputs_(inputs),
+          errors_(settings.limits.size(Limit::ConfigErrors)),
+          sources_(*inputs.files, inputs.databases, settings.limits) {}
 
     BuildResult run();
 
@@ -45,22 +49,22 @@ class Builder {
     void add_relay_domains();
     void add_policy_domains(const std::vector<PolicyDomain>& domains);
     void add_routes();
-    void add_lists(const AliasTable& aliases);
     void add_lists(const std::vector<Destination>& destinations);
     void add_list(const Destination& include);
 
     [[nodiscard]] std::optional<std::string> domain_name(const Word& word);
     [[nodiscard]] std::optional<PathTemplate> mailbox_template(const Word& word);
     [[nodiscard]] std::optional<Owner> owner_of(const Directive& line);
-    [[nodiscard]] std::optional<StringMap<VirtualUser>> users_of(const Directive& line, bool needs_home);
-    [[nodiscard]] std::optional<VirtualUser> virtual_user(const Directive& line, bool needs_home);
+    [[nodiscard]] std::shared_ptr<const UserTable> users_of(const Directive& line, bool needs_home);
     [[nodiscard]] std::shared_ptr<const AliasTable> alias_table(const Word& path);
+    void name_file(const std::string& path);
     [[nodiscard]] std::optional<std::string> read(const std::string& path, const Position& named_at,
                                                   Errors& errors);
 
     const config::Settings& settings_;
     const BuildInputs& inputs_;
     Errors errors_;
+    TableSources sources_;
     std::vector<std::string> list_errors_;
     std::vector<std::string> dangers_;
     std::shared_ptr<Tables> tables_ = std::make_shared<Tables>();
@@ -122,6 +126,7 @@ void Builder::set_limits() {
     tables_->limits.rate_names = limits.size(Limit::RateNames);
     tables_->redirect_all_matches = settings_.redirect_all_matches;
     tables_->alias_fallthrough = settings_.alias_fallthrough;
+    tables_->limits.checked_aliases = limits.size(Limit::AliasChecks);
     tables_->sender_login_check = settings_.sender_login_check;
     tables_->rates = settings_.rates;
     tables_->client_prefixes = config::ClientPrefixes(limits);
@@ -141,8 +146,12 @@ std::optional<PathTemplate> Builder::mailbox_template(const Word& word) {
     return std::nullopt;
 }
 
-std::optional<std::string> Builder::read(const std::string& path, const Position& named_at, Errors& errors) {
+void Builder::name_file(const std::string& path) {
     if (known_files_.insert(path).second) files_.push_back(path);
+}
+
+std::optional<std::string> Builder::read(const std::string& path, const Position& named_at, Errors& errors) {
+    name_file(path);
     Result<std::string> text = inputs_.files->read(path, settings_.limits.size(Limit::TableSize));
     if (text) return std::move(*text);
     errors.add(named_at, text.error().text);
@@ -240,53 +249,13 @@ std::optional<Owner> Builder::owner_of(const Directive& line) {
     return Owner{option->value, *ids};
 }
 
-std::optional<StringMap<VirtualUser>> Builder::users_of(const Directive& line, bool needs_home) {
+std::shared_ptr<const UserTable> Builder::users_of(const Directive& line, bool needs_home) {
     const config::Option* option = line.option("users");
-    const std::optional<std::string> text = read(option->value, option->position, errors_);
-    if (!text) return std::nullopt;
-    const auto file = std::make_shared<const std::string>(option->value);
-    StringMap<VirtualUser> users;
-    for (const Directive& user_line : config::parse_text(*text, file, errors_)) {
-        std::optional<VirtualUser> user = virtual_user(user_line, needs_home);
-        if (!user) continue;
-        const auto [place, added] = users.try_emplace(folded(user_line.name), std::move(*user));
-        if (!added) {
-            errors_.add(user_line.position, fmt::format("user {} is there already, at {}", place->first,
-                                                        place->second.position.line_text()));
-        }
-    }
+    name_file(TableName::parse(option->value).path);
+    std::shared_ptr<const UserTable> users =
+        sources_.users(option->value, needs_home, option->position, errors_);
+    if (users) add_lists(users->includes());
     return users;
-}
-
-std::optional<VirtualUser> Builder::virtual_user(const Directive& line, bool needs_home) {
-    VirtualUser user;
-    user.position = line.position;
-    const Result<Address> name = parse_address(line.name);
-    if (!is_safe_path_part(line.name) || !name || !name->domain.empty()) {
-        errors_.add(line.position,
-                    "a line begins with the name of a user: a local part without domain and /");
-        return std::nullopt;
-    }
-    if (!line.words.empty()) {
-        errors_.add(line.words.front().position, "expected NAME [forward=ADDRESS,…] [home=DIR]");
-        return std::nullopt;
-    }
-    for (const config::Option& option : line.options) {
-        if (option.key == "home") {
-            user.home = config::resolve_path(option.position.directory(), option.value);
-        } else if (option.key == "forward") {
-            user.forward = parse_destinations(option.value, option.position, errors_);
-        } else {
-            errors_.add(option.position, option.key == "quota"
-                                             ? "quota= is not implemented yet"
-                                             : "unknown option; there are forward= and home=");
-        }
-    }
-    if (needs_home && user.home.empty()) {
-        errors_.add(line.position, "the mailbox is below ~, so the user needs home=");
-    }
-    add_lists(user.forward);
-    return user;
 }
 
 void Builder::add_mailboxes() {
@@ -332,21 +301,11 @@ void Builder::add_alias_files() {
 std::shared_ptr<const AliasTable> Builder::alias_table(const Word& path) {
     const auto known = alias_tables_.find(path.text);
     if (known != alias_tables_.end()) return known->second;
-    std::shared_ptr<const AliasTable> table;
-    if (const std::optional<std::string> text = read(path.text, path.position, errors_)) {
-        const auto file = std::make_shared<const std::string>(path.text);
-        table = std::make_shared<const AliasTable>(parse_alias_file(*text, file, errors_));
-        add_lists(*table);
-    }
+    name_file(TableName::parse(path.text).path);
+    std::shared_ptr<const AliasTable> table = sources_.aliases(path.text, path.position, errors_);
+    if (table) add_lists(table->includes());
     alias_tables_.emplace(path.text, table);
     return table;
-}
-
-void Builder::add_lists(const AliasTable& aliases) {
-    for (const auto& [name, alias] : aliases.exact)
-        add_lists(alias.destinations);
-    for (const Alias& alias : aliases.wild)
-        add_lists(alias.destinations);
 }
 
 void Builder::add_lists(const std::vector<Destination>& destinations) {

@@ -8,6 +8,7 @@
 #include "libcommon/base/result.h"
 #include "libcommon/config/language.h"
 #include "libcommon/config/settings.h"
+#include "router/table_files.h"
 #include "router/tables.h"
 
 namespace postrider::router {
@@ -15,6 +16,7 @@ namespace postrider::router {
 /// What the builder needs from the system.
 struct BuildInputs {
     config::FileSource* files = nullptr;  ///< not owned
+    TableFiles* databases = nullptr;      ///< not owned; nullptr: there are no tables but texts
 
     /// The addresses of the network interfaces, in addition to the configured ones.
     std::vector<config::IpAddress> own_addresses;

@@ -47,6 +47,7 @@ struct CloseDirectory {
 
 void TableFiles::begin() {
     files_.clear();
+    identity_only_.clear();
 }
 
 int TableFiles::folder(const std::string& path) {
@@ -100,6 +101,12 @@ Result<std::string> TableFiles::read(const std::string& path, std::size_t limit)
     return text;
 }
 
+Result<Fd> TableFiles::open_database(const std::string& path, bool identity_only) {
+    if (identity_only) identity_only_.insert(path);
+    files_[path] = look(path);
+    return open(path, kReadFlags);
+}
+
 Result<std::vector<std::string>> TableFiles::list(const std::string& directory) {
     files_[directory] = look(directory);
     Result<Fd> folder_file = open(directory, kReadFlags | O_DIRECTORY);
@@ -135,6 +142,7 @@ TableFiles::State TableFiles::look(const std::string& path) {
     struct stat status {};
     if (parent < 0) return {};
     if (::fstatat(parent, parts.name.empty() ? "." : parts.name.c_str(), &status, 0) < 0) return {};
+    if (identity_only_.contains(path)) return State{true, status.st_dev, status.st_ino, 0, 0, 0, 0, 0};
     return state_of(status);
 }
 
@@ -174,6 +182,14 @@ std::vector<std::string> TableFiles::unreadable() {
         if (!file) problems.push_back(file.error().text);
     }
     return problems;
+}
+
+std::vector<std::string> TableFiles::folder_names() const {
+    std::vector<std::string> names;
+    for (const auto& [path, folder] : folders_) {
+        if (folder) names.push_back(path);
+    }
+    return names;
 }
 
 std::vector<std::string> TableFiles::folders() const {

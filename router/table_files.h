@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,10 @@ class TableFiles : public config::FileSource {
     [[nodiscard]] Result<std::string> read(const std::string& path, std::size_t limit) override;
     [[nodiscard]] Result<std::vector<std::string>> list(const std::string& directory) override;
 
+    /// Opens a file to read at any place. With `identity_only`, what is written into it is no change: it is
+    /// one when there is another file of that name.
+    [[nodiscard]] Result<Fd> open_database(const std::string& path, bool identity_only);
+
     /// Whether a file or folder of this reading is another one now, was written to, vanished or appeared.
     [[nodiscard]] bool changed();
 
@@ -41,6 +46,9 @@ class TableFiles : public config::FileSource {
 
     /// The files and folders of this reading that could not be read now, with the reason.
     [[nodiscard]] std::vector<std::string> unreadable();
+
+    /// The folders, as they are named.
+    [[nodiscard]] std::vector<std::string> folder_names() const;
 
     /// The folders, as paths that the sandbox can open whatever lies above them.
     [[nodiscard]] std::vector<std::string> folders() const;
@@ -67,7 +75,8 @@ class TableFiles : public config::FileSource {
     [[nodiscard]] Fd open_below_known(const std::string& path) const;
 
     std::map<std::string, Fd> folders_;
-    std::map<std::string, State> files_;  // of this reading, as they were before they were read
+    std::set<std::string> identity_only_;  // of this reading
+    std::map<std::string, State> files_;   // of this reading, as they were before they were read
 };
 
 }  // namespace postrider::router

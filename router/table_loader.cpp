@@ -29,6 +29,7 @@ LoadOutcome TableLoader::load(const Tables* previous) {
     outcome.settings = std::move(*read.settings);
     BuildInputs inputs;
     inputs.files = &files_;
+    inputs.databases = &files_;
     inputs.find_owner = config::resolve_user;
     inputs.previous = previous;
     Result<std::vector<config::IpAddress>> own = config::interface_addresses();

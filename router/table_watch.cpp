@@ -9,6 +9,12 @@
 
 namespace postrider::router {
 
+namespace {
+
+constexpr Milliseconds kBetweenHints{100};
+
+}  // namespace
+
 void log_outcome(const LoadOutcome& outcome) {
     for (const std::string& error : outcome.errors)
         log::error("table_error").add("error", error);
@@ -28,11 +34,14 @@ TableWatch::TableWatch(async::Loop& loop, async::ThreadPool& pool, std::shared_p
       service_(service),
       users_(users),
       interval_(interval),
+      folders_(loop),
       wanted_(loop),
       scope_(loop) {}
 
 void TableWatch::start() {
+    folders_.add(loader_->files().folder_names());
     scope_.spawn(watch());
+    if (folders_.usable()) scope_.spawn(listen());
 }
 
 void TableWatch::reload() {
@@ -40,9 +49,20 @@ void TableWatch::reload() {
     wanted_.notify_all();
 }
 
+async::Task<void> TableWatch::listen() {
+    while (true) {
+        co_await folders_.wait();
+        happened_ = true;
+        wanted_.notify_all();
+        // Others may write into these folders all the time, which must not keep a thread busy.
+        co_await async::Sleep(loop_, kBetweenHints);
+    }
+}
+
 async::Task<void> TableWatch::watch() {
     while (true) {
-        if (!reload_wanted_) co_await wanted_.wait(loop_.after(interval_));
+        if (!reload_wanted_ && !happened_) co_await wanted_.wait(loop_.after(interval_));
+        happened_ = false;
         const bool forced = std::exchange(reload_wanted_, false);
         std::function<std::optional<LoadOutcome>()> work = [loader = loader_, forced,
                                                             previous = service_.tables()] {
@@ -54,9 +74,25 @@ async::Task<void> TableWatch::watch() {
             reload_wanted_ = forced;
             co_await async::Sleep(loop_, interval_);
         } else if (*outcome) {
+            folders_.add(loader_->files().folder_names());
             apply(std::move(**outcome));
         }
     }
+}
+
+/// Giving back the memory of a million aliases takes longer than a question may wait for its answer.
+void TableWatch::free_later(std::shared_ptr<const Tables> old) {
+    scope_.spawn(free_on_thread(std::make_shared<std::shared_ptr<const Tables>>(std::move(old))));
+}
+
+async::Task<void> TableWatch::free_on_thread(std::shared_ptr<std::shared_ptr<const Tables>> old) {
+    std::function<bool()> work = [old] {
+        old->reset();
+        return true;
+    };
+    // If the pool is full it is freed here after all.
+    auto done = co_await pool_.run(std::move(work));
+    static_cast<void>(done);
 }
 
 void TableWatch::apply(LoadOutcome outcome) {
@@ -67,6 +103,7 @@ void TableWatch::apply(LoadOutcome outcome) {
         return;
     }
     ++service_.counters().loads;
+    free_later(service_.tables());
     service_.use_tables(std::move(outcome.tables));
     users_.clear();
     if (outcome.settings) interval_ = outcome.settings->limits.time(config::Limit::TablePollInterval);

@@ -6,6 +6,7 @@
 #include "libcommon/async/scope.h"
 #include "libcommon/async/sync.h"
 #include "libcommon/async/thread_pool.h"
+#include "router/folder_watch.h"
 #include "router/service.h"
 #include "router/table_loader.h"
 
@@ -28,7 +29,10 @@ class TableWatch {
 
   private:
     async::Task<void> watch();
+    async::Task<void> listen();
     void apply(LoadOutcome outcome);
+    void free_later(std::shared_ptr<const Tables> old);
+    async::Task<void> free_on_thread(std::shared_ptr<std::shared_ptr<const Tables>> old);
 
     async::Loop& loop_;
     async::ThreadPool& pool_;
@@ -36,6 +40,8 @@ class TableWatch {
     Service& service_;
     UserCache& users_;
     Milliseconds interval_;
+    FolderWatch folders_;
+    bool happened_ = false;  // in a folder, since the last look
     bool reload_wanted_ = false;
     async::Condition wanted_;
     async::Scope scope_;

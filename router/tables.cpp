@@ -9,16 +9,10 @@ namespace postrider::router {
 
 namespace {
 
-const Alias* find_in(const AliasTable* table, std::string_view name) {
-    if (table == nullptr) return nullptr;
-    const auto found = table->exact.find(name);
-    return found == table->exact.end() ? nullptr : &found->second;
-}
-
-const Alias* find_wild(const AliasTable* table, std::string_view name) {
-    if (table == nullptr || table->wild.empty()) return nullptr;
-    const std::optional<std::uint32_t> number = table->wild_names.find_first(name);
-    return number ? &table->wild[*number] : nullptr;
+/// The common aliases as far as they hold for the domain, or nullptr.
+const AliasTable* common_aliases_of(const Tables& tables, const LocalDomain& domain) {
+    const bool hold = domain.aliases == nullptr || tables.alias_fallthrough;
+    return hold ? tables.common_aliases.get() : nullptr;
 }
 
 }  // namespace
@@ -36,17 +30,18 @@ Address Tables::qualified(Address address) const {
 }
 
 AliasMatch find_alias(const Tables& tables, const LocalDomain& domain, std::string_view local) {
+    std::vector<std::string_view> names{local};
     const std::optional<std::string> user = without_detail(tables, local);
+    if (user) names.push_back(*user);
     for (const bool common : {false, true}) {
-        if (common && domain.aliases != nullptr && !tables.alias_fallthrough) break;
-        const AliasTable* table = common ? tables.common_aliases.get() : domain.aliases.get();
-        if (const Alias* alias = find_in(table, local)) return {alias, common, std::string(local)};
-        if (user) {
-            if (const Alias* alias = find_in(table, *user)) return {alias, common, *user};
-        }
-        if (const Alias* alias = find_wild(table, local)) return {alias, common, std::string(local)};
-        if (user) {
-            if (const Alias* alias = find_wild(table, *user)) return {alias, common, *user};
+        const AliasTable* table = common ? common_aliases_of(tables, domain) : domain.aliases.get();
+        if (table == nullptr) continue;
+        for (const bool wild : {false, true}) {
+            for (const std::string_view name : names) {
+                AliasAnswer answer = wild ? table->find_wild(name) : table->find(name);
+                if (!answer) return {nullptr, common, {}, answer.error().text};
+                if (*answer) return {std::move(*answer), common, std::string(name), {}};
+            }
         }
     }
     return {};
@@ -78,10 +73,13 @@ std::vector<const Redirect*> redirects_of(const Tables& tables, const Address& a
     return redirects;
 }
 
-bool has_alias(const Tables& tables, const LocalDomain& domain, std::string_view name) {
-    if (find_in(domain.aliases.get(), name) != nullptr) return true;
-    if (domain.aliases != nullptr && !tables.alias_fallthrough) return false;
-    return find_in(tables.common_aliases.get(), name) != nullptr;
+Result<bool> has_alias(const Tables& tables, const LocalDomain& domain, std::string_view name) {
+    for (const AliasTable* table : {domain.aliases.get(), common_aliases_of(tables, domain)}) {
+        if (table == nullptr) continue;
+        Result<bool> found = table->contains(name);
+        if (!found || *found) return found;
+    }
+    return false;
 }
 
 std::optional<std::string> without_detail(const Tables& tables, std::string_view local) {

@@ -13,22 +13,16 @@
 #include "libcommon/config/language.h"
 #include "libcommon/config/self.h"
 #include "libcommon/config/settings.h"
-#include "router/alias_file.h"
+#include "router/alias_table.h"
 #include "router/domain_table.h"
 #include "router/path_template.h"
 #include "router/policy_table.h"
 #include "router/redirect_table.h"
 #include "router/sender_login.h"
+#include "router/user_table.h"
 
 /// All that the router knows from its tables. Made by table_builder.h, never changed afterwards.
 namespace postrider::router {
-
-/// A line of the users file of a virtual domain.
-struct VirtualUser {
-    std::string home;                  ///< absolute; empty if there is none
-    std::vector<Destination> forward;  ///< where mail goes instead; empty: to the mailbox
-    config::Position position;
-};
 
 /// Whom the mailboxes of a virtual domain belong to.
 struct Owner {
@@ -51,8 +45,8 @@ struct LocalDomain {
     config::Position catchall_position;
 
     // Of virtual domains only.
-    std::optional<Owner> owner;                   ///< empty: each user of the system owns his mailbox
-    std::optional<StringMap<VirtualUser>> users;  ///< empty: names are looked up in the system
+    std::optional<Owner> owner;              ///< empty: each user of the system owns his mailbox
+    std::shared_ptr<const UserTable> users;  ///< nullptr: names are looked up in the system
 };
 
 /// A list that an alias includes.
@@ -110,6 +104,7 @@ struct TableLimits {
     Milliseconds client_name_timeout{0};  ///< 0: names of clients are not looked up
     Milliseconds dnsbl_timeout{0};
     std::size_t rate_names = 20'000;  ///< names of each kind whose rates are counted
+    std::size_t checked_aliases = 0;      ///< of each file, by find_bad_aliases()
 };
 
 /// One consistent state of all tables, shared by whoever works with it.
@@ -150,14 +145,16 @@ struct Tables {
 
 /// An alias, and whose file it stands in.
 struct AliasMatch {
-    const Alias* alias = nullptr;  ///< nullptr: none
-    bool common = false;           ///< from the file of `*`
-    std::string name;              ///< what it was found by: the local part, or that without its detail
+    std::shared_ptr<const Alias> alias;  ///< nullptr: none
+    bool common = false;                 ///< from the file of `*`
+    std::string name;     ///< what it was found by: the local part, or that without its detail
+    std::string unclear;  ///< why nobody can tell now whether there is one; empty: it is clear
 };
 
 /// The alias of a folded local part of `domain`: first from the domain's own file, then from the common one.
 /// In each the whole local part comes before the part in front of the delimiter, and a name without wildcards
-/// before those with, of which the first one in the file counts.
+/// before those with, of which the first one in the file counts. A file that cannot tell now ends the search,
+/// since what stands in later ones would be none of its business.
 [[nodiscard]] AliasMatch find_alias(const Tables& tables, const LocalDomain& domain, std::string_view local);
 
 /// The redirect lines that hold for an address of a canonical domain, in their order: those that match it, in
@@ -166,8 +163,9 @@ struct AliasMatch {
 [[nodiscard]] std::vector<const Redirect*> redirects_of(const Tables& tables, const Address& address,
                                                         std::string_view written_domain);
 
-/// Whether there is an alias of exactly this name for the domain, in either file.
-[[nodiscard]] bool has_alias(const Tables& tables, const LocalDomain& domain, std::string_view name);
+/// Whether there is an alias of exactly this name for the domain, in either file. Temporary error if nobody
+/// can tell now.
+[[nodiscard]] Result<bool> has_alias(const Tables& tables, const LocalDomain& domain, std::string_view name);
 
 /// The part of a local part in front of its delimiter, or nothing if there is none.
 [[nodiscard]] std::optional<std::string> without_detail(const Tables& tables, std::string_view local);

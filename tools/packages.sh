@@ -4,12 +4,13 @@
 # shellcheck shell=sh disable=SC2034
 build_packages="clang-16 lld-16 cmake ninja-build pkg-config protobuf-compiler libprotobuf-dev libevent-dev
     libldns-dev libssl-dev libxxhash-dev libseccomp-dev libgsasl-dev libpam0g-dev libcrypt-dev libcap-ng-dev libidn2-dev
-    libunistring-dev libfmt-dev libexpected-dev libcli11-dev nlohmann-json3-dev python3"
+    libunistring-dev liblmdb-dev libpcre2-dev libfmt-dev libexpected-dev libcli11-dev nlohmann-json3-dev python3"
 
 # To check it: sanitizers and fuzzer, clang's tools, and what the end-to-end tests use of the system. Their mail
 # servers and name server are not among these: tests/e2e/peers.py unpacks them without installing anything.
 check_packages="$build_packages openssl git ccache catch2 libclang-rt-16-dev llvm-16 clang-format-16 clang-tidy-16
-    clang-tools-16 mandoc iproute2 util-linux mount e2fsprogs procps dpkg-dev swaks libnet-ssleay-perl"
+    clang-tools-16 mandoc iproute2 util-linux mount e2fsprogs procps dpkg-dev swaks libnet-ssleay-perl
+    tinycdb lmdb-utils"
 
 # node and npm, for a mail program that is written in JavaScript. Not from Debian where there is another one already,
 # which would not go together with it.

@@ -9,10 +9,12 @@
 namespace postrider::config {
 
 std::string Position::text() const {
+    if (file && line == 0) return *file;
     return file ? fmt::format("{}:{}:{}", *file, line, column) : "default";
 }
 
 std::string Position::line_text() const {
+    if (file && line == 0) return *file;
     return file ? fmt::format("{}:{}", *file, line) : "default";
 }
 
@@ -71,8 +73,13 @@ bool is_control(char c) {
 /// function begins where the one before left off.
 class Scanner {
   public:
-    Scanner(std::string_view text, std::shared_ptr<const std::string> file, Errors& errors)
-        : text_(text), file_(std::move(file)), errors_(errors) {}
+    Scanner(std::string_view text, TextPlace start, std::shared_ptr<const std::string> file, Errors& errors)
+        : text_(text),
+          file_(std::move(file)),
+          errors_(errors),
+          place_(start.offset),
+          line_start_(start.offset),
+          line_(start.line) {}
 
     std::vector<Directive> run() {
         std::vector<Directive> directives;
@@ -81,6 +88,21 @@ class Scanner {
             if (directive) directives.push_back(std::move(*directive));
         }
         return directives;
+    }
+
+    [[nodiscard]] TextPlace place() const { return {place_, line_}; }
+
+    std::optional<Directive> read_line() {
+        Directive directive;
+        bool valid = true;
+        for (skip_blanks(); valid && !is_line_end(place_); skip_blanks()) {
+            auto token = read_word();
+            valid = token && accept(directive, std::move(*token));
+        }
+        if (!valid) skip_line();
+        next_line();
+        if (!valid || directive.name.empty()) return std::nullopt;
+        return directive;
     }
 
   private:
@@ -148,19 +170,6 @@ class Scanner {
                 ++place_;
             }
         }
-    }
-
-    std::optional<Directive> read_line() {
-        Directive directive;
-        bool valid = true;
-        for (skip_blanks(); valid && !is_line_end(place_); skip_blanks()) {
-            auto token = read_word();
-            valid = token && accept(directive, std::move(*token));
-        }
-        if (!valid) skip_line();
-        next_line();
-        if (!valid || directive.name.empty()) return std::nullopt;
-        return directive;
     }
 
     /// Puts a token where it belongs: name, option or word.
@@ -251,16 +260,24 @@ class Scanner {
     std::string_view text_;
     std::shared_ptr<const std::string> file_;
     Errors& errors_;
-    std::size_t place_ = 0;
-    std::size_t line_start_ = 0;
-    std::uint32_t line_ = 1;
+    std::size_t place_;
+    std::size_t line_start_;
+    std::uint32_t line_;
 };
 
 }  // namespace
 
 std::vector<Directive> parse_text(std::string_view text, const std::shared_ptr<const std::string>& file,
                                   Errors& errors) {
-    return Scanner(text, file, errors).run();
+    return Scanner(text, {}, file, errors).run();
+}
+
+std::optional<Directive> parse_line(std::string_view text, TextPlace& place,
+                                    const std::shared_ptr<const std::string>& file, Errors& errors) {
+    Scanner scanner(text, place, file, errors);
+    std::optional<Directive> directive = scanner.read_line();
+    place = scanner.place();
+    return directive;
 }
 
 }  // namespace postrider::config

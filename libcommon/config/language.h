@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,7 +26,8 @@ struct Position {
     /// "file:line:column", as errors begin; "default" without a file.
     [[nodiscard]] std::string text() const;
 
-    /// "file:line", the form of log lines (`rule=`) and of `postrider config`; "default" without a file.
+    /// "file:line", the form of log lines (`rule=`) and of `postrider config`; "default" without a file, and
+    /// the file alone for what stands in no line of it (line 0), such as an entry of a database.
     [[nodiscard]] std::string line_text() const;
 
     /// The folder of the file, to which relative paths in it refer; "." for a file name without a slash.
@@ -131,6 +133,19 @@ struct ParsedFiles {
 [[nodiscard]] std::vector<Directive> parse_text(std::string_view text,
                                                 const std::shared_ptr<const std::string>& file,
                                                 Errors& errors);
+
+/// How far a reader has come in a text.
+struct TextPlace {
+    std::size_t offset = 0;
+    std::uint32_t line = 1;
+};
+
+/// As parse_text(), a line at a time: parses the line at `place`, which is where a line begins, with those
+/// that continue it, and moves `place` behind it. Nothing for an empty line and for one with an error; the
+/// end is where `place` has come to the end of the text.
+[[nodiscard]] std::optional<Directive> parse_line(std::string_view text, TextPlace& place,
+                                                  const std::shared_ptr<const std::string>& file,
+                                                  Errors& errors);
 
 /// Parses `path` and everything it includes: `include FILE`, relative to the including file, and
 /// `include DIR/*.SUFFIX`, in the byte order of the names (names with a leading dot are left out). Loops, too

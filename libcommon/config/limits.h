@@ -135,6 +135,12 @@ enum class Limit : std::uint8_t {
     DnsblTimeout,
     TableSize,
     TablePollInterval,
+    AliasChecks,
+    TableValue,
+    TablePatterns,
+    TableMatchSteps,
+    LmdbSize,
+    LmdbResident,
 
     // The reading of the configuration itself; these cannot be set.
     ConfigSize,

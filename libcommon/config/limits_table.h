@@ -290,10 +290,24 @@ inline constexpr std::array<LimitRow, kLimitCount> kLimitTable = [] {
         time(Limit::DnsblTimeout, "dnsbl_timeout", 5 * kSecond, kSame, "limits 7.3",
              "How long a list of addresses in the DNS is waited for; then the client is on none.", kSecond,
              20 * kSecond),
-        bytes(Limit::TableSize, "table_size", 64 * kMiB, "design 11", "A table file, such as an alias file.",
-              64 * kKiB),
-        time(Limit::TablePollInterval, "table_poll_interval", 2 * kSecond, kSame, "design 8",
-             "Between two looks at whether a table file changed."),
+        bytes(Limit::TableSize, "table_size", 256 * kMiB, "design 11",
+              "A table file in text form, such as an alias file.", 64 * kKiB, 4 * kGiB - 1),
+        time(Limit::TablePollInterval, "table_poll_interval", 1 * kSecond, kSame, "design 8",
+             "Between two looks at whether a table file changed, where the system does not tell at once."),
+        count(Limit::AliasChecks, "alias_checks", 10000, kSame, "design 6",
+              "Aliases of a file that are followed at the start and by check, to warn of those that lead to "
+              "nobody.",
+              0, 100000000),
+        bytes(Limit::TableValue, "table_value", 64 * kKiB, "design 6", "The value of an entry of a database.",
+              1 * kKiB, 1 * kMiB),
+        count(Limit::TablePatterns, "table_patterns", 1000, kSame, "design 6",
+              "Patterns of a regex: or glob: table, which are tried one after the other.", 1, 100000),
+        count(Limit::TableMatchSteps, "table_match_steps", 10000, kSame, "style: packages",
+              "Steps that a regular expression may take for a name; above, nobody can tell and mail waits.",
+              100, 10000000),
+        bytes(Limit::LmdbSize, "lmdb_size", 64 * kGiB, "design 11", "A database of LMDB.", 1 * kMiB),
+        bytes(Limit::LmdbResident, "lmdb_resident", 16 * kMiB, "design 13",
+              "Octets of a database of LMDB that stay mapped in memory.", 1 * kMiB),
 
         // The reading of the configuration itself: in force before any of it is read.
         fixed(

@@ -404,18 +404,26 @@ void SettingsBuilder::table_line(Directive directive) {
 }
 
 void SettingsBuilder::table_path(std::string& path, const Position& position) {
-    static constexpr std::array<std::string_view, 6> kSources{
-        "cdb:", "lmdb:", "pgsql:", "redis:", "ldap:", "sqlite:"};
-    for (std::string_view source : kSources) {
-        if (!path.starts_with(source)) continue;
-        errors_.add(position, fmt::format("tables from {} are not implemented yet", source));
+    static constexpr std::array<std::string_view, 5> kServers{
+        "pgsql:", "redis:", "ldap:", "sqlite:", "pcre:"};
+    for (std::string_view server : kServers) {
+        if (!path.starts_with(server)) continue;
+        errors_.add(
+            position,
+            fmt::format("there are no tables from {}; there are regex:, glob:, cdb: and lmdb:", server));
         return;
     }
+    static constexpr std::array<std::string_view, 4> kFiles{"regex:", "glob:", "cdb:", "lmdb:"};
+    std::string kind;
+    for (std::string_view file : kFiles) {
+        if (path.starts_with(file)) kind = file;
+    }
+    path.erase(0, kind.size());
     if (path.empty()) {
         errors_.add(position, "an empty path");
         return;
     }
-    path = resolve_path(position.directory(), path);
+    path = kind + resolve_path(position.directory(), path);
 }
 
 void SettingsBuilder::template_path(Word& word) {

@@ -46,6 +46,12 @@ class TextCursor {
         while (octets-- > 0)
             advance();
     }
+    /// Over a line of `length` octets with its end, which begins here.
+    void skip_whole_line(std::size_t length) {
+        at_ += length;
+        ++position_.line;
+        position_.column = 1;
+    }
     /// To the beginning of the next line.
     void skip_line() {
         advance(rest_of_line().size());

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "router/alias_file.h"
+#include "router/alias_table.h"
 
 namespace {
 
@@ -50,11 +50,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string_view text(reinterpret_cast<const char*>(data), size);
     const auto file = std::make_shared<const std::string>("/etc/aliases");
     config::Errors errors(kErrors);
-    for (const auto& [name, alias] : router::parse_alias_file(text, file, errors).exact) {
-        require(name == alias.name && !alias.destinations.empty());
+    const auto table = router::parse_alias_table(std::string(text), file, errors);
+    std::uint32_t line = 0;
+    table->for_each([&](const router::Alias& alias) {
+        require(!alias.name.empty() && !alias.destinations.empty() && alias.position.line > line);
+        line = alias.position.line;
         for (const Destination& destination : alias.destinations)
             check(destination, false);
-    }
+        const router::AliasAnswer again = alias.wild ? table->find_wild(alias.name) : table->find(alias.name);
+        require(again && *again);
+        // An earlier pattern may match this one as if its wildcards were letters.
+        require(alias.wild ? (*again)->position.line <= line : (*again)->position.line == line);
+        return true;
+    });
     for (const Destination& destination : router::parse_alias_list(text, file, errors))
         check(destination, true);
     return 0;

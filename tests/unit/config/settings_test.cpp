@@ -163,7 +163,9 @@ TEST_CASE("errors of settings", "[settings]") {
         {"max_message_size 1k", {f + "1:18: max_message_size must be from 64k to 1T, not 1k"}},
         {"command_timeout 10s overload=20s",
          {f + "1:21: overload= must not be larger than the value in normal times"}},
-        {"alias_file * cdb:aliases", {f + "1:14: tables from cdb: are not implemented yet"}},
+        {"alias_file * ldap:aliases",
+         {f + "1:14: there are no tables from ldap:; there are regex:, glob:, cdb: and lmdb:"}},
+        {"alias_file * cdb:", {f + "1:14: an empty path"}},
         {"virtual_domain d users=\"\"", {f + "1:18: users= has no value"}},
         // All errors at once, whatever kind they are of.
         {"hostname mx\nlisen x\nretry 5\ninclude none\n\"",

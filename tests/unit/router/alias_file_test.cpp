@@ -1,18 +1,22 @@
-#include "router/alias_file.h"
-
 #include <catch2/catch.hpp>
+#include <fmt/format.h>
 
+#include <memory>
 #include <string>
 #include <vector>
+
+#include "router/alias_table.h"
 
 namespace postrider::router {
 
 namespace {
 
 struct Parsed {
-    StringMap<Alias> table;  // names without wildcards
-    std::vector<Alias> wild;
+    std::shared_ptr<const AliasTable> table;
     std::vector<std::string> errors;
+    [[nodiscard]] Alias at(std::string_view name) const { return *table->find(name).value(); }
+    [[nodiscard]] Alias wild_at(std::string_view name) const { return *table->find_wild(name).value(); }
+    [[nodiscard]] bool contains(std::string_view name) const { return table->contains(name).value(); }
 };
 
 std::shared_ptr<const std::string> file_name() {
@@ -22,9 +26,7 @@ std::shared_ptr<const std::string> file_name() {
 Parsed parse(std::string_view text) {
     config::Errors errors(20);
     Parsed parsed;
-    AliasTable aliases = parse_alias_file(text, file_name(), errors);
-    parsed.table = std::move(aliases.exact);
-    parsed.wild = std::move(aliases.wild);
+    parsed.table = parse_alias_table(std::string(text), file_name(), errors);
     parsed.errors = errors.take();
     return parsed;
 }
@@ -95,26 +97,25 @@ TEST_CASE("what an alias line leads to") {
         CAPTURE(one.line);
         const Parsed parsed = parse(one.line);
         CHECK(parsed.errors.empty());
-        REQUIRE(parsed.table.size() == 1);
-        CHECK(parsed.table.begin()->first == one.name);
-        CHECK(texts_of(parsed.table.begin()->second.destinations) == one.destinations);
+        REQUIRE(parsed.contains(one.name));
+        CHECK(parsed.at(one.name).name == one.name);
+        CHECK(texts_of(parsed.at(one.name).destinations) == one.destinations);
     }
 }
 
 TEST_CASE("in quotes a backslash only escapes, so a quoted user without alias takes two") {
-    CHECK(texts_of(parse("bob: \"\\bob\"").table.at("bob").destinations) == std::vector<std::string>{"bob"});
-    CHECK(texts_of(parse("bob: \"\\\\bob\"").table.at("bob").destinations) ==
-          std::vector<std::string>{"\\bob"});
+    CHECK(texts_of(parse("bob: \"\\bob\"").at("bob").destinations) == std::vector<std::string>{"bob"});
+    CHECK(texts_of(parse("bob: \"\\\\bob\"").at("bob").destinations) == std::vector<std::string>{"\\bob"});
 }
 
 TEST_CASE("each destination knows its line") {
     const Parsed parsed = parse("# head\nsales: alice,\n  bob,\n# between\n  carol\nroot: dave\n");
-    const Alias& sales = parsed.table.at("sales");
+    const Alias sales = parsed.at("sales");
     CHECK(sales.position.text() == "/etc/aliases:2:1");
     CHECK(sales.destinations.at(0).position.text() == "/etc/aliases:2:8");
     CHECK(sales.destinations.at(1).position.text() == "/etc/aliases:3:3");
     CHECK(sales.destinations.at(2).position.text() == "/etc/aliases:5:3");
-    CHECK(parsed.table.at("root").position.text() == "/etc/aliases:6:1");
+    CHECK(parsed.at("root").position.text() == "/etc/aliases:6:1");
 }
 
 TEST_CASE("errors name file, line and column, and faultless lines are there") {
@@ -146,7 +147,7 @@ TEST_CASE("errors name file, line and column, and faultless lines are there") {
         CAPTURE(one.text);
         const Parsed parsed = parse(one.text);
         CHECK(parsed.errors == std::vector<std::string>{one.error});
-        CHECK(parsed.table.contains("good"));
+        CHECK(parsed.contains("good"));
     }
 }
 
@@ -155,7 +156,7 @@ TEST_CASE("a continuation needs something to continue") {
     CHECK(parsed.errors ==
           std::vector<std::string>{
               "/etc/aliases:1:1: a line that begins with a blank continues an alias, but there is none"});
-    CHECK(parsed.table.contains("good"));
+    CHECK(parsed.contains("good"));
 }
 
 TEST_CASE("a list holds addresses, one or more a line, and nothing that runs or writes") {
@@ -177,12 +178,19 @@ TEST_CASE("a list holds addresses, one or more a line, and nothing that runs or 
 TEST_CASE("a name without quotes may hold wildcards") {
     const Parsed parsed = parse("Tod.*: alice\n\"t?m\": bob\nT?m: carol\n*: dave\n");
     CHECK(parsed.errors.empty());
-    REQUIRE(parsed.wild.size() == 3);
-    CHECK(parsed.wild[0].name == "tod.*");
-    CHECK(parsed.wild[1].name == "t?m");
-    CHECK(parsed.wild[1].position.line_text() == "/etc/aliases:3");
-    CHECK(parsed.wild[2].name == "*");
-    CHECK(texts_of(parsed.table.at("t?m").destinations) == std::vector<std::string>{"bob"});
+    std::vector<std::string> visited;
+    parsed.table->for_each([&](const Alias& alias) {
+        visited.push_back(fmt::format("{} {}", alias.wild ? "wild" : "exact", alias.name));
+        return true;
+    });
+    CHECK(visited == std::vector<std::string>{"wild tod.*", "exact t?m", "wild t?m", "wild *"});
+    CHECK(parsed.wild_at("tod.x").name == "tod.*");
+    CHECK(parsed.wild_at("tim").name == "t?m");
+    CHECK(parsed.wild_at("tim").position.line_text() == "/etc/aliases:3");
+    CHECK(parsed.wild_at("tom.x").name == "*");
+    CHECK(texts_of(parsed.at("t?m").destinations) == std::vector<std::string>{"bob"});
+    CHECK_FALSE(parsed.contains("tod.*"));
+    CHECK_FALSE(parsed.contains("tim"));
 }
 
 TEST_CASE("discard and null are no users") {
@@ -190,10 +198,10 @@ TEST_CASE("discard and null are no users") {
     CHECK(parsed.errors.empty());
     for (const char* name : {"a", "b", "c"}) {
         CAPTURE(name);
-        CHECK(parsed.table.at(name).destinations.at(0).kind == Destination::Kind::File);
-        CHECK(parsed.table.at(name).destinations.at(0).text == "/dev/null");
+        CHECK(parsed.at(name).destinations.at(0).kind == Destination::Kind::File);
+        CHECK(parsed.at(name).destinations.at(0).text == "/dev/null");
     }
-    CHECK(texts_of(parsed.table.at("d").destinations) == std::vector<std::string>{"\\null", "null@d.test"});
+    CHECK(texts_of(parsed.at("d").destinations) == std::vector<std::string>{"\\null", "null@d.test"});
 }
 
 TEST_CASE("a large file takes time in proportion to its size") {
@@ -202,7 +210,7 @@ TEST_CASE("a large file takes time in proportion to its size") {
         text += ",\n# comment\n\n  u" + std::to_string(i);
     const Parsed parsed = parse(text);
     CHECK(parsed.errors.empty());
-    CHECK(parsed.table.at("all").destinations.size() == 20000);
+    CHECK(parsed.at("all").destinations.size() == 20000);
 }
 
 }  // namespace postrider::router
