@@ -89,6 +89,7 @@ class Expander {
     void visit(const Node& node);
     bool visit_redirects(const Node& node);
     void visit_alias(const Node& node, const LocalDomain& domain, const AliasMatch& match);
+    [[nodiscard]] VirtualUserAnswer virtual_user(const LocalDomain& domain, const std::string& name);
     void visit_virtual_user(const Node& node, const LocalDomain& domain, const std::string& local);
     void visit_system_user(const Node& node, const LocalDomain& domain, const std::string& local);
     void unclear(const Node& node, const std::string& reason);
@@ -204,7 +205,7 @@ void Expander::visit(const Node& node) {
             return;
         }
     }
-    if (domain->users) {
+    if (domain->has_users()) {
         visit_virtual_user(node, *domain, local);
     } else {
         visit_system_user(node, *domain, local);
@@ -257,11 +258,24 @@ void Expander::visit_alias(const Node& node, const LocalDomain& domain, const Al
     follow(source, alias.destinations, 0);
 }
 
+/// The user of a domain that has users of its own.
+VirtualUserAnswer Expander::virtual_user(const LocalDomain& domain, const std::string& name) {
+    if (domain.users) return domain.users->find(name);
+    // A name that a stranger chose becomes part of a path.
+    if (!can_be_user_name(name)) return std::optional<VirtualUser>();
+    const ExternalAnswer answer =
+        facts_.external_user({domain.users_socket, Address{name, domain.name}.text()});
+    if (answer.state == FactState::Unknown) return std::optional<VirtualUser>();
+    if (answer.state != FactState::Known) return temporary(answer.reason);
+    return user_of_server(name, *answer.value, domain.position, domain.mailbox.needs_home(),
+                          tables_.lookup_may_pipe);
+}
+
 void Expander::visit_virtual_user(const Node& node, const LocalDomain& domain, const std::string& local) {
-    VirtualUserAnswer found = domain.users->find(local);
+    VirtualUserAnswer found = virtual_user(domain, local);
     if (found && !*found) {
         const std::optional<std::string> undetailed = without_detail(tables_, local);
-        if (undetailed) found = domain.users->find(*undetailed);
+        if (undetailed) found = virtual_user(domain, *undetailed);
     }
     if (!found) {
         unclear(node, found.error().text);
@@ -321,9 +335,11 @@ void Expander::visit_system_user(const Node& node, const LocalDomain& domain, co
 
 /// A table cannot tell now. The sender learns no more than that; the trace and the log have the reason.
 void Expander::unclear(const Node& node, const std::string& reason) {
+    unavailable_ = "a table cannot be read";
+    // Without a reason nobody was asked, at least not yet.
+    if (reason.empty()) return;
     note(node.depth, fmt::format("{}: {}", node.address.text(), reason));
     log::warning("table_unclear").add("address", node.address.text()).add("reason", reason);
-    unavailable_ = "a table cannot be read";
 }
 
 /// Somebody must read what is sent to postmaster, abuse and root, so they fall back on each other before they
@@ -349,14 +365,14 @@ void Expander::visit_catchall(const Node& node, const LocalDomain& domain) {
                                  domain.catchall_position.line_text()));
     if (node.parent == nullptr) result_.rule = domain.catchall_position;
     SystemUser user;
-    if (domain.users) {
-        const VirtualUserAnswer found = domain.users->find(domain.catchall);
+    if (domain.has_users()) {
+        const VirtualUserAnswer found = virtual_user(domain, domain.catchall);
         if (!found) {
             unclear(node, found.error().text);
             return;
         }
         if (!*found) {
-            // Only a database can have lost him since the tables were built.
+            // Only a database or a server can have lost him since the tables were built.
             unavailable_ = kNoCatchall;
             return;
         }

@@ -35,9 +35,9 @@ Result<std::optional<SocketmapReply>> parse_socketmap_reply(std::string_view inp
     std::size_t digits = 0;
     while (digits < input.size() && mail::is_digit(input[digits]))
         ++digits;
-    // Six digits are more than any limit; without this a server that sends nothing else would be read for
+    // Seven digits are more than any limit; without this a server that sends nothing else would be read for
     // ever.
-    constexpr std::size_t kMaxDigits = 6;
+    constexpr std::size_t kMaxDigits = 7;
     if (digits > kMaxDigits) return permanent("a reply that is too long");
     if (digits == input.size()) return std::optional<SocketmapReply>();
     if (digits == 0 || input[digits] != ':' || (digits > 1 && input.front() == '0')) {

@@ -27,12 +27,12 @@ void log_outcome(const LoadOutcome& outcome) {
 }
 
 TableWatch::TableWatch(async::Loop& loop, async::ThreadPool& pool, std::shared_ptr<TableLoader> loader,
-                       Service& service, UserCache& users, Milliseconds interval)
+                       Service& service, FactSources& sources, Milliseconds interval)
     : loop_(loop),
       pool_(pool),
       loader_(std::move(loader)),
       service_(service),
-      users_(users),
+      sources_(sources),
       interval_(interval),
       folders_(loop),
       wanted_(loop),
@@ -105,7 +105,8 @@ void TableWatch::apply(LoadOutcome outcome) {
     ++service_.counters().loads;
     free_later(service_.tables());
     service_.use_tables(std::move(outcome.tables));
-    users_.clear();
+    sources_.users.clear();
+    sources_.external_users.clear();
     if (outcome.settings) interval_ = outcome.settings->limits.time(config::Limit::TablePollInterval);
     log::info("tables_loaded");
 }

@@ -19,7 +19,7 @@ class TableWatch {
   public:
     /// References outlive it; the loader may outlive it in a helper thread.
     TableWatch(async::Loop& loop, async::ThreadPool& pool, std::shared_ptr<TableLoader> loader,
-               Service& service, UserCache& users, Milliseconds interval);
+               Service& service, FactSources& sources, Milliseconds interval);
 
     /// Begins to watch; returns at once.
     void start();
@@ -38,7 +38,7 @@ class TableWatch {
     async::ThreadPool& pool_;
     std::shared_ptr<TableLoader> loader_;
     Service& service_;
-    UserCache& users_;
+    FactSources& sources_;
     Milliseconds interval_;
     FolderWatch folders_;
     bool happened_ = false;  // in a folder, since the last look

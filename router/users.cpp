@@ -74,6 +74,12 @@ DnsAnswer BlockingFacts::answer_dns(const DnsQuestion& /*question*/) {
     return answer;
 }
 
+ExternalAnswer BlockingFacts::answer_external(const ExternalQuestion& /*question*/) {
+    ExternalAnswer answer;
+    answer.state = FactState::Unavailable;
+    return answer;
+}
+
 UserCache::UserCache(async::Loop& loop, async::ThreadPool& pool, UserCacheLimits limits, Find find)
     : loop_(loop),
       pool_(pool),

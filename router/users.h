@@ -25,11 +25,12 @@ namespace postrider::router {
 [[nodiscard]] Result<std::optional<SystemUser>> find_system_user(const std::string& name);
 
 /// Answers from the system's user database at once, waiting for it; for --check and for the start, never on
-/// the loop. It asks no DNS server: what depends on one is unavailable.
+/// the loop. It asks no DNS server and none that knows users: what depends on one is unavailable.
 class BlockingFacts : public Facts {
   private:
     [[nodiscard]] UserAnswer answer_user(const std::string& name) override;
     [[nodiscard]] DnsAnswer answer_dns(const DnsQuestion& question) override;
+    [[nodiscard]] ExternalAnswer answer_external(const ExternalQuestion& question) override;
 
     StringMap<UserAnswer> answers_;
 };

@@ -141,6 +141,12 @@ enum class Limit : std::uint8_t {
     TableMatchSteps,
     LmdbSize,
     LmdbResident,
+    LookupTimeout,
+    LookupConnections,
+    LookupsWaiting,
+    LookupCache,
+    LookupCacheTtl,
+    LookupNegativeTtl,
 
     // The reading of the configuration itself; these cannot be set.
     ConfigSize,
