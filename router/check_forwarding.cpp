@@ -170,7 +170,7 @@ void ForwardingCheck::check_catchall(const LocalDomain& domain) {
                             expansion.leaves.size() == 1 &&
                             expansion.leaves.front().kind == Leaf::Kind::Mailbox;
     // Without a user of his name the catch-all would be his own catch-all.
-    const bool exists = domain.users || facts_.system_user(domain.catchall).state == FactState::Known;
+    const bool exists = domain.has_users() || facts_.system_user(domain.catchall).state == FactState::Known;
     if (is_mailbox && exists) return;
     add(domain.catchall_position,
         fmt::format("catchall {}: {} has no mailbox, so the mail waits", domain.name, domain.catchall));

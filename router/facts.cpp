@@ -16,6 +16,12 @@ DnsAnswer Facts::dns(const DnsQuestion& question) {
     return answer;
 }
 
+ExternalAnswer Facts::external_user(const ExternalQuestion& question) {
+    ExternalAnswer answer = answer_external(question);
+    if (answer.state == FactState::Pending) missing_.external_users.push_back(question);
+    return answer;
+}
+
 MissingFacts Facts::take_missing() {
     return std::exchange(missing_, {});
 }

@@ -53,12 +53,26 @@ struct DnsAnswer {
     dns::Answer answer;  ///< of Known: the records; of Unknown: whether it is the name that does not exist
 };
 
+/// A user whom only a server on a local socket knows.
+struct ExternalQuestion {
+    std::string socket;   ///< its path
+    std::string address;  ///< of the user, canonical
+};
+
+struct ExternalAnswer {
+    FactState state = FactState::Pending;
+    std::shared_ptr<const std::string>
+        value;           ///< of Known, as in a users file behind the name; never null then
+    std::string reason;  ///< of Unavailable
+};
+
 /// What an evaluation asked for in vain: a list for each kind of fact.
 struct MissingFacts {
     std::vector<std::string> users;
     std::vector<DnsQuestion> names;
+    std::vector<ExternalQuestion> external_users;
 
-    [[nodiscard]] bool empty() const { return users.empty() && names.empty(); }
+    [[nodiscard]] bool empty() const { return users.empty() && names.empty() && external_users.empty(); }
 };
 
 /// What one evaluation asks. Whoever derives from it says where the answers come from.
@@ -75,6 +89,9 @@ class Facts {
     /// What the DNS has for a name.
     [[nodiscard]] DnsAnswer dns(const DnsQuestion& question);
 
+    /// What the server of a `users=socket:` says of a user.
+    [[nodiscard]] ExternalAnswer external_user(const ExternalQuestion& question);
+
     /// Whether nothing was missing, so that the decision holds.
     [[nodiscard]] bool complete() const { return missing_.empty(); }
 
@@ -87,6 +104,7 @@ class Facts {
   private:
     [[nodiscard]] virtual UserAnswer answer_user(const std::string& name) = 0;
     [[nodiscard]] virtual DnsAnswer answer_dns(const DnsQuestion& question) = 0;
+    [[nodiscard]] virtual ExternalAnswer answer_external(const ExternalQuestion& question) = 0;
 
     MissingFacts missing_;
 };

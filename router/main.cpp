@@ -110,11 +110,12 @@ int serve(const config::Settings& settings, Start start) {
 
     async::ThreadPool pool(loop, kThreads, kWaitingJobs);
     UserCache users(loop, pool, UserCacheLimits());
-    FactSources sources{loop, users, resolver};
+    ExternalUsers external_users(loop, ExternalUserLimits::from(settings.limits));
+    FactSources sources{loop, users, resolver, external_users};
     Service service(sources, std::move(start.outcome.tables));
     ipc::Server<wire::RouterRequest, wire::RouterReply, Service> server(
         loop, std::move(*socket), kSocket, users_of_roles, kMaximumPeers, service);
-    TableWatch watch(loop, pool, start.loader, service, users,
+    TableWatch watch(loop, pool, start.loader, service, sources,
                      settings.limits.time(config::Limit::TablePollInterval));
     const async::SignalHandler on_term(loop, SIGTERM, [&loop] { loop.stop(); });
     const async::SignalHandler on_interrupt(loop, SIGINT, [&loop] { loop.stop(); });

@@ -29,6 +29,11 @@ DnsAnswer QuestionFacts::answer_dns(const DnsQuestion& question) {
     return known ? fact_of(std::move(*known)) : DnsAnswer();
 }
 
+ExternalAnswer QuestionFacts::answer_external(const ExternalQuestion& question) {
+    const auto found = external_users_.find({question.socket, question.address});
+    return found != external_users_.end() ? found->second : sources_.external_users.find(question);
+}
+
 async::Task<void> QuestionFacts::find_out() {
     MissingFacts missing = take_missing();
     async::Scope scope(sources_.loop);
@@ -37,6 +42,10 @@ async::Task<void> QuestionFacts::find_out() {
         // Entered before the answer is there, so that what was missed twice is asked once.
         const bool first = names_.try_emplace({question.name, question.type}).second;
         if (first) scope.spawn(find_out_dns(std::move(question)));
+    }
+    for (ExternalQuestion& question : missing.external_users) {
+        const bool first = external_users_.try_emplace({question.socket, question.address}).second;
+        if (first) scope.spawn(find_out_external(std::move(question)));
     }
     co_await scope.join();
 }
@@ -53,6 +62,12 @@ async::Task<void> QuestionFacts::find_out_dns(DnsQuestion question) {
     const async::Deadline deadline = begun_ + question.patience;
     auto found = co_await sources_.resolver.lookup(question.name, question.type, deadline);
     names_.insert_or_assign({std::move(question.name), question.type}, fact_of(std::move(found)));
+}
+
+async::Task<void> QuestionFacts::find_out_external(ExternalQuestion question) {
+    auto answer = co_await sources_.external_users.look_up(question);
+    external_users_.insert_or_assign({std::move(question.socket), std::move(question.address)},
+                                     std::move(answer));
 }
 
 }  // namespace postrider::router

@@ -9,6 +9,7 @@
 #include "libcommon/async/task.h"
 #include "libcommon/dns/resolver.h"
 #include "router/domain_table.h"
+#include "router/external_users.h"
 #include "router/facts.h"
 #include "router/users.h"
 
@@ -20,6 +21,7 @@ struct FactSources {
     async::Loop& loop;
     UserCache& users;
     dns::Resolver& resolver;
+    ExternalUsers& external_users;
 };
 
 /// The facts of one question, for as long as it has no answer. What was found out for it stays as it is, even
@@ -39,13 +41,16 @@ class QuestionFacts : public Facts {
 
     [[nodiscard]] UserAnswer answer_user(const std::string& name) override;
     [[nodiscard]] DnsAnswer answer_dns(const DnsQuestion& question) override;
+    [[nodiscard]] ExternalAnswer answer_external(const ExternalQuestion& question) override;
     async::Task<void> find_out_users(std::vector<std::string> names);
     async::Task<void> find_out_dns(DnsQuestion question);
+    async::Task<void> find_out_external(ExternalQuestion question);
 
     FactSources& sources_;
     SteadyTime begun_;
     StringMap<UserAnswer> users_;  // found out for this question, like the next
     std::map<NameAndType, DnsAnswer> names_;
+    std::map<std::pair<std::string, std::string>, ExternalAnswer> external_users_;  // by socket and address
 };
 
 }  // namespace postrider::router

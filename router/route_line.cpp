@@ -12,6 +12,7 @@
 
 #include "libcommon/config/network.h"
 #include "libcommon/config/values.h"
+#include "libcommon/mail/ascii.h"
 #include "libcommon/mail/domain.h"
 #include "libcommon/mail/utf8.h"
 
@@ -56,16 +57,12 @@ Result<std::string> parse_next_hop(std::string_view text) {
     return fmt::format("{}:{}", *parsed, number);
 }
 
-bool is_digit(char octet) {
-    return octet >= '0' && octet <= '9';
-}
-
 /// `5.1.2`: a class and two numbers of up to three digits (RFC 3463, 2).
 bool is_enhanced_code(std::string_view text) {
     constexpr std::size_t kLongest = 9;
     if (text.size() > kLongest || std::count(text.begin(), text.end(), '.') != 2) return false;
     if (text.front() == '.' || text.back() == '.' || text.find("..") != std::string_view::npos) return false;
-    return std::all_of(text.begin(), text.end(), [](char octet) { return octet == '.' || is_digit(octet); });
+    return std::all_of(text.begin(), text.end(), [](char octet) { return octet == '.' || mail::is_digit(octet); });
 }
 
 /// Fills code, enhanced code and text from `550 5.1.2 text`.
@@ -78,7 +75,7 @@ Result<void> parse_reply(std::string_view reply, Route& route) {
     }
     const std::string_view code = reply.substr(0, first);
     const std::string_view enhanced = reply.substr(first + 1, second - first - 1);
-    if (!std::all_of(code.begin(), code.end(), is_digit) || (code[0] != '4' && code[0] != '5') ||
+    if (!std::all_of(code.begin(), code.end(), mail::is_digit) || (code[0] != '4' && code[0] != '5') ||
         !is_enhanced_code(enhanced)) {
         return permanent(std::string(kForm));
     }

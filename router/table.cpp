@@ -21,8 +21,11 @@ TableName TableName::parse(std::string_view text) {
         std::string_view text;
         Kind kind;
     };
-    static constexpr std::array<Prefix, 4> kPrefixes{
-        {{"regex:", Kind::Regex}, {"glob:", Kind::Glob}, {"cdb:", Kind::Cdb}, {"lmdb:", Kind::Lmdb}}};
+    static constexpr std::array<Prefix, 5> kPrefixes{{{"regex:", Kind::Regex},
+                                                      {"glob:", Kind::Glob},
+                                                      {"cdb:", Kind::Cdb},
+                                                      {"lmdb:", Kind::Lmdb},
+                                                      {"socket:", Kind::Socket}}};
     for (const Prefix& prefix : kPrefixes) {
         if (text.starts_with(prefix.text)) {
             return {prefix.kind, std::string(text.substr(prefix.text.size()))};

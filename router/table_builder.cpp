@@ -126,6 +126,7 @@ void Builder::set_limits() {
     tables_->limits.rate_names = limits.size(Limit::RateNames);
     tables_->redirect_all_matches = settings_.redirect_all_matches;
     tables_->alias_fallthrough = settings_.alias_fallthrough;
+    tables_->lookup_may_pipe = settings_.lookup_may_pipe;
     tables_->limits.checked_aliases = limits.size(Limit::AliasChecks);
     tables_->sender_login_check = settings_.sender_login_check;
     tables_->rates = settings_.rates;
@@ -227,7 +228,12 @@ void Builder::add_virtual_domain(const Directive& line) {
     if (line.option("users") != nullptr) {
         if (line.option("owner") == nullptr)
             errors_.add(line.position, "users= needs owner=, whose rights it takes");
-        domain.users = users_of(line, domain.mailbox.needs_home());
+        const TableName users = TableName::parse(line.option("users")->value);
+        if (users.kind == TableName::Kind::Socket) {
+            domain.users_socket = users.path;
+        } else {
+            domain.users = users_of(line, domain.mailbox.needs_home());
+        }
     }
     if (!name) return;
     domain.name = std::move(*name);

@@ -75,6 +75,10 @@ std::shared_ptr<const AliasTable> TableSources::aliases(const std::string& text,
                                                         Errors& errors) {
     const TableName name = TableName::parse(text);
     std::vector<Destination> includes;
+    if (name.kind == TableName::Kind::Socket) {
+        errors.add(named_at, "socket: is for users= only");
+        return nullptr;
+    }
     if (name.is_database()) {
         const EntryCheck check = [](std::string_view key, std::string_view value) -> Result<void> {
             const Result<void> good = check_key(key);

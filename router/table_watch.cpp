@@ -27,12 +27,12 @@ void log_outcome(const LoadOutcome& outcome) {
 }
 
 TableWatch::TableWatch(async::Loop& loop, async::ThreadPool& pool, std::shared_ptr<TableLoader> loader,
-                       Service& service, UserCache& users, Milliseconds interval)
+                       Service& service, FactSources& sources, Milliseconds interval)
     : loop_(loop),
       pool_(pool),
       loader_(std::move(loader)),
       service_(service),
-      users_(users),
+      sources_(sources),
       interval_(interval),
       folders_(loop),
       wanted_(loop),
@@ -107,7 +107,8 @@ void TableWatch::apply(LoadOutcome outcome) {
     service_.use_tables(std::move(outcome.tables));
     // Only now is it nobody else's.
     free_later(std::move(old));
-    users_.clear();
+    sources_.users.clear();
+    sources_.external_users.clear();
     if (outcome.settings) interval_ = outcome.settings->limits.time(config::Limit::TablePollInterval);
     log::info("tables_loaded");
 }

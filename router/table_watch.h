@@ -20,7 +20,7 @@ class TableWatch {
   public:
     /// References outlive it; the loader may outlive it in a helper thread.
     TableWatch(async::Loop& loop, async::ThreadPool& pool, std::shared_ptr<TableLoader> loader,
-               Service& service, UserCache& users, Milliseconds interval);
+               Service& service, FactSources& sources, Milliseconds interval);
 
     /// Begins to watch; returns at once.
     void start();
@@ -39,7 +39,7 @@ class TableWatch {
     async::ThreadPool& pool_;
     std::shared_ptr<TableLoader> loader_;
     Service& service_;
-    UserCache& users_;
+    FactSources& sources_;
     Milliseconds interval_;
     FolderWatch folders_;
     bool happened_ = false;  // in a folder, since the last look

@@ -46,7 +46,10 @@ struct LocalDomain {
 
     // Of virtual domains only.
     std::optional<Owner> owner;              ///< empty: each user of the system owns his mailbox
-    std::shared_ptr<const UserTable> users;  ///< nullptr: names are looked up in the system
+    std::shared_ptr<const UserTable> users;  ///< nullptr: they are in no table
+    std::string users_socket;                ///< of the server that knows them; empty: there is none
+    /// Whether it has users of its own; else they are users of the system.
+    [[nodiscard]] bool has_users() const { return users != nullptr || !users_socket.empty(); }
 };
 
 /// A list that an alias includes.
@@ -104,7 +107,7 @@ struct TableLimits {
     Milliseconds client_name_timeout{0};  ///< 0: names of clients are not looked up
     Milliseconds dnsbl_timeout{0};
     std::size_t rate_names = 20'000;  ///< names of each kind whose rates are counted
-    std::size_t checked_aliases = 0;      ///< of each file, by find_bad_aliases()
+    std::size_t checked_aliases = 0;  ///< of each file, by find_bad_aliases()
 };
 
 /// One consistent state of all tables, shared by whoever works with it.
@@ -122,6 +125,7 @@ struct Tables {
     StringMap<DomainAlias> domain_aliases;  ///< further names of local domains
     RedirectTable redirects;
     bool redirect_all_matches = true;  ///< false: only the first line that matches an address counts
+    bool lookup_may_pipe = false;      ///< whether what a server says of a user may name programs and files
     bool alias_fallthrough = true;     ///< false: common_aliases are for domains without aliases of their own
     std::shared_ptr<const AliasTable> common_aliases;  ///< the alias file of `*`; nullptr if there is none
     StringMap<IncludedList> lists;                     ///< by absolute path
@@ -147,8 +151,8 @@ struct Tables {
 struct AliasMatch {
     std::shared_ptr<const Alias> alias;  ///< nullptr: none
     bool common = false;                 ///< from the file of `*`
-    std::string name;     ///< what it was found by: the local part, or that without its detail
-    std::string unclear;  ///< why nobody can tell now whether there is one; empty: it is clear
+    std::string name;                    ///< what it was found by: the local part, or that without its detail
+    std::string unclear;                 ///< why nobody can tell now whether there is one; empty: it is clear
 };
 
 /// The alias of a folded local part of `domain`: first from the domain's own file, then from the common one.

@@ -183,6 +183,25 @@ VirtualUserAnswer UserTable::find(std::string_view name) const {
     return user;
 }
 
+VirtualUserAnswer user_of_server(std::string_view name, std::string_view value, const Position& named_at,
+                                 bool needs_home, bool may_pipe) {
+    Errors errors(1);
+    std::optional<VirtualUser> user = user_of_value(value, named_at, needs_home, errors);
+    if (!errors.empty() || !user) {
+        return temporary(
+            fmt::format("the server's value of user {} is none: {}", name, errors.take().front()));
+    }
+    for (const Destination& destination : user->forward) {
+        using Kind = Destination::Kind;
+        if (destination.kind == Kind::Mail || destination.kind == Kind::User) continue;
+        if (may_pipe && destination.kind != Kind::Include) continue;
+        return temporary(fmt::format("the server sends the mail of user {} to {}, which it may not", name,
+                                     destination.text));
+    }
+    user->name = name;
+    return user;
+}
+
 std::shared_ptr<const UserTable> parse_user_table(std::string text,
                                                   const std::shared_ptr<const std::string>& file,
                                                   bool needs_home, Errors& errors) {

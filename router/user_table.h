@@ -55,6 +55,12 @@ class UserTable {
                                                         const config::Position& position, bool needs_home,
                                                         config::Errors& errors);
 
+/// The user whose value the server of a `users=socket:` said; `named_at` is the line that names it. Temporary
+/// error: the value is none, or it includes a list, or, unless `may_pipe`, names a program or a file.
+[[nodiscard]] VirtualUserAnswer user_of_server(std::string_view name, std::string_view value,
+                                               const config::Position& named_at, bool needs_home,
+                                               bool may_pipe);
+
 /// The users of a users file, one a line, in the language of the configuration: `NAME [forward=ADDRESS,…]
 /// [home=DIR]`. Of a faulty file, those of its faultless lines, with the errors in `errors`.
 [[nodiscard]] std::shared_ptr<const UserTable> parse_user_table(

@@ -74,13 +74,24 @@ DnsAnswer BlockingFacts::answer_dns(const DnsQuestion& /*question*/) {
     return answer;
 }
 
+ExternalAnswer BlockingFacts::answer_external(const ExternalQuestion& /*question*/) {
+    ExternalAnswer answer;
+    answer.state = FactState::Unavailable;
+    return answer;
+}
+
 UserCache::UserCache(async::Loop& loop, async::ThreadPool& pool, UserCacheLimits limits, Find find)
-    : loop_(loop), pool_(pool), limits_(limits), find_(std::move(find)), fetched_(loop), scope_(loop) {}
+    : loop_(loop),
+      pool_(pool),
+      limits_(limits),
+      find_(std::move(find)),
+      answers_(limits.entries),
+      fetched_(loop),
+      scope_(loop) {}
 
 UserAnswer UserCache::find(const std::string& name) {
-    const auto found = by_name_.find(name);
-    if (found == by_name_.end() || found->second->expires <= loop_.now()) return {};
-    return found->second->answer;
+    const UserAnswer* known = answers_.find(name, loop_.now());
+    return known == nullptr ? UserAnswer() : *known;
 }
 
 async::Task<void> UserCache::look_up(std::vector<std::string> names) {
@@ -111,23 +122,10 @@ async::Task<void> UserCache::fetch(Batch names) {
         answer.state = FactState::Unavailable;
         if (answers) answer = std::move((*answers)[i]);
         in_flight_.erase(names[i]);
-        store(std::move(names[i]), std::move(answer));
+        const SteadyTime expires = loop_.now() + lifetime(answer.state);
+        answers_.store(names[i], std::move(answer), expires);
     }
     fetched_.notify_all();
-}
-
-void UserCache::store(std::string name, UserAnswer answer) {
-    const auto known = by_name_.find(name);
-    if (known != by_name_.end()) {
-        entries_.erase(known->second);
-        by_name_.erase(known);
-    } else if (entries_.size() >= limits_.entries) {
-        by_name_.erase(entries_.front().name);
-        entries_.pop_front();
-    }
-    const SteadyTime expires = loop_.now() + lifetime(answer.state);
-    entries_.push_back(Entry{std::move(name), std::move(answer), expires});
-    by_name_.emplace(entries_.back().name, std::prev(entries_.end()));
 }
 
 bool UserCache::any_in_flight(const Batch& names) const {
@@ -136,8 +134,7 @@ bool UserCache::any_in_flight(const Batch& names) const {
 }
 
 void UserCache::clear() {
-    entries_.clear();
-    by_name_.clear();
+    answers_.clear();
 }
 
 Milliseconds UserCache::lifetime(FactState state) const {

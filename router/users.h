@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <functional>
-#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +13,7 @@
 #include "libcommon/async/thread_pool.h"
 #include "libcommon/base/clock.h"
 #include "libcommon/base/result.h"
+#include "router/answer_cache.h"
 #include "router/domain_table.h"
 #include "router/facts.h"
 
@@ -25,11 +25,12 @@ namespace postrider::router {
 [[nodiscard]] Result<std::optional<SystemUser>> find_system_user(const std::string& name);
 
 /// Answers from the system's user database at once, waiting for it; for --check and for the start, never on
-/// the loop. It asks no DNS server: what depends on one is unavailable.
+/// the loop. It asks no DNS server and none that knows users: what depends on one is unavailable.
 class BlockingFacts : public Facts {
   private:
     [[nodiscard]] UserAnswer answer_user(const std::string& name) override;
     [[nodiscard]] DnsAnswer answer_dns(const DnsQuestion& question) override;
+    [[nodiscard]] ExternalAnswer answer_external(const ExternalQuestion& question) override;
 
     StringMap<UserAnswer> answers_;
 };
@@ -66,19 +67,13 @@ class UserCache {
     /// Forgets everything, so that users just added are seen.
     void clear();
 
-    [[nodiscard]] std::size_t size() const { return entries_.size(); }
+    [[nodiscard]] std::size_t size() const { return answers_.size(); }
 
   private:
-    struct Entry {
-        std::string name;
-        UserAnswer answer;
-        SteadyTime expires;
-    };
     using Batch = std::vector<std::string>;
     using Answers = std::vector<UserAnswer>;
 
     async::Task<void> fetch(Batch names);
-    void store(std::string name, UserAnswer answer);
     [[nodiscard]] bool any_in_flight(const Batch& names) const;
     [[nodiscard]] Milliseconds lifetime(FactState state) const;
 
@@ -86,8 +81,7 @@ class UserCache {
     async::ThreadPool& pool_;
     UserCacheLimits limits_;
     Find find_;
-    std::list<Entry> entries_;  // the oldest first
-    StringMap<std::list<Entry>::iterator> by_name_;
+    AnswerCache<UserAnswer> answers_;
     std::unordered_set<std::string> in_flight_;
     async::Condition fetched_;
     async::Scope scope_;

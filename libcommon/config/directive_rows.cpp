@@ -132,7 +132,7 @@ DirectiveRow include_row() {
 }
 
 DirectiveRow virtual_domain_row() {
-    DirectiveRow row = table("virtual_domain", 1, 2, "DOMAIN [TEMPLATE] [owner=USER] [users=FILE]",
+    DirectiveRow row = table("virtual_domain", 1, 2, "DOMAIN [TEMPLATE] [owner=USER] [users=TABLE]",
                              "A domain whose mailboxes belong to one user of the system.");
     row.options = {{"owner"}, {"users"}, {"quota", kPlanned}};
     return row;
@@ -352,6 +352,8 @@ std::vector<DirectiveRow> setting_rows() {
               "Whether all redirect lines apply that match an address, or the first one only."),
         value("alias_fallthrough", "yes|no", "yes", Reader::Router,
               "Whether domains with an alias file of their own have that of * as well."),
+        value("lookup_may_pipe", "yes|no", "no", Reader::Router,
+              "Whether users= from a socket: may send mail to programs and files."),
         value("sender_login_check", "yes|no", "yes", Reader::Router,
               "Whether a sender must belong to the login on submission."),
         value("account_message_rate", "RATE|off", "off", Reader::Router,

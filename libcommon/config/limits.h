@@ -140,6 +140,12 @@ enum class Limit : std::uint8_t {
     TablePatterns,
     TableMatchSteps,
     LmdbCache,
+    LookupTimeout,
+    LookupConnections,
+    LookupsWaiting,
+    LookupCache,
+    LookupCacheTtl,
+    LookupNegativeTtl,
 
     // The reading of the configuration itself; these cannot be set.
     ConfigSize,

@@ -307,6 +307,19 @@ inline constexpr std::array<LimitRow, kLimitCount> kLimitTable = [] {
               100, 10000000),
         bytes(Limit::LmdbCache, "lmdb_cache", 16 * kMiB, "design 13",
               "Octets of a database of LMDB that are kept in memory.", 64 * kKiB, 16 * kGiB),
+        time(Limit::LookupTimeout, "lookup_timeout", 10 * kSecond, kSame, "lineage B7",
+             "A question to a users=socket: server; then nobody can tell and mail waits.", 100),
+        count(Limit::LookupConnections, "lookup_connections", 4, kSame, "lineage B7",
+              "Connections to one users=socket: server.", 1, 100),
+        count(Limit::LookupsWaiting, "lookups_waiting", 1000, kSame, "lineage B7",
+              "Questions to one users=socket: server that are not answered; one more cannot be told.", 1,
+              100000),
+        count(Limit::LookupCache, "lookup_cache", 20000, kSame, "lineage B7",
+              "Answers of users=socket: servers that are remembered."),
+        time(Limit::LookupCacheTtl, "lookup_cache_ttl", 60 * kSecond, kSame, "lineage B7",
+             "How long a user whom a users=socket: server knows is remembered.", 0),
+        time(Limit::LookupNegativeTtl, "lookup_negative_ttl", 10 * kSecond, kSame, "lineage B7",
+             "How long it is remembered that a users=socket: server does not know a user.", 0),
 
         // The reading of the configuration itself: in force before any of it is read.
         fixed(

@@ -239,6 +239,7 @@ std::string setting_text(const Settings& settings, std::string_view name) {
          [](const Settings& s) { return std::string(s.redirect_all_matches ? "yes" : "no"); }},
         {"alias_fallthrough",
          [](const Settings& s) { return std::string(s.alias_fallthrough ? "yes" : "no"); }},
+        {"lookup_may_pipe", [](const Settings& s) { return std::string(s.lookup_may_pipe ? "yes" : "no"); }},
         {"sender_login_check",
          [](const Settings& s) { return std::string(s.sender_login_check ? "yes" : "no"); }},
         {"account_message_rate", [](const Settings& s) { return rate_text(s.rates.account_messages); }},

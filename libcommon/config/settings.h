@@ -174,6 +174,7 @@ struct Settings {
     RedirectScope redirect_scope = RedirectScope::Local;  ///< of lines that do not say
     bool redirect_all_matches = true;  ///< false: only the first redirect line that matches counts
     bool alias_fallthrough = true;     ///< whether the alias file of `*` is for all domains
+    bool lookup_may_pipe = false;      ///< whether what users=socket: says may name programs and files
     bool sender_login_check = true;    ///< on submission a sender must belong to the login
     SendingRates rates;
     LogFormat log_format = LogFormat::Text;

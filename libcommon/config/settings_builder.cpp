@@ -99,6 +99,7 @@ SettingsBuilder::Handler SettingsBuilder::handler(std::string_view name) {
         {"redirect_scope", &B::redirect_scope},
         {"redirect_all_matches", &B::forwarding},
         {"alias_fallthrough", &B::forwarding},
+        {"lookup_may_pipe", &B::lookup_may_pipe},
         {"sender_login_check", &B::sender_login_check},
         {"account_message_rate", &B::sending_rate},
         {"account_recipient_rate", &B::sending_rate},
@@ -341,6 +342,10 @@ void SettingsBuilder::forwarding(const Directive& directive) {
           directive.words[0].position);
 }
 
+void SettingsBuilder::lookup_may_pipe(const Directive& directive) {
+    store(parse_boolean(directive.words[0].text), settings_.lookup_may_pipe, directive.words[0].position);
+}
+
 void SettingsBuilder::sender_login_check(const Directive& directive) {
     store(parse_boolean(directive.words[0].text), settings_.sender_login_check, directive.words[0].position);
 }
@@ -413,7 +418,7 @@ void SettingsBuilder::table_path(std::string& path, const Position& position) {
             fmt::format("there are no tables from {}; there are regex:, glob:, cdb: and lmdb:", server));
         return;
     }
-    static constexpr std::array<std::string_view, 4> kFiles{"regex:", "glob:", "cdb:", "lmdb:"};
+    static constexpr std::array<std::string_view, 5> kFiles{"regex:", "glob:", "cdb:", "lmdb:", "socket:"};
     std::string kind;
     for (std::string_view file : kFiles) {
         if (path.starts_with(file)) kind = file;

@@ -59,6 +59,7 @@ class SettingsBuilder {
     void mxbackup_enabled(const Directive& directive);
     void redirect_scope(const Directive& directive);
     void forwarding(const Directive& directive);
+    void lookup_may_pipe(const Directive& directive);
     void sender_login_check(const Directive& directive);
     void sending_rate(const Directive& directive);
     void log_format(const Directive& directive);

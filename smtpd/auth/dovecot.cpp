@@ -1,13 +1,13 @@
 #include "smtpd/auth/dovecot.h"
 
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <utility>
 
+#include "libcommon/async/connect.h"
 #include "libcommon/log/log.h"
 #include "libcommon/mail/utf8.h"
 #include "smtpd/auth/login_name.h"
@@ -77,24 +77,11 @@ async::Task<CheckResult> Dovecot::check(std::shared_ptr<const Credentials> crede
     co_return result;
 }
 
-Result<Fd> Dovecot::connect_now() const {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path_.size() >= sizeof address.sun_path) return permanent("the path of the socket is too long");
-    path_.copy(address.sun_path, path_.size());
-    Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (!socket) return system_failure("socket", errno);
-    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-        return system_failure("connect to " + path_, errno);
-    }
-    return socket;
-}
-
 async::Task<void> Dovecot::keep_connected() {
     std::string last_reason;
     while (true) {
         std::string reason;
-        auto socket = connect_now();
+        auto socket = async::connect_local(path_);
         if (socket) {
             connection_ = std::make_unique<Connection>(loop_, std::move(*socket));
             reason = co_await converse();

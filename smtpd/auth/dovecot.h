@@ -44,7 +44,6 @@ class Dovecot : public Method {
         bool offers_plain = false;
     };
 
-    [[nodiscard]] Result<Fd> connect_now() const;
     async::Task<void> keep_connected();
     /// Speaks until the connection ends; says why it did.
     async::Task<std::string> converse();

@@ -59,7 +59,8 @@ TEST_CASE("a question learns what it missed", "[facts]") {
     async::ThreadPool pool(loop, 2, 100);
     UserCache users(loop, pool, {}, everybody);
     dns::Resolver resolver(loop, nobody_answers());
-    FactSources sources{loop, users, resolver};
+    ExternalUsers external_users(loop, {});
+    FactSources sources{loop, users, resolver, external_users};
     QuestionFacts facts(sources);
     CHECK(facts.complete());
     CHECK(facts.system_user("alice").state == FactState::Pending);
@@ -80,7 +81,8 @@ TEST_CASE("a question keeps what it learned, whatever the caches have no room fo
     limits.entries = 3;
     UserCache users(loop, pool, limits, everybody);
     dns::Resolver resolver(loop, nobody_answers());
-    FactSources sources{loop, users, resolver};
+    ExternalUsers external_users(loop, {});
+    FactSources sources{loop, users, resolver, external_users};
     QuestionFacts facts(sources);
     const auto ask_all = [&facts] {
         int known = 0;
@@ -106,7 +108,8 @@ TEST_CASE("a question has answers of the DNS that may not be kept", "[facts]") {
     UserCache users(loop, pool, {}, everybody);
     dns::test::ScriptedServer server(loop, answer_all_but_slow);
     dns::Resolver resolver(loop, asking(server.endpoint()));
-    FactSources sources{loop, users, resolver};
+    ExternalUsers external_users(loop, {});
+    FactSources sources{loop, users, resolver, external_users};
     QuestionFacts facts(sources);
     const DnsQuestion question{"a.test", dns::Type::A, Seconds(20)};
     CHECK(facts.dns(question).state == FactState::Pending);
@@ -129,7 +132,8 @@ TEST_CASE("a question waits for the DNS as long as its patience lasts", "[facts]
     UserCache users(loop, pool, {}, everybody);
     dns::test::ScriptedServer server(loop, answer_all_but_slow);
     dns::Resolver resolver(loop, asking(server.endpoint()));
-    FactSources sources{loop, users, resolver};
+    ExternalUsers external_users(loop, {});
+    FactSources sources{loop, users, resolver, external_users};
     QuestionFacts facts(sources);
     const DnsQuestion slow{"slow.test", dns::Type::A, Milliseconds(100)};
     const DnsQuestion quick{"quick.test", dns::Type::A, Milliseconds(100)};

@@ -114,7 +114,16 @@ class FakeFacts : public Facts {
     /// A name that exists without any record.
     void add_name(const std::string& name) { answers_of(name); }
 
+    /// What a server on a socket says of a user; without this it knows nobody.
+    void set_external(const std::string& address, ExternalAnswer answer) {
+        external_[address] = std::move(answer);
+    }
+    void add_external(const std::string& address, const std::string& value) {
+        set_external(address, {FactState::Known, std::make_shared<const std::string>(value), {}});
+    }
+
     std::vector<std::string> asked;
+    std::vector<std::string> asked_servers;  // SOCKET ADDRESS
     std::size_t dns_questions = 0;
 
   private:
@@ -137,6 +146,13 @@ class FakeFacts : public Facts {
         return found == name->second.end() ? answer : found->second;
     }
 
+    [[nodiscard]] ExternalAnswer answer_external(const ExternalQuestion& question) override {
+        asked_servers.push_back(question.socket + " " + question.address);
+        const auto found = external_.find(question.address);
+        if (found == external_.end()) return {FactState::Unknown, nullptr, {}};
+        return found->second;
+    }
+
     using AnswersOfName = std::map<dns::Type, DnsAnswer>;
     AnswersOfName& answers_of(const std::string& name) { return names_[name]; }
     dns::Records& records(const std::string& name, dns::Type type) {
@@ -148,6 +164,7 @@ class FakeFacts : public Facts {
 
     std::map<std::string, UserAnswer> answers_;
     std::map<std::string, AnswersOfName> names_;
+    std::map<std::string, ExternalAnswer> external_;
 };
 
 }  // namespace postrider::router::test
