@@ -62,7 +62,8 @@ bool is_enhanced_code(std::string_view text) {
     constexpr std::size_t kLongest = 9;
     if (text.size() > kLongest || std::count(text.begin(), text.end(), '.') != 2) return false;
     if (text.front() == '.' || text.back() == '.' || text.find("..") != std::string_view::npos) return false;
-    return std::all_of(text.begin(), text.end(), [](char octet) { return octet == '.' || mail::is_digit(octet); });
+    return std::all_of(text.begin(), text.end(),
+                       [](char octet) { return octet == '.' || mail::is_digit(octet); });
 }
 
 /// Fills code, enhanced code and text from `550 5.1.2 text`.

@@ -200,7 +200,8 @@ TEST_CASE("what else a database of LMDB may hold") {
     CHECK(first_destination(*table, "inner").find("inner is no value") != std::string::npos);
     CHECK(first_destination(*table, "other") == "none");
     CHECK(first_destination(*table, std::string(600, 'x')) == "none");
-    folder.write("c.txt", "VERSION=3\nformat=print\ntype=btree\nduplicates=1\nHEADER=END\n a\n b\nDATA=END\n");
+    folder.write("c.txt",
+                 "VERSION=3\nformat=print\ntype=btree\nduplicates=1\nHEADER=END\n a\n b\nDATA=END\n");
     folder.write("d.txt", std::string(kLoad) + "DATA=END\n");
     folder.run("mdb_load -n -f c.txt c.lmdb && mdb_load -n -f d.txt d.lmdb");
     CHECK_FALSE(opened.aliases("lmdb:" + folder.path("c.lmdb")));
