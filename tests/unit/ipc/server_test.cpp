@@ -78,6 +78,8 @@ struct ScratchDirectory {
     std::string path;
 };
 
+constexpr int kQuestions = 20'000;
+
 using TestServer = ipc::Server<Request, Reply, TestHandler>;
 
 Fd listening() {
@@ -186,7 +188,6 @@ TEST_CASE("a peer that asks faster than it reads gets all answers, and leaves th
     TestHandler handler;
     TestServer server(loop, listening(), "test.sock", {}, 8, handler);
     server.start();
-    constexpr int kQuestions = 20'000;
     auto socket = ipc::connect_seqpacket("test.sock");
     REQUIRE(socket.has_value());
     REQUIRE(::fcntl(socket->get(), F_SETFL, 0) == 0);
