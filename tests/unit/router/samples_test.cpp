@@ -47,13 +47,15 @@ bool is_example(const std::string& line) {
     return line.size() > 1 && line[0] == '#' && line[1] >= 'a' && line[1] <= 'z';
 }
 
-/// The first error, or nothing.
+constexpr const char* kNoError = "no error";
+
+/// The first error.
 std::string error_in(Files files) {
     try {
         const std::string configuration = files.at("postrider.conf");
         files.erase("postrider.conf");
         const BuildResult built = test::build(configuration, files);
-        return built.errors.empty() ? std::string() : built.errors.front();
+        return built.errors.empty() ? kNoError : built.errors.front();
     } catch (const std::runtime_error& error) {
         return error.what();
     }
@@ -87,7 +89,7 @@ std::set<std::string> words_of(const std::string& text) {
 }  // namespace
 
 TEST_CASE("the samples are a configuration without error", "[samples]") {
-    CHECK(error_in(samples()) == "");
+    CHECK(error_in(samples()) == kNoError);
 }
 
 TEST_CASE("every example of the samples can be put in force", "[samples]") {
@@ -101,7 +103,7 @@ TEST_CASE("every example of the samples can be put in force", "[samples]") {
             Files changed = files;
             changed[table] = with_example(files.at(table), i);
             INFO(table << ": " << lines[i]);
-            CHECK(error_in(changed) == "");
+            CHECK(error_in(changed) == kNoError);
         }
     }
     CHECK(examples > 50);
@@ -113,7 +115,7 @@ TEST_CASE("every example of the samples can be put in force", "[samples]") {
         aliases += (example ? line.substr(1) : line) + '\n';
     }
     changed["aliases"] = aliases;
-    CHECK(error_in(changed) == "");
+    CHECK(error_in(changed) == kNoError);
 }
 
 TEST_CASE("every directive and every item of the policy has its example", "[samples]") {
