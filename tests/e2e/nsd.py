@@ -57,8 +57,9 @@ def standard_zones() -> dict[str, str]:
         "test": test,
         "primary.test": mx((10, p), (20, us)),
         "hostonly.test": mx((10, p), (20, us)),
+        # Below it, `odd` answers with what is no answer of a list.
         "rbl.test": "".join(f'{client} 60 IN A 127.0.0.2\n{client} 60 IN TXT "listed: see rbl.test/9"\n'
-                            for client in ("9.113.0.203", "9.0.0.127")),
+                            f"{client}.odd 60 IN A 203.0.113.1\n" for client in ("9.113.0.203", "9.0.0.127")),
         # OUT, in network namespaces and on the loopback; its neighbour has a name that is not its own.
         "113.0.203.in-addr.arpa": "9 60 IN PTR out.example.\n8 60 IN PTR liar.example.\n",
         "0.0.127.in-addr.arpa": "9 60 IN PTR out.example.\n8 60 IN PTR liar.example.\n",

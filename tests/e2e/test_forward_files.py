@@ -63,7 +63,7 @@ class ForwardFiles:
 
     def send(self, *recipients: str) -> bytes:
         self._number += 1
-        subject = f"number {self._number}."
+        subject = f"number {self._number} of {self._suite.folder.name}."
         session = self._suite.session("IN")
         session.reply()
         session.command("EHLO test", 250)
@@ -143,6 +143,17 @@ class ForwardFiles:
         (virtual / "grace.fwd").chmod(0)
         self.check("T28 row 5: none is opened", ("grace@v.test",), {"dave": 1})
 
+    def none_in_homes(self) -> None:
+        """T28 row 2, under a configuration of its own."""
+        self.clear()
+        fwd = self.home("alice") / "Maildir.fwd"
+        fwd.write_text("dave@local.test\n")
+        os.chown(fwd, FIRST_USER_UID, -1)
+        self.forward("alice", "carol@local.test\n", mode=0)
+        self.check("T28 row 2: only .fwd, beside the mailbox", ("alice@local.test",), {"dave": 1})
+        fwd.unlink()
+        self.check("T28 row 2: ~/.forward is not opened", ("alice@local.test",), {"alice": 1})
+
     def loops(self) -> None:
         self.clear()
         self.forward("alice", "carol@local.test\n")
@@ -154,13 +165,18 @@ class ForwardFiles:
         reports = [text for text in self.sink.messages() if subject in text]
         self.expect("a circle without: one report 5.4.6", len(reports) == 1 and b"5.4.6" in reports[0], reports)
         self.expect("and no copy", set(self.copies(subject)) == {"remote"}, self.copies(subject))
+        # R sends back to alice what alice forwards to bob@remote.test.
+        self.forward("alice", "bob@remote.test\n")
+        subject = self.check("what goes to another host", ("alice@local.test",), {"remote": 1})
+        forwarded = next(text for text in self.sink.messages() if subject in text)
+        content = b"".join(line for line in forwarded.splitlines(keepends=True) if not line.startswith(b"X-"))
         session = self._suite.session("IN")
         session.reply()
         session.command("EHLO remote.test", 250)
-        content = b"Delivered-To: alice@local.test\r\nSubject: back again\r\n\r\nx\r\n"
-        send_message(session, SENDER, ["alice@local.test"], content)
+        self.expect("T35: it comes back", send_message(session, SENDER, ["alice@local.test"], content.replace(b"\n", b"\r\n")).code == 250)
+        session.close()
         self._suite.wait_until_empty()
-        reports = [text for text in self.sink.messages() if b"back again" in text]
+        reports = [text for text in self.sink.messages() if subject in text and text != forwarded]
         self.expect("T35: what came back from another host ends", len(reports) == 1 and b"5.4.6" in reports[0], reports)
 
     def hostile(self) -> None:
@@ -215,6 +231,10 @@ def main() -> int:
             tests = ForwardFiles(program, suite, sink)
             for part in (tests.instead_of_user, tests.kinds, tests.which_file, tests.loops, tests.hostile, tests.killed):
                 part()
+            suite.stop()
+            suite = Suite(program.binaries, folder / "off", stage, CONFIG + "forward_file off\n", FILES)
+            suite.start()
+            ForwardFiles(program, suite, sink).none_in_homes()
             suite.stop()
         finally:
             suite.abandon()
