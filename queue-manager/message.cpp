@@ -45,7 +45,11 @@ Message::Message(queue_file::QueueFile read, Folder folder_in, Fd file_in)
                 unanswerable() && !state.reported && !(active.delivery.notify() & kNotifyNever);
             keep_as_failed = keep_as_failed || nobody_told;
         }
+        const bool success_unsaid = active.phase == Phase::Delivered && !state.reported &&
+                                    owes_success_report(active.delivery, active.last_result);
         add_delivery(std::move(active));
+        // The process ended between the delivery and the report.
+        set_success_unsaid(deliveries.back(), success_unsaid);
     }
 }
 
@@ -89,6 +93,13 @@ void Message::set_success_unsaid(ActiveDelivery& delivery, bool unsaid) {
     if (delivery.success_unsaid == unsaid) return;
     delivery.success_unsaid = unsaid;
     unsaid ? ++unsaid_successes_ : --unsaid_successes_;
+    if (is_expansion(delivery.delivery)) unsaid ? ++unsaid_expansions_ : --unsaid_expansions_;
+}
+
+bool Message::owes_success_report(const wire::Delivery& delivery, const wire::DeliveryResult& result) const {
+    if (unanswerable() || !wants_success_report(delivery.notify())) return false;
+    if (result.outcome() == wire::DeliveryResult::DELIVERED) return true;
+    return result.outcome() == wire::DeliveryResult::RELAYED && !result.dsn_passed_on();
 }
 
 bool Message::finished() const {
@@ -116,6 +127,10 @@ std::vector<std::uint32_t> Message::unsaid(bool success) const {
         if (wanted) numbers.push_back(delivery.delivery.number());
     }
     return numbers;
+}
+
+bool is_expansion(const wire::Delivery& delivery) {
+    return delivery.transport() == wire::TRANSPORT_ALIAS || delivery.transport() == wire::TRANSPORT_LIST;
 }
 
 bool wants_failure_report(std::uint32_t notify) {

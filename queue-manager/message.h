@@ -42,7 +42,7 @@ enum class Phase : std::uint8_t {
 struct ActiveDelivery {
     wire::Delivery delivery;
     Phase phase = Phase::Waiting;  ///< changed by Message::set_phase only
-    bool success_unsaid = false;   ///< delivered, and the sender wants a report about it
+    bool success_unsaid = false;   ///< delivered, and the sender wants a report; changed by Message only
     std::uint32_t attempts = 0;
     UnixMillis due = 0;
     bool held = false;              ///< waits for a flush, which makes it due at 0; `due` is else its end
@@ -109,6 +109,15 @@ struct Message {
     void set_phase(ActiveDelivery& delivery, Phase phase);
     void set_success_unsaid(ActiveDelivery& delivery, bool unsaid);
     [[nodiscard]] bool has_unsaid_success() const { return unsaid_successes_ > 0; }
+    /// The same of recipients that became others (is_expansion()), which are told of at once.
+    [[nodiscard]] bool has_unsaid_expansion() const { return unsaid_expansions_ > 0; }
+    /// Whether its sender has to be told by us that `delivery` ended with `result`, one of success.
+    [[nodiscard]] bool owes_success_report(const wire::Delivery& delivery,
+                                           const wire::DeliveryResult& result) const;
+    /// Who hears of failures of `delivery`: the owner of the list that it belongs to, or else the sender.
+    [[nodiscard]] const std::string& blamed(const wire::Delivery& delivery) const {
+        return delivery.has_sender() ? delivery.sender() : envelope.sender();
+    }
     /// The earliest time at which a waiting delivery is due, or a recipient that nobody resolves now; kNever
     /// if nothing waits.
     [[nodiscard]] UnixMillis next_due() const;
@@ -118,7 +127,12 @@ struct Message {
   private:
     std::array<std::size_t, static_cast<std::size_t>(Phase::Count)> counts_{};
     std::size_t unsaid_successes_ = 0;
+    std::size_t unsaid_expansions_ = 0;
 };
+
+/// Whether a delivery stands for a recipient that became others or the members of a list, and delivers
+/// nothing itself.
+[[nodiscard]] bool is_expansion(const wire::Delivery& delivery);
 
 /// Whether the sender is told of a failure: NOTIFY absent, or with FAILURE.
 [[nodiscard]] bool wants_failure_report(std::uint32_t notify);

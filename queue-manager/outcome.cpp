@@ -26,7 +26,7 @@ Milliseconds lifetime_of(const Settings& settings, const Message& message) {
 
 /// An enumeration of protobuf can hold any number.
 bool is_known(wire::Transport transport) {
-    return transport > wire::TRANSPORT_NONE && transport <= wire::TRANSPORT_ERROR;
+    return transport > wire::TRANSPORT_NONE && transport <= wire::TRANSPORT_LIST;
 }
 
 void bound(std::string& text, std::size_t limit) {
@@ -117,7 +117,7 @@ std::string effect_of(const wire::Delivery& delivery) {
 }
 
 /// A result that says what a forward file holds, of a delivery that may have one.
-bool is_expansion(const wire::Delivery& delivery, const wire::DeliveryResult& result) {
+bool has_forward_file(const wire::Delivery& delivery, const wire::DeliveryResult& result) {
     return result.outcome() == wire::DeliveryResult::EXPANDED && result.forwarded_size() > 0 &&
            result.ByteSizeLong() <= kMaxExpansionBytes && delivery.local().forward_files_size() > 0;
 }
@@ -152,7 +152,7 @@ Judgement judge(const Settings& settings, const Message& message, const ActiveDe
     bound(*result.mutable_status(), kMaxResultHost);
     bound(*result.mutable_remote_host(), kMaxResultHost);
     Judgement judgement;
-    if (is_expansion(delivery.delivery, result)) {
+    if (has_forward_file(delivery.delivery, result)) {
         judgement.phase = Phase::Expanding;
         judgement.result = std::move(result);
         return judgement;
@@ -186,22 +186,37 @@ Judgement judge(const Settings& settings, const Message& message, const ActiveDe
         judgement.phase = failure_is_told(message, delivery) ? Phase::FailedUnsaid : Phase::Failed;
     } else {
         judgement.phase = Phase::Delivered;
-        bool told_by_others = result.outcome() == wire::DeliveryResult::RELAYED && result.dsn_passed_on();
-        judgement.report_success =
-            wants_success_report(delivery.delivery.notify()) && !told_by_others && !message.unanswerable();
+        judgement.report_success = message.owes_success_report(delivery.delivery, result);
     }
     judgement.result = std::move(result);
     return judgement;
 }
 
-wire::DeliveryResult failed_result(const wire::Delivery& delivery) {
-    auto [status, text] = split_status(delivery.error_text(), "5.0.0");
+std::optional<wire::DeliveryResult> result_without_agent(const wire::Delivery& delivery) {
     wire::DeliveryResult result;
     result.set_number(delivery.number());
-    result.set_outcome(wire::DeliveryResult::FAILED);
-    result.set_status(status);
-    result.set_text(text);
-    return result;
+    result.set_outcome(wire::DeliveryResult::DELIVERED);
+    result.set_status("2.0.0");
+    switch (delivery.transport()) {
+        case wire::TRANSPORT_ERROR: {
+            auto [status, text] = split_status(delivery.error_text(), "5.0.0");
+            result.set_outcome(wire::DeliveryResult::FAILED);
+            result.set_status(status);
+            result.set_text(text);
+            return result;
+        }
+        case wire::TRANSPORT_DISCARD:
+            result.set_text("discarded");
+            return result;
+        case wire::TRANSPORT_ALIAS:
+            result.set_text("sent on to several addresses");
+            return result;
+        case wire::TRANSPORT_LIST:
+            result.set_text("sent to the members of the list");
+            return result;
+        default:
+            return std::nullopt;
+    }
 }
 
 std::vector<wire::JournalRecord> attempt_records(const std::vector<Judgement>& judgements, UnixMillis now) {
@@ -282,7 +297,9 @@ ResolutionPlan plan_expansion(const Settings& settings, const Message& message,
         }
     }
     std::erase_if(deliveries, [&present](const wire::Delivery& delivery) {
-        return delivery.transport() != wire::TRANSPORT_ERROR && !present.insert(effect_of(delivery)).second;
+        // What is only told, and who to, is never the same.
+        const bool only_told = delivery.transport() == wire::TRANSPORT_ERROR || is_expansion(delivery);
+        return !only_told && !present.insert(effect_of(delivery)).second;
     });
     std::uint32_t number = message.next_number;
     for (auto& delivery : deliveries)

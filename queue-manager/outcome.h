@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,8 +40,9 @@ struct Judgement {
 /// answered, by a message to the postmaster.
 [[nodiscard]] bool failure_is_told(const Message& message, const ActiveDelivery& delivery);
 
-/// The result of a delivery that fails without an agent: TRANSPORT_ERROR, with its error_text.
-[[nodiscard]] wire::DeliveryResult failed_result(const wire::Delivery& delivery);
+/// The result of a delivery that needs no agent: it fails (TRANSPORT_ERROR, with its error_text), is
+/// discarded, or stands for what its recipient became. Nothing for all others.
+[[nodiscard]] std::optional<wire::DeliveryResult> result_without_agent(const wire::Delivery& delivery);
 
 /// The records that journal `judgements`: what ended in one, deferrals by the time of their next attempt,
 /// which for what is held is kNever.

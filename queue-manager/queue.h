@@ -181,6 +181,7 @@ class Queue {
 
     // Reports (queue_reports.cpp).
     void report_due(Message& message);
+    void report_success(Message& message, bool expansions_only);
     void begin_report(Message& message, ReportKind kind, std::vector<std::uint32_t> numbers);
     async::Task<void> write_report(QueueId id, ReportInput input, std::vector<std::uint32_t> numbers);
     void reported(Message& message, ReportKind kind, const std::vector<std::uint32_t>& numbers,

@@ -167,15 +167,8 @@ void Queue::offer_due(Message& message) {
     std::vector<wire::DeliveryResult> ended;
     for (auto& delivery : message.deliveries) {
         if (delivery.phase != Phase::Waiting || delivery.due > time) continue;
-        if (delivery.delivery.transport() == wire::TRANSPORT_ERROR) {
-            ended.push_back(failed_result(delivery.delivery));
-        } else if (delivery.delivery.transport() == wire::TRANSPORT_DISCARD) {
-            wire::DeliveryResult result;
-            result.set_number(delivery.delivery.number());
-            result.set_outcome(wire::DeliveryResult::DELIVERED);
-            result.set_status("2.0.0");
-            result.set_text("discarded");
-            ended.push_back(std::move(result));
+        if (auto result = result_without_agent(delivery.delivery)) {
+            ended.push_back(std::move(*result));
         } else if (delivery.held && delivery.due != 0) {
             ended.push_back(held_too_long(delivery.delivery));
         } else {

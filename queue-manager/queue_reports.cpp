@@ -29,6 +29,13 @@ Result<Spool::Committed> commit_report(Spool& spool, Folder folder, std::uint64_
     return spool.commit_message(input.report_id, envelope, report.content);
 }
 
+/// The kind of report that tells of a success.
+ReportKind success_kind(const ActiveDelivery& delivery) {
+    if (delivery.delivery.transport() == wire::TRANSPORT_ALIAS) return ReportKind::Expanded;
+    const bool relayed = delivery.last_result.outcome() == wire::DeliveryResult::RELAYED;
+    return relayed ? ReportKind::Relayed : ReportKind::Delivered;
+}
+
 }  // namespace
 
 void Queue::report_due(Message& message) {
@@ -38,31 +45,42 @@ void Queue::report_due(Message& message) {
     // Failures of one round go into one report, but they do not wait for ever for a slow destination.
     if (message.count(Phase::FailedUnsaid) > 0 && (!still_working || now() >= window)) {
         auto numbers = message.unsaid(false);
+        // The owners of lists are told of theirs by reports of their own, one after the other.
+        const std::string& blamed = message.blamed(message.find(numbers.front())->delivery);
+        std::erase_if(numbers, [&](std::uint32_t number) {
+            return message.blamed(message.find(number)->delivery) != blamed;
+        });
         if (!message.unanswerable()) return begin_report(message, ReportKind::Failed, std::move(numbers));
         bool may_tell_postmaster = !message.envelope.double_bounce() && !settings_.double_bounce_to.empty();
         if (may_tell_postmaster) return begin_report(message, ReportKind::DoubleBounce, std::move(numbers));
         return nobody_to_tell(message, numbers);
     }
+    // What an address stands for is known when all are resolved, however long the deliveries take then.
+    if (message.has_unsaid_expansion() && !message.resolving) return report_success(message, true);
     if (still_working) return;
-    for (auto outcome : {wire::DeliveryResult::DELIVERED, wire::DeliveryResult::RELAYED}) {
-        auto numbers = message.unsaid(true);
-        std::erase_if(numbers, [&](std::uint32_t number) {
-            return message.find(number)->last_result.outcome() != outcome;
-        });
-        if (numbers.empty()) continue;
-        bool delivered = outcome == wire::DeliveryResult::DELIVERED;
-        return begin_report(message, delivered ? ReportKind::Delivered : ReportKind::Relayed,
-                            std::move(numbers));
-    }
+    if (message.has_unsaid_success()) return report_success(message, false);
     auto delay = delay_report_due(message);
     if (!delay || now() < *delay) return;
     std::vector<std::uint32_t> delayed;
     for (const auto& delivery : message.deliveries) {
         bool told = delivery.phase == Phase::Waiting && delivery.attempts > 0 &&
-                    wants_delay_report(delivery.delivery.notify());
+                    wants_delay_report(delivery.delivery.notify()) && !delivery.delivery.has_sender();
         if (told) delayed.push_back(delivery.delivery.number());
     }
     if (!delayed.empty()) begin_report(message, ReportKind::Delayed, std::move(delayed));
+}
+
+void Queue::report_success(Message& message, bool expansions_only) {
+    std::vector<std::uint32_t> numbers;
+    std::optional<ReportKind> kind;
+    // One report tells of one kind; another one follows.
+    for (std::uint32_t number : message.unsaid(true)) {
+        const ActiveDelivery& delivery = *message.find(number);
+        if (expansions_only && !is_expansion(delivery.delivery)) continue;
+        if (!kind) kind = success_kind(delivery);
+        if (success_kind(delivery) == *kind) numbers.push_back(number);
+    }
+    begin_report(message, *kind, std::move(numbers));
 }
 
 ReportInput Queue::report_input(const Message& message, ReportKind kind,
@@ -73,7 +91,13 @@ ReportInput Queue::report_input(const Message& message, ReportKind kind,
     input.original_id = message.id();
     input.original = message.envelope;
     input.original.clear_recipients();
-    input.to = kind == ReportKind::DoubleBounce ? settings_.double_bounce_to : message.envelope.sender();
+    const wire::Delivery& first = message.find(numbers.front())->delivery;
+    input.to = kind == ReportKind::DoubleBounce ? settings_.double_bounce_to : message.blamed(first);
+    if (first.has_sender()) {
+        // What the sender of the message asked for means nothing to the owner of the list.
+        input.original.clear_envid();
+        input.original.clear_ret();
+    }
     input.now = now();
     input.content_length = message.header.content_length;
     input.max_body = settings_.dsn_max_body;
@@ -151,7 +175,7 @@ void Queue::reported(Message& message, ReportKind kind, const std::vector<std::u
         *failed.mutable_attempt()->add_results() = delivery.last_result;
     }
     if (failed.attempt().results_size() > 0) records.insert(records.begin(), std::move(failed));
-    message.first_failure = 0;
+    if (message.count(Phase::FailedUnsaid) == 0) message.first_failure = 0;
     journal_unless_finished(message, std::move(records));
 }
 

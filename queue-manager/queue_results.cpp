@@ -17,9 +17,10 @@ constexpr std::uint32_t kMaxLostJobs = 3;
 // Results of late reports that wait for their messages to be read.
 constexpr std::size_t kMaxLateResults = 50'000;
 
-std::string_view event_of(const Judgement& judgement) {
+std::string_view event_of(const wire::Delivery& delivery, const Judgement& judgement) {
     switch (judgement.phase) {
         case Phase::Delivered:
+            if (is_expansion(delivery)) return "expanded";
             return judgement.result.outcome() == wire::DeliveryResult::RELAYED ? "relayed" : "delivered";
         case Phase::Expanding:
             return "expanded";
@@ -160,8 +161,10 @@ void Queue::conclude(Message& message, ActiveDelivery& delivery, const Judgement
     log_result(message, delivery, judgement);
     switch (judgement.phase) {
         case Phase::Delivered:
-            ++(judgement.result.outcome() == wire::DeliveryResult::RELAYED ? counters_.relayed
-                                                                           : counters_.delivered);
+            if (!is_expansion(delivery.delivery)) {
+                ++(judgement.result.outcome() == wire::DeliveryResult::RELAYED ? counters_.relayed
+                                                                               : counters_.delivered);
+            }
             message.set_success_unsaid(delivery, judgement.report_success);
             break;
         case Phase::Expanding:
@@ -202,7 +205,7 @@ void Queue::log_result(const Message& message, const ActiveDelivery& delivery,
                        const Judgement& judgement) const {
     const wire::DeliveryResult& result = judgement.result;
     UnixMillis time = now();
-    log::Line line(log::Level::Info, event_of(judgement));
+    log::Line line(log::Level::Info, event_of(delivery.delivery, judgement));
     line.add("id", message.id().text()).add_address("to", delivery.delivery.recipient());
     if (delivery.delivery.original_recipient() != delivery.delivery.recipient()) {
         line.add_address("orig_to", delivery.delivery.original_recipient());

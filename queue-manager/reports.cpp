@@ -78,6 +78,8 @@ std::string_view action_of(ReportKind kind) {
             return "delivered";
         case ReportKind::Relayed:
             return "relayed";
+        case ReportKind::Expanded:
+            return "expanded";
     }
     return "failed";
 }
@@ -109,6 +111,8 @@ std::string subject_of(ReportKind kind) {
             return "Delivered mail";
         case ReportKind::Relayed:
             return "Relayed mail: no further reports";
+        case ReportKind::Expanded:
+            return "Mail sent on to several addresses";
         case ReportKind::DoubleBounce:
             return "Postmaster notice: undeliverable mail from the null sender";
     }
@@ -138,6 +142,12 @@ std::string explanation_of(const ReportInput& input) {
             return fmt::format(
                 "This is the mail system at {}.\r\n\r\nAs you asked: your message was handed on to a "
                 "mail system\r\nthat does not send reports about delivery.\r\n",
+                host);
+        case ReportKind::Expanded:
+            return fmt::format(
+                "This is the mail system at {}.\r\n\r\nAs you asked: your message has reached an address "
+                "that stands for\r\nseveral others, and was sent on to these. Delivery to them is not "
+                "reported.\r\n",
                 host);
         case ReportKind::DoubleBounce:
             return fmt::format(

@@ -18,8 +18,9 @@ namespace postrider::queue_manager {
 enum class ReportKind {
     Failed,
     Delayed,
-    Delivered,    ///< into a mailbox, as NOTIFY=SUCCESS asked
+    Delivered,    ///< into a mailbox or to a list, as NOTIFY=SUCCESS asked
     Relayed,      ///< to a host that does not know DSNs, as NOTIFY=SUCCESS asked
+    Expanded,     ///< to several others that the recipient stands for, as NOTIFY=SUCCESS asked
     DoubleBounce  ///< failed, and the sender cannot be told: for the postmaster
 };
 

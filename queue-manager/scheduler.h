@@ -30,7 +30,7 @@ struct DestinationKey {
 };
 
 /// The transports an agent takes, by number.
-using TransportSet = std::bitset<8>;
+using TransportSet = std::bitset<16>;
 
 /// A delivery that can be offered now.
 struct ReadyDelivery {

@@ -166,11 +166,14 @@ Transaction Job::next_transaction(std::vector<std::size_t>& indexes) const {
         if (recipients_[i].state != Recipient::State::Open) continue;
         std::string sender = sender_of(i);
         std::string fields = trace_fields_of(i);
+        const bool redistributed = job_.deliveries(static_cast<int>(i)).has_sender();
         if (indexes.empty()) {
             transaction.sender = sender;
+            transaction.redistributed = redistributed;
             transaction.trace_fields = fields;
         }
-        if (sender != transaction.sender || fields != transaction.trace_fields) continue;
+        if (sender != transaction.sender || redistributed != transaction.redistributed) continue;
+        if (fields != transaction.trace_fields) continue;
         indexes.push_back(i);
         TransactionRecipient recipient;
         recipient.delivery = &job_.deliveries(static_cast<int>(i));

@@ -66,8 +66,11 @@ Preparation prepare(const Transaction& transaction, const Capabilities& capabili
     preparation.options.size = length;
     preparation.options.eight_bit = message.eight_bit;
     preparation.options.smtputf8 = message.smtputf8 || has_utf8_address(transaction);
-    preparation.options.envid = message.envid;
-    preparation.options.ret = message.ret;
+    // Who gets the reports of a list has not asked for anything (RFC 3461, 5.2.7.1 b).
+    if (!transaction.redistributed) {
+        preparation.options.envid = message.envid;
+        preparation.options.ret = message.ret;
+    }
     if (capabilities.size_limit > 0 && length > capabilities.size_limit) {
         preparation.refusal = failed("5.3.4", fmt::format("the message has {} octets, the server takes {}",
                                                           length, capabilities.size_limit));

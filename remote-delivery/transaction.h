@@ -38,6 +38,7 @@ struct TransactionRecipient {
 struct Transaction {
     const Message* message = nullptr;  ///< not owned; outlives the transaction
     std::string sender;
+    bool redistributed = false;  ///< to members of a list, by its owner: `sender` is not the message's own
     /// Header fields in front of the content: a Delivered-To for each forward file that led here, so that a
     /// host that sends the message back is found out.
     std::string trace_fields;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "libcommon/ipc/channel.h"
@@ -177,8 +178,29 @@ bool is_temporary_error(const Leaf& leaf) {
            leaf.route->kind == Route::Kind::Error && leaf.route->enhanced.starts_with('4');
 }
 
-/// Puts what an expansion came to into the answer.
-void set_expansion(wire::ResolvedRecipient& resolved, const Expansion& expansion,
+/// Adds what the sender is to be told of the recipient itself, if he asked for SUCCESS and the deliveries
+/// will not tell him: those of several do not, because that is not what he sent to, and members of a list
+/// never do.
+void add_success(wire::ResolvedRecipient& resolved, const Expansion& expansion,
+                 const wire::Recipient& recipient, std::string_view sender, std::string address) {
+    if ((recipient.notify() & kNotifySuccess) == 0 || sender.empty()) return;
+    const auto& deliveries = resolved.deliveries();
+    const bool is_list = std::all_of(deliveries.begin(), deliveries.end(),
+                                     [](const wire::Delivery& delivery) { return delivery.has_sender(); });
+    if (!is_list && deliveries.size() == 1) return;
+    wire::Delivery success;
+    success.set_recipient(std::move(address));
+    success.set_original_recipient(recipient.address());
+    success.set_transport(is_list ? wire::TRANSPORT_LIST : wire::TRANSPORT_ALIAS);
+    success.set_next_hop(is_list ? "list" : "alias");
+    success.set_notify(recipient.notify());
+    success.set_orcpt(recipient.orcpt());
+    success.set_rule(expansion.rule.line_text());
+    *resolved.add_deliveries() = std::move(success);
+}
+
+/// Puts what the expansion of `address` came to into the answer.
+void set_expansion(wire::ResolvedRecipient& resolved, const Expansion& expansion, std::string address,
                    const wire::Recipient& recipient, std::string_view sender, const Tables& tables) {
     switch (expansion.outcome) {
         case Expansion::Outcome::Refused:
@@ -203,6 +225,7 @@ void set_expansion(wire::ResolvedRecipient& resolved, const Expansion& expansion
         }
         *resolved.add_deliveries() = delivery_of(leaf, recipient, sender, several, tables);
     }
+    add_success(resolved, expansion, recipient, sender, std::move(address));
 }
 
 /// The destinations that local-delivery has read. It has parsed them; what does not parse here as well is
@@ -258,8 +281,8 @@ wire::ResolvedRecipient resolve_recipient(std::uint32_t index, const wire::Recip
         set_failure(resolved, false, "5.1.3", parsed.error().text);
         return resolved;
     }
-    set_expansion(resolved, expand(tables.qualified(std::move(*parsed)), tables, facts, trace), recipient,
-                  sender, tables);
+    const Address root = tables.qualified(std::move(*parsed));
+    set_expansion(resolved, expand(root, tables, facts, trace), root.text(), recipient, sender, tables);
     return resolved;
 }
 
@@ -289,8 +312,8 @@ wire::ResolvedRecipient resolve_forward_file(const wire::ForwardQuestion& questi
     file.position = config::Position{std::make_shared<const std::string>(question.forward_file()), 1, 1};
 
     const wire::Recipient recipient = recipient_of(replaced);
-    set_expansion(resolved, expand_forward_file(file, tables, facts, trace), recipient, question.sender(),
-                  tables);
+    set_expansion(resolved, expand_forward_file(file, tables, facts, trace), replaced.recipient(), recipient,
+                  question.sender(), tables);
     for (wire::Delivery& delivery : *resolved.mutable_deliveries()) {
         *delivery.mutable_forwarded_by() = replaced.forwarded_by();
         delivery.add_forwarded_by(replaced.recipient());

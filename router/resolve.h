@@ -19,8 +19,8 @@ namespace postrider::router {
 /// appended to it.
 ///
 /// NOTIFY and ORCPT follow RFC 3461, 5.2.7: they are passed on to a single delivery; of several, none
-/// promises SUCCESS, because that has been reported as "expanded" by then; members of a list with an owner
-/// get neither.
+/// promises SUCCESS, and a further delivery by TRANSPORT_ALIAS reports that as "expanded"; members of a list
+/// with an owner get neither, and one by TRANSPORT_LIST reports it as "delivered".
 [[nodiscard]] wire::ResolvedRecipient resolve_recipient(std::uint32_t index, const wire::Recipient& recipient,
                                                         std::string_view sender, const Tables& tables,
                                                         Facts& facts,

@@ -54,7 +54,40 @@ Fd connect_to(const std::string& path) {
     return socket;
 }
 
-void set_domain_route(const std::string& address, std::uint32_t index, wire::ResolvedRecipient& out) {
+wire::Delivery& add_smtp(const wire::Recipient& recipient, const std::string& address,
+                         wire::ResolvedRecipient& out) {
+    wire::Delivery& delivery = *out.add_deliveries();
+    delivery.set_recipient(address);
+    delivery.set_original_recipient(recipient.address());
+    delivery.set_transport(wire::TRANSPORT_SMTP);
+    delivery.set_next_hop(address.substr(address.rfind('@') + 1));
+    delivery.set_rule("test:1");
+    delivery.set_notify(recipient.notify());
+    delivery.set_orcpt(recipient.orcpt());
+    return delivery;
+}
+
+/// What the router says of one who became two others, or of a list with two members.
+void set_expansion(const wire::Recipient& recipient, bool is_list, wire::ResolvedRecipient& out) {
+    constexpr std::uint32_t kNever = 1;
+    constexpr std::uint32_t kSuccess = 2;
+    for (const char* member : {"one@m1.smtp.test", "two@m2.smtp.test"}) {
+        wire::Delivery& delivery = add_smtp(recipient, member, out);
+        const std::uint32_t rest = recipient.notify() & ~kSuccess;
+        delivery.set_notify(rest == 0 && recipient.notify() != 0 ? kNever : rest);
+        if (!is_list) continue;
+        delivery.set_sender("owner@o.smtp.test");
+        delivery.set_has_sender(true);
+        delivery.set_notify(0);
+        delivery.clear_orcpt();
+    }
+    if ((recipient.notify() & kSuccess) == 0) return;
+    wire::Delivery& success = add_smtp(recipient, recipient.address(), out);
+    success.set_transport(is_list ? wire::TRANSPORT_LIST : wire::TRANSPORT_ALIAS);
+}
+
+void set_domain_route(const wire::Recipient& recipient, std::uint32_t index, wire::ResolvedRecipient& out) {
+    const std::string& address = recipient.address();
     std::string domain = address.substr(address.rfind('@') + 1);
     auto ends = [&](const std::string& end) {
         return domain.size() >= end.size() &&
@@ -70,16 +103,13 @@ void set_domain_route(const std::string& address, std::uint32_t index, wire::Res
         out.mutable_failure()->set_text("4.4.3 the table cannot be read");
         return;
     }
-    auto* delivery = out.add_deliveries();
-    delivery->set_recipient(address);
-    delivery->set_original_recipient(address);
-    delivery->set_transport(wire::TRANSPORT_SMTP);
-    delivery->set_next_hop(domain);
-    delivery->set_rule("test:1");
-    if (domain == "discard.test") delivery->set_transport(wire::TRANSPORT_DISCARD);
+    if (domain == "several.test" || domain == "list.test")
+        return set_expansion(recipient, domain == "list.test", out);
+    wire::Delivery& delivery = add_smtp(recipient, address, out);
+    if (domain == "discard.test") delivery.set_transport(wire::TRANSPORT_DISCARD);
     if (ends("local.test")) {
-        delivery->set_transport(wire::TRANSPORT_MAILDIR);
-        delivery->set_next_hop(address.substr(0, address.rfind('@')));
+        delivery.set_transport(wire::TRANSPORT_MAILDIR);
+        delivery.set_next_hop(address.substr(0, address.rfind('@')));
     }
 }
 
@@ -308,13 +338,8 @@ void TestRouter::answer(int socket) {
         reply.set_id(request.id());
         reply.set_more(first + kPerFrame < count);
         for (int i = first; i < std::min(count, first + kPerFrame); ++i) {
-            const auto& recipient = request.resolve().recipients(i);
-            auto& resolved = *reply.mutable_resolved()->add_recipients();
-            set_domain_route(recipient.address(), static_cast<std::uint32_t>(i), resolved);
-            for (auto& delivery : *resolved.mutable_deliveries()) {
-                delivery.set_notify(recipient.notify());
-                delivery.set_orcpt(recipient.orcpt());
-            }
+            set_domain_route(request.resolve().recipients(i), static_cast<std::uint32_t>(i),
+                             *reply.mutable_resolved()->add_recipients());
         }
         std::string bytes = reply.SerializeAsString();
         static_cast<void>(::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL));

@@ -97,6 +97,8 @@ class TestPeer {
 ///     *.smtp.test     by SMTP to that domain
 ///     *.local.test    into the Maildir of the local part
 ///     discard.test, error.test, later.test   discarded, refused (5.1.1), not decided
+///     several.test    to one@m1.smtp.test and two@m2.smtp.test, and told as RFC 3461 says
+///     list.test       to the same as members of a list of owner@o.smtp.test, likewise
 class TestRouter {
   public:
     explicit TestRouter(const std::string& run_dir);

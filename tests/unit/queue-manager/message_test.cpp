@@ -107,6 +107,64 @@ TEST_CASE("a failure of which nobody could be told keeps the file") {
     }
 }
 
+TEST_CASE("a success of which the sender has not heard is told after a restart, once") {
+    struct Case {
+        const char* sender;
+        std::uint32_t notify;
+        wire::Transport transport;
+        wire::DeliveryResult::Outcome outcome;
+        bool passed_on, reported, unsaid, expansion;
+    };
+    constexpr auto kDelivered = wire::DeliveryResult::DELIVERED;
+    constexpr auto kRelayed = wire::DeliveryResult::RELAYED;
+    constexpr auto kSmtp = wire::TRANSPORT_SMTP;
+    for (const auto& test :
+         {Case{"s@a.test", kNotifySuccess, kSmtp, kDelivered, false, false, true, false},
+          Case{"s@a.test", kNotifySuccess, kSmtp, kDelivered, false, true, false, false},
+          Case{"s@a.test", kNotifySuccess, kSmtp, kRelayed, false, false, true, false},
+          Case{"s@a.test", kNotifySuccess, kSmtp, kRelayed, true, false, false, false},
+          Case{"s@a.test", kNotifyFailure, kSmtp, kDelivered, false, false, false, false},
+          Case{"", kNotifySuccess, kSmtp, kDelivered, false, false, false, false},
+          // The forward file's destinations tell of themselves, or of him by TRANSPORT_ALIAS.
+          Case{"s@a.test", kNotifySuccess, wire::TRANSPORT_MAILDIR, wire::DeliveryResult::EXPANDED, false,
+               false, false, false},
+          Case{"s@a.test", kNotifySuccess, wire::TRANSPORT_ALIAS, kDelivered, false, false, true, true},
+          Case{"s@a.test", kNotifySuccess, wire::TRANSPORT_ALIAS, kDelivered, false, true, false, false},
+          Case{"s@a.test", kNotifySuccess, wire::TRANSPORT_LIST, kDelivered, false, false, true, true}}) {
+        CAPTURE(test.sender, test.notify, test.transport, test.outcome, test.passed_on, test.reported);
+        queue_file::QueueFile file;
+        file.envelope.set_sender(test.sender);
+        file.envelope.add_recipients()->set_address("r@example.org");
+        file.journal = queue_file::JournalState(1);
+        wire::JournalRecord record;
+        auto* resolved = record.mutable_resolved()->add_deliveries();
+        resolved->set_number(1);
+        resolved->set_transport(test.transport);
+        resolved->set_notify(test.notify);
+        file.journal.apply(record);
+        auto* ended = record.mutable_attempt()->add_results();
+        ended->set_number(1);
+        ended->set_outcome(test.outcome);
+        ended->set_dsn_passed_on(test.passed_on);
+        file.journal.apply(record);
+        if (test.outcome == wire::DeliveryResult::EXPANDED) {
+            record.mutable_resolved()->set_delivery(1);
+            file.journal.apply(record);
+        }
+        record.mutable_report()->add_deliveries(1);
+        if (test.reported) file.journal.apply(record);
+        Message message(std::move(file), Folder::New, Fd());
+        CHECK(message.find(1)->phase == Phase::Delivered);
+        CHECK(message.has_unsaid_success() == test.unsaid);
+        CHECK(message.has_unsaid_expansion() == test.expansion);
+        CHECK(message.finished() == !test.unsaid);
+        if (!test.unsaid) continue;
+        message.set_success_unsaid(*message.find(1), false);
+        CHECK_FALSE(message.has_unsaid_expansion());
+        CHECK(message.finished());
+    }
+}
+
 TEST_CASE("who is told of what follows NOTIFY") {
     struct Case {
         std::uint32_t notify;

@@ -136,12 +136,40 @@ TEST_CASE("an error of a route is split into status and text") {
     for (const auto& test :
          {Case{"5.1.1 no such user", "5.1.1", "no such user"}, Case{"no such user", "5.0.0", "no such user"},
           Case{"", "5.0.0", ""}, Case{"5.7.1", "5.7.1", ""}, Case{"550 5.1.1 x", "5.0.0", "550 5.1.1 x"}}) {
+        delivery.set_transport(wire::TRANSPORT_ERROR);
         delivery.set_error_text(test.error);
-        auto failed = failed_result(delivery);
+        auto failed = *result_without_agent(delivery);
         CHECK(failed.number() == 3);
         CHECK(failed.outcome() == wire::DeliveryResult::FAILED);
         CHECK(failed.status() == test.status);
         CHECK(failed.text() == test.text);
+    }
+}
+
+TEST_CASE("what needs no agent ends by itself") {
+    struct Case {
+        wire::Transport transport;
+        bool is_expansion;
+        const char* text;  // nullptr: an agent has to say
+    };
+    for (const auto& test :
+         {Case{wire::TRANSPORT_SMTP, false, nullptr}, Case{wire::TRANSPORT_MAILDIR, false, nullptr},
+          Case{wire::TRANSPORT_PROGRAM, false, nullptr}, Case{wire::TRANSPORT_FILE, false, nullptr},
+          Case{wire::TRANSPORT_DISCARD, false, "discarded"},
+          Case{wire::TRANSPORT_ALIAS, true, "sent on to several addresses"},
+          Case{wire::TRANSPORT_LIST, true, "sent to the members of the list"}}) {
+        CAPTURE(test.transport);
+        wire::Delivery delivery;
+        delivery.set_number(5);
+        delivery.set_transport(test.transport);
+        CHECK(is_expansion(delivery) == test.is_expansion);
+        auto ended = result_without_agent(delivery);
+        REQUIRE(ended.has_value() == (test.text != nullptr));
+        if (!ended) continue;
+        CHECK(ended->number() == 5);
+        CHECK(ended->outcome() == wire::DeliveryResult::DELIVERED);
+        CHECK(ended->status() == "2.0.0");
+        CHECK(ended->text() == test.text);
     }
 }
 
@@ -359,11 +387,11 @@ TEST_CASE("a forward file that leads nowhere is told to the sender") {
     loop.error = Error(Severity::Permanent, "5.4.6 alias loop");
     auto plan = plan_expansion(settings, message, replaced, loop, kArrival);
     REQUIRE(plan.deliveries.size() == 1);
-    CHECK(failed_result(plan.deliveries[0]).status() == "5.4.6");
+    CHECK(result_without_agent(plan.deliveries[0])->status() == "5.4.6");
     CHECK(plan.deliveries[0].recipient() == "alice@example.org");
     Resolution silence;
     silence.error = Error(Severity::Temporary, "not now");
     plan = plan_expansion(settings, message, replaced, silence, kArrival + 6 * kDay);
     REQUIRE(plan.deliveries.size() == 1);
-    CHECK(failed_result(plan.deliveries[0]).status() == "5.4.7");
+    CHECK(result_without_agent(plan.deliveries[0])->status() == "5.4.7");
 }

@@ -156,6 +156,32 @@ TEST_CASE("a delay report says until when it is tried") {
     CHECK(has(report, "Will-Retry-Until: Wed, 26 Nov 2025 21:07:53 +0000\r\n"));
 }
 
+TEST_CASE("each kind of report has its action and its subject, and only failures return the body") {
+    struct Case {
+        ReportKind kind;
+        const char* action;
+        const char* subject;
+        bool body;
+    };
+    for (const auto& test :
+         {Case{ReportKind::Failed, "failed", "Undelivered mail: could not be delivered", true},
+          Case{ReportKind::DoubleBounce, "failed",
+               "Postmaster notice: undeliverable mail from the null sender", true},
+          Case{ReportKind::Delayed, "delayed", "Delayed mail: still being tried", false},
+          Case{ReportKind::Delivered, "delivered", "Delivered mail", false},
+          Case{ReportKind::Relayed, "relayed", "Relayed mail: no further reports", false},
+          Case{ReportKind::Expanded, "expanded", "Mail sent on to several addresses", false}}) {
+        auto input = example();
+        input.kind = test.kind;
+        input.original.set_ret(1);
+        auto report = compose_report(input);
+        CAPTURE(test.action, report.content);
+        CHECK(has(report, std::string("\r\nAction: ") + test.action + "\r\n"));
+        CHECK(has(report, std::string("\r\nSubject: ") + test.subject + "\r\n"));
+        CHECK(has(report, "first line") == test.body);
+    }
+}
+
 TEST_CASE("the status fits the action whatever was reported") {
     struct Case {
         ReportKind kind;
@@ -173,6 +199,8 @@ TEST_CASE("the status fits the action whatever was reported") {
              Case{ReportKind::Delayed, "", "4.0.0"},
              Case{ReportKind::Relayed, "2.0.0", "2.0.0"},
              Case{ReportKind::Delivered, "9.9.9", "2.0.0"},
+             Case{ReportKind::Expanded, "2.0.0", "2.0.0"},
+             Case{ReportKind::Expanded, "5.1.1", "2.1.1"},
          }) {
         auto input = example();
         input.kind = test.kind;

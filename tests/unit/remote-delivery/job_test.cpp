@@ -183,12 +183,17 @@ TEST_CASE("recipients with senders of their own have transactions of their own")
     JobBench bench;
     ScriptedSmtpServer server(bench.loop, kExtensions);
     std::string content = "x\r\n";
-    auto job = JobBench::job_to(server.next_hop(), recipients(3), content);
-    job.mutable_deliveries(1)->set_has_sender(true);
+    auto job = JobBench::job_to(server.next_hop(), recipients(4), content);
+    job.set_envid("QQ=1");
+    for (int i : {1, 3})
+        job.mutable_deliveries(i)->set_has_sender(true);
     job.mutable_deliveries(1)->set_sender("owner@list.test");
-    CHECK(JobBench::outcomes(bench.deliver(job, content)) == "R2.0.0 R2.0.0 R2.0.0");
+    // He wrote to his own list: what he asked for as a sender is not what he asks for as its owner.
+    job.mutable_deliveries(3)->set_sender("sender@client.test");
+    CHECK(JobBench::outcomes(bench.deliver(job, content)) == "R2.0.0 R2.0.0 R2.0.0 R2.0.0");
     CHECK(server.lines_with("MAIL") ==
-          Lines{"1 MAIL FROM:<sender@client.test> SIZE=3", "1 MAIL FROM:<owner@list.test> SIZE=3"});
+          Lines{"1 MAIL FROM:<sender@client.test> SIZE=3 ENVID=QQ+3D1",
+                "1 MAIL FROM:<owner@list.test> SIZE=3", "1 MAIL FROM:<sender@client.test> SIZE=3"});
 }
 
 TEST_CASE("what the server cannot take is not sent") {

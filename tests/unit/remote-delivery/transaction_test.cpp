@@ -32,6 +32,20 @@ std::string refusal(const Message& message, const Capabilities& capabilities,
     return preparation.refusal ? preparation.refusal->status : "";
 }
 
+TEST_CASE("what the sender asked for is not asked for in the name of a list's owner") {
+    Message message = message_of(kPlain);
+    message.envid = "QQ=1";
+    message.ret = 2;
+    Transaction transaction;
+    transaction.message = &message;
+    transaction.sender = "a@b.test";
+    CHECK(prepare(transaction, Capabilities()).options.envid == "QQ=1");
+    CHECK(prepare(transaction, Capabilities()).options.ret == 2);
+    transaction.redistributed = true;
+    CHECK(prepare(transaction, Capabilities()).options.envid.empty());
+    CHECK(prepare(transaction, Capabilities()).options.ret == 0);
+}
+
 TEST_CASE("a message goes to a server that can take it") {
     Capabilities none;
     Capabilities some;

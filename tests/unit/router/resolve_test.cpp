@@ -30,6 +30,7 @@ const std::string kConfiguration =
 
 const std::string kAliases =
     "both: alice, x@remote.test\nlist: alice, x@remote.test\nowner-list: bob\n"
+    "single: x@remote.test\nmixed: bob, list\ntolist: list\nsmall: y@remote.test\nowner-small: bob\n"
     "run: \"|/bin/run a b\"\nkeep: /var/log/keep\nnull: /dev/null\npart: alice, nobody\nsoon: alice, "
     "x@later.test\n";
 
@@ -170,6 +171,80 @@ TEST_CASE("notifications reach one delivery as asked, and several without SUCCES
         // A report sent to a list stays a report.
         CHECK_FALSE(resolve("list@local.test", 0, "").deliveries(i).has_sender());
     }
+}
+
+TEST_CASE("who is told of success when a recipient became others") {
+    constexpr std::uint32_t kSuccess = 2;
+    constexpr std::uint32_t kFailure = 4;
+    struct Case {
+        std::string address;
+        std::uint32_t notify;
+        std::string sender;
+        int deliveries;
+        wire::Transport last;  // its transport
+        bool told;             // by the last one, which stands for the recipient
+    };
+    for (const Case& one : std::vector<Case>{
+             {"x@remote.test", kSuccess, "s@o.test", 1, wire::TRANSPORT_SMTP, false},
+             {"single@local.test", kSuccess, "s@o.test", 1, wire::TRANSPORT_SMTP, false},
+             {"run@local.test", kSuccess, "s@o.test", 1, wire::TRANSPORT_PROGRAM, false},
+             {"both@local.test", 0, "s@o.test", 2, wire::TRANSPORT_SMTP, false},
+             {"both@local.test", kFailure, "s@o.test", 2, wire::TRANSPORT_SMTP, false},
+             {"both@local.test", kSuccess, "s@o.test", 3, wire::TRANSPORT_ALIAS, true},
+             {"BOTH@local.test", kSuccess | kFailure, "s@o.test", 3, wire::TRANSPORT_ALIAS, true},
+             {"both@local.test", kSuccess, "", 2, wire::TRANSPORT_SMTP, false},
+             {"mixed@local.test", kSuccess, "s@o.test", 4, wire::TRANSPORT_ALIAS, true},
+             {"part@local.test", kSuccess, "s@o.test", 3, wire::TRANSPORT_ALIAS, true},
+             {"list@local.test", kSuccess, "s@o.test", 3, wire::TRANSPORT_LIST, true},
+             {"list@local.test", kFailure, "s@o.test", 2, wire::TRANSPORT_SMTP, false},
+             {"small@local.test", kSuccess, "s@o.test", 2, wire::TRANSPORT_LIST, true},
+             {"tolist@local.test", kSuccess, "s@o.test", 3, wire::TRANSPORT_LIST, true},
+             {"list@local.test", kSuccess, "", 2, wire::TRANSPORT_SMTP, false}}) {
+        CAPTURE(one.address, one.notify, one.sender);
+        const wire::ResolvedRecipient resolved = resolve(one.address, one.notify, one.sender);
+        REQUIRE(resolved.deliveries_size() == one.deliveries);
+        const wire::Delivery& last = resolved.deliveries(one.deliveries - 1);
+        CHECK(last.transport() == one.last);
+        if (!one.told) continue;
+        CHECK(last.recipient() == one.address);
+        CHECK(last.original_recipient() == one.address);
+        CHECK(last.notify() == one.notify);
+        CHECK(last.orcpt() == "rfc822;orig@x.test");
+        CHECK_FALSE(last.has_sender());
+        CHECK_THAT(last.rule(), Catch::Contains("aliases:"));
+        for (int i = 0; i + 1 < one.deliveries; ++i)
+            CHECK((resolved.deliveries(i).notify() & kSuccess) == 0);
+    }
+    CHECK(resolve("soon@local.test", kSuccess).deliveries_size() == 0);
+}
+
+TEST_CASE("what a forward file holds is told of in the same way") {
+    constexpr std::uint32_t kSuccess = 2;
+    wire::ForwardQuestion question;
+    question.set_sender("s@o.test");
+    question.set_forward_file("/home/alice/.forward");
+    wire::Delivery& replaced = *question.mutable_delivery();
+    replaced = resolve("alice@local.test", kSuccess).deliveries(0);
+    replaced.set_original_recipient("single@local.test");
+    question.add_forwarded()->set_text("x@remote.test");
+    FakeFacts facts;
+    wire::ResolvedRecipient resolved = resolve_forward_file(question, *tables(), facts);
+    REQUIRE(resolved.deliveries_size() == 1);
+    CHECK(resolved.deliveries(0).notify() == kSuccess);
+    question.add_forwarded()->set_text("y@remote.test");
+    resolved = resolve_forward_file(question, *tables(), facts);
+    REQUIRE(resolved.deliveries_size() == 3);
+    CHECK(resolved.deliveries(0).notify() == 1);
+    const wire::Delivery& told = resolved.deliveries(2);
+    CHECK(told.transport() == wire::TRANSPORT_ALIAS);
+    CHECK(told.recipient() == "alice@local.test");
+    CHECK(told.original_recipient() == "single@local.test");
+    CHECK(told.notify() == kSuccess);
+    // A member of a list promised nothing.
+    replaced.set_notify(0);
+    replaced.set_sender("owner-list@local.test");
+    replaced.set_has_sender(true);
+    CHECK(resolve_forward_file(question, *tables(), facts).deliveries_size() == 2);
 }
 
 TEST_CASE("many deliveries take several frames, none of them too large") {
