@@ -23,7 +23,7 @@ TestClock::TestClock(async::Loop& loop, Fd listening, Queue& queue)
       queue_(queue),
       watch_(loop, listening_.get()),
       scope_(loop) {
-    log::warning("test_clock").add("effect", "whoever may connect moves the clock of the queue");
+    log::warning("test_clock").add("effect", "who reaches its socket moves the clock of the queue");
     scope_.spawn(serve());
 }
 

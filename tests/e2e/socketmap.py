@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
@@ -33,6 +34,9 @@ class SocketmapServer:
             self._listener.close()
             self._listener = None
         for connection in self._open:
+            # close() alone leaves it open for as long as a thread reads it.
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
             connection.close()
         self._open.clear()
         self.path.unlink(missing_ok=True)

@@ -32,12 +32,14 @@ class ExternalUsers:
         self._program = program
         self._suite = suite
         self.server = SocketmapServer(suite.folder / "users", {"users": {
-            "ann@v.test": "", "away@v.test": "forward=dave@local.test", "unclear@v.test": None}})
+            "ann@v.test": "home=/srv/ann", "away@v.test": "forward=dave@local.test", "unclear@v.test": None}})
 
     def ask_as_postfix(self) -> None:
         tree = peers.root_of("postfix")
         etc = self._program.scratch("postfix")
-        (etc / "main.cf").write_text("compatibility_level = 3.7\n", encoding="ascii")
+        # Accounts that there are everywhere, for those that there are only where Postfix is installed.
+        (etc / "main.cf").write_text("compatibility_level = 3.7\nmail_owner = daemon\nsetgid_group = mail\n", encoding="ascii")
+        (etc / "dynamicmaps.cf").write_text("", encoding="ascii")
         for key, value in (("ann@v.test", 0), ("away@v.test", 0), ("nobody@v.test", 1), ("unclear@v.test", 1)):
             done = subprocess.run([str(tree / "usr/sbin/postmap"), "-c", str(etc), "-q", key,
                                    f"socketmap:unix:{self.server.path}:users"], capture_output=True, text=True,

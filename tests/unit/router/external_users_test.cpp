@@ -65,7 +65,7 @@ ExternalAnswer look_up(async::Loop& loop, ExternalUsers& users, const ExternalQu
 }  // namespace
 
 TEST_CASE("users that a server knows", "[external]") {
-    const auto tables = tables_of(kDomain + "detail_delimiter +\n");
+    const auto tables = tables_of(kDomain);
     FakeFacts facts;
     facts.add_external("ann@v.test", "");
     facts.add_external("away@v.test", "forward=x@remote.test,bob@local.test");
@@ -190,7 +190,7 @@ TEST_CASE("the daemon asks the server, while others have their answers", "[daemo
     router.write("postrider.conf",
                  "local_domain local.test\n"
                  "virtual_domain v.test maildir:/var/v/%u owner=65533 users=socket:" +
-                     router.path("users") + "\nlookup_timeout 500ms\n");
+                     router.path("users") + "\nlookup_timeout 1s\n");
     const SocketmapServer server(router.path("users"), [](const std::string& question) {
         if (question == "users slow@v.test") return std::string();
         return SocketmapServer::netstring(question == "users ann@v.test" ? "OK " : "NOTFOUND ");
@@ -198,6 +198,8 @@ TEST_CASE("the daemon asks the server, while others have their answers", "[daemo
     router.start();
     const auto question = [](const std::string& address) {
         wire::RouterRequest request;
+        request.mutable_recipient()->mutable_client()->set_address("203.0.113.9");
+        request.mutable_recipient()->mutable_client()->set_kind("smtp");
         request.mutable_recipient()->set_recipient(address);
         return request;
     };
@@ -207,12 +209,13 @@ TEST_CASE("the daemon asks the server, while others have their answers", "[daemo
     const auto begun = std::chrono::steady_clock::now();
     auto ann = other.ask(question("ann@v.test"));
     REQUIRE(ann);
-    CHECK(ann->verdict().code() == 250);
+    INFO(router.log());
+    CHECK(ann->verdict().action() == wire::Verdict::ACCEPT);
     auto bob = other.ask(question("bob@v.test"));
     REQUIRE(bob);
     CHECK(bob->verdict().code() == 550);
     CHECK(bob->verdict().enhanced() == "5.1.1");
-    CHECK(std::chrono::steady_clock::now() - begun < std::chrono::milliseconds(450));
+    CHECK(std::chrono::steady_clock::now() - begun < std::chrono::milliseconds(900));
     auto unclear = slow.receive();
     REQUIRE(unclear);
     CHECK(unclear->verdict().code() == 451);
