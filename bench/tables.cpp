@@ -114,7 +114,7 @@ void run_program(std::vector<std::string> words) {
 }
 
 void bench_lmdb(std::size_t names) {
-    std::string folder = "/tmp/bench_tables_XXXXXX";
+    std::string folder = std::filesystem::temp_directory_path() / "bench_tables_XXXXXX";
     if (::mkdtemp(folder.data()) == nullptr) std::exit(2);
     for (const char* what : {"users", "aliases"}) {
         std::ofstream out(fmt::format("{}/{}.txt", folder, what));

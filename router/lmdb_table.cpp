@@ -100,18 +100,33 @@ Result<bool> LmdbTable::is_last_commit() const {
     return meta_now_ == other_meta_;
 }
 
-Result<LmdbPage> LmdbTable::page(std::uint64_t number) const {
+Result<LmdbPage> LmdbTable::read_page(std::string& block, std::uint64_t number) const {
     if (number > commit_.last_page) return damaged();
+    const Result<void> done = read(block, commit_.page_size, number * commit_.page_size);
+    if (!done) return failure(done.error());
+    const LmdbPage page(block);
+    if (page.number() != number) return damaged();
+    return page;
+}
+
+Result<LmdbPage> LmdbTable::branch(std::uint64_t number) const {
     CachedPage& cached = cache_[number % cache_.size()];
-    if (cached.number != number || cached.age != age_) {
-        cached.age = 0;
-        const Result<void> done = read(cached.octets, commit_.page_size, number * commit_.page_size);
-        if (!done) return failure(done.error());
-        if (LmdbPage(cached.octets).number() != number) return damaged();
-        cached.number = number;
-        cached.age = age_;
-    }
-    return LmdbPage(cached.octets);
+    if (cached.number == number && cached.age == age_) return LmdbPage(cached.octets);
+    cached.age = 0;
+    Result<LmdbPage> page = read_page(cached.octets, number);
+    if (!page) return page;
+    if (!page->is_branch()) return damaged();
+    cached.number = number;
+    cached.age = age_;
+    return page;
+}
+
+/// Leaves are not kept: there are a hundred of them to a branch, and one that was not used for a while takes as
+/// long to come from memory as from the system.
+Result<LmdbPage> LmdbTable::leaf(std::uint64_t number) const {
+    Result<LmdbPage> page = read_page(leaf_, number);
+    if (page && !page->is_leaf()) return damaged();
+    return page;
 }
 
 LmdbTable::Value LmdbTable::value_of(const LmdbValue& value, std::string_view name) const {
@@ -135,16 +150,16 @@ LmdbTable::Value LmdbTable::search(std::string_view name) const {
     if (commit_.depth == 0) return std::optional<std::string>();
     std::uint64_t number = commit_.root;
     for (unsigned level = 1; level < commit_.depth; ++level) {
-        const Result<LmdbPage> branch = page(number);
-        if (!branch) return failure(branch.error());
-        const LmdbPage::Found<std::uint64_t> child = branch->child(name);
-        if (!branch->is_branch() || child.damaged) return damaged();
+        const Result<LmdbPage> above = branch(number);
+        if (!above) return failure(above.error());
+        const LmdbPage::Found<std::uint64_t> child = above->child(name);
+        if (child.damaged) return damaged();
         number = *child.value;
     }
-    const Result<LmdbPage> leaf = page(number);
-    if (!leaf) return failure(leaf.error());
-    const LmdbPage::Found<LmdbValue> found = leaf->find(name);
-    if (!leaf->is_leaf() || found.damaged) return damaged();
+    const Result<LmdbPage> last = leaf(number);
+    if (!last) return failure(last.error());
+    const LmdbPage::Found<LmdbValue> found = last->find(name);
+    if (found.damaged) return damaged();
     if (!found.value) return std::optional<std::string>();
     return value_of(*found.value, name);
 }
