@@ -7,6 +7,7 @@ namespace postrider::router {
 namespace {
 
 constexpr std::string_view kScheme = "maildir:";
+constexpr const char* kNoControls = "the path of a mailbox has no control characters";
 
 bool is_control(char octet) {
     return static_cast<unsigned char>(octet) < 0x20 || octet == 0x7f;
@@ -53,7 +54,7 @@ Result<PathTemplate> PathTemplate::parse(std::string_view text) {
         return permanent("the path of a mailbox begins with / or ~/");
     }
     if (std::any_of(text.begin(), text.end(), is_control)) {
-        return permanent("the path of a mailbox has no control characters");
+        return permanent(kNoControls);
     }
     for (std::size_t at = 0; at < text.size();) {
         if (text[at] != '%') {
@@ -113,6 +114,10 @@ Result<std::string> PathTemplate::fill(const TemplateValues& values) const {
         }
     }
     if (climbs(path)) return permanent("the local part cannot be part of a path");
+    // `~` of a user whose home is the root folder.
+    if (path.empty()) return permanent("the root folder is no mailbox");
+    // A home comes from elsewhere, and what opens the path would read it up to a NUL only.
+    if (std::any_of(path.begin(), path.end(), is_control)) return permanent(kNoControls);
     return path;
 }
 

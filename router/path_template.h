@@ -32,7 +32,8 @@ class PathTemplate {
     [[nodiscard]] bool needs_home() const { return needs_home_; }
 
     /// The path. Permanent error if the user is no safe part of a path, if some part of the result would be
-    /// `.` or `..`, or if the home is needed and is no absolute path.
+    /// `.` or `..` or has a control character, or if the home is needed and is no absolute path,
+    /// or the root folder where it is the whole path.
     [[nodiscard]] Result<std::string> fill(const TemplateValues& values) const;
 
   private:

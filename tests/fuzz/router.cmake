@@ -1,2 +1,7 @@
 postrider_fuzzer(alias_fuzz router_lib)
+postrider_fuzzer(dns_list_fuzz router_lib)
 postrider_fuzzer(lmdb_fuzz router_lib)
+postrider_fuzzer(path_template_fuzz router_lib)
+postrider_fuzzer(pattern_fuzz router_lib)
+postrider_fuzzer(reply_template_fuzz router_lib)
+postrider_fuzzer(tables_fuzz router_lib)

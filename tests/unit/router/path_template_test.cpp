@@ -53,7 +53,10 @@ TEST_CASE("a home must be there and absolute") {
     CHECK_FALSE(parsed->fill({"alice", "d.test", ""}).has_value());
     CHECK_FALSE(parsed->fill({"alice", "d.test", "home"}).has_value());
     CHECK_FALSE(parsed->fill({"alice", "d.test", "/home/../etc"}).has_value());
+    CHECK_FALSE(parsed->fill({"alice", "d.test", std::string_view("/home/a\0b", 9)}).has_value());
+    CHECK_FALSE(parsed->fill({"alice", "d.test", "/home/a\nb"}).has_value());
     CHECK(parsed->fill({"daemon", "d.test", "/"}).value() == "/Maildir");
+    CHECK_FALSE(PathTemplate::parse("maildir:~")->fill({"daemon", "d.test", "/"}).has_value());
 }
 
 TEST_CASE("what is no template is refused") {
