@@ -126,6 +126,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const bool binary = message.envelope.body() == wire::Envelope::BINARYMIME;
         if (message.committed && !binary) check_content(message.content);
     }
-    require(count(replies, "250 2.0.0 queued as ID") <= queue.committed());
+    // Only where a reply begins: another one may repeat these words of a client's.
+    require(count(replies, "\n250 2.0.0 queued as ID") <= queue.committed());
     return 0;
 }
