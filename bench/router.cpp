@@ -39,8 +39,8 @@ constexpr std::size_t kOutstanding = 32;
 constexpr double kTarget = 50'000;
 constexpr int kRounds = 5;
 
-/// Questions that a client may have outstanding when it is behind its times. What it cannot send then is late,
-/// which the latencies show: they count from the time when a question was due.
+/// Questions that a client may have outstanding when it is behind its times. What it cannot send then is
+/// late, which the latencies show: they count from the time when a question was due.
 constexpr std::size_t kMostOutstanding = 200;
 
 struct Load {
@@ -200,14 +200,15 @@ bool measure_rate(Load load) {
         load.rate = kTarget / 2 / kClients;
         const Outcome open = run(load);
         latencies.push_back(percentile(open, 0.99));
-        fmt::print("{:.0f} answers/s, {} of {} accepted, p99 {:.3f} ms; at {:.0f}/s: p50 {:.3f} ms, p99 {:.3f} ms, "
-                   "most {:.3f} ms\n",
-                   rates.back(), closed.accepted, closed.answers, percentile(closed, 0.99), kTarget / 2,
-                   percentile(open, 0.5), latencies.back(), open.latencies.back());
+        fmt::print(
+            "{:.0f} answers/s, {} of {} accepted, p99 {:.3f} ms; at {:.0f}/s: p50 {:.3f} ms, p99 {:.3f} ms, "
+            "most {:.3f} ms\n",
+            rates.back(), closed.accepted, closed.answers, percentile(closed, 0.99), kTarget / 2,
+            percentile(open, 0.5), latencies.back(), open.latencies.back());
     }
     const bool good = median(rates) >= kTarget && median(latencies) < 1.0;
-    fmt::print("medians: {:.0f} answers/s (at least {:.0f}), p99 {:.3f} ms (below 1): {}\n", median(rates), kTarget,
-               median(latencies), good ? "good" : "MISSED");
+    fmt::print("medians: {:.0f} answers/s (at least {:.0f}), p99 {:.3f} ms (below 1): {}\n", median(rates),
+               kTarget, median(latencies), good ? "good" : "MISSED");
     return good;
 }
 

@@ -149,8 +149,8 @@ std::optional<AliasText> read_alias(std::string_view text, std::size_t offset, c
     const std::size_t end = logical_line_end(cursor);
     std::optional<AliasName> name = take_name(cursor, end, none);
     if (!name) return std::nullopt;
-    return AliasText{std::move(name->text), name->wild, text.substr(offset + cursor.offset(), end - cursor.offset()),
-                     cursor.position()};
+    return AliasText{std::move(name->text), name->wild,
+                     text.substr(offset + cursor.offset(), end - cursor.offset()), cursor.position()};
 }
 
 std::vector<Destination> parse_alias_list(std::string_view text,

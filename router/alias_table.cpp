@@ -177,8 +177,7 @@ AliasAnswer AliasTable::answer_of(const TableAnswer& entry) {
     if (!*entry) return std::shared_ptr<const Alias>();
     std::optional<Alias> alias = alias_of(**entry);
     if (!alias) {
-        return temporary(
-            fmt::format("{}: alias {} is no list of destinations",
+        return temporary(fmt::format("{}: alias {} is no list of destinations",
                                      (*entry)->position.line_text(), (*entry)->name));
     }
     return std::make_shared<const Alias>(std::move(*alias));

@@ -18,9 +18,9 @@ constexpr std::size_t kNodeFlagsAt = 4;
 constexpr std::size_t kKeySizeAt = 6;
 constexpr std::size_t kNodeHeaderSize = 8;
 
-// In a meta page, behind a header like that of all pages: magic, version, an address, the size of the map; the
-// descriptions of the tree of free pages, whose first field is the size of a page, and of the main database;
-// the last page and the number of the transaction.
+// In a meta page, behind a header like that of all pages: magic, version, an address, the size of the map;
+// the descriptions of the tree of free pages, whose first field is the size of a page, and of the main
+// database; the last page and the number of the transaction.
 constexpr std::size_t kMagicAt = 16;
 constexpr std::size_t kVersionAt = 20;
 constexpr std::size_t kPageSizeAt = 40;
@@ -93,8 +93,7 @@ std::size_t LmdbPage::nodes() const {
 }
 
 std::optional<LmdbPage::Node> LmdbPage::node(std::size_t place) const {
-    const std::size_t offset =
-        number_at<std::uint16_t>(octets_, kHeaderSize + place * sizeof(std::uint16_t));
+    const std::size_t offset = number_at<std::uint16_t>(octets_, kHeaderSize + place * sizeof(std::uint16_t));
     if (offset < kHeaderSize || offset + kNodeHeaderSize > octets_.size()) return std::nullopt;
     const std::string_view written = octets_.substr(offset);
     const std::size_t key_size = number_at<std::uint16_t>(written, kKeySizeAt);

@@ -121,8 +121,8 @@ Result<LmdbPage> LmdbTable::branch(std::uint64_t number) const {
     return page;
 }
 
-/// Leaves are not kept: there are a hundred of them to a branch, and one that was not used for a while takes as
-/// long to come from memory as from the system.
+/// Leaves are not kept: there are a hundred of them to a branch, and one that was not used for a while takes
+/// as long to come from memory as from the system.
 Result<LmdbPage> LmdbTable::leaf(std::uint64_t number) const {
     Result<LmdbPage> page = read_page(leaf_, number);
     if (page && !page->is_leaf()) return damaged();

@@ -19,7 +19,7 @@ struct TableEntry {
     std::string name;   ///< as the table has it, folded; in a table of patterns, the name that was asked for
     bool wild = false;  ///< it has wildcards
     std::string value;  ///< what stands behind the name
-    config::Position position;  ///< of the entry
+    config::Position position;          ///< of the entry
     config::Position value_position;    ///< of the value
     std::vector<std::string> captures;  ///< what the groups of a regular expression matched
 };

@@ -59,8 +59,7 @@ std::unique_ptr<const Table> TableSources::database(const TableName& name, const
         return nullptr;
     }
     if (lmdb) {
-        auto table =
-            LmdbTable::open(std::move(*file), name.path, {limits_.size(Limit::LmdbCache), largest});
+        auto table = LmdbTable::open(std::move(*file), name.path, {limits_.size(Limit::LmdbCache), largest});
         if (table) return std::move(*table);
         errors.add(named_at, table.error().text);
         return nullptr;

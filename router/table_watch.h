@@ -13,13 +13,14 @@
 namespace postrider::router {
 
 /// Looks at the table files at regular intervals, and when asked to, and gives the service new tables when
-/// they changed. Reading and building happen on a helper thread. What has an error is logged with its line
-/// and changes nothing.
+/// they changed. Reading and building happen on a thread of their own, at a lower priority: for as long as
+/// that takes, questions are answered as before. What has an error is logged with its line and changes
+/// nothing.
 class TableWatch {
   public:
     /// References outlive it; the loader may outlive it in a helper thread.
-    TableWatch(async::Loop& loop, async::ThreadPool& pool, std::shared_ptr<TableLoader> loader,
-               Service& service, UserCache& users, Milliseconds interval);
+    TableWatch(async::Loop& loop, std::shared_ptr<TableLoader> loader, Service& service, UserCache& users,
+               Milliseconds interval);
 
     /// Begins to watch; returns at once.
     void start();
@@ -35,7 +36,7 @@ class TableWatch {
     async::Task<void> free_on_thread(std::shared_ptr<std::shared_ptr<const Tables>> old);
 
     async::Loop& loop_;
-    async::ThreadPool& pool_;
+    async::ThreadPool pool_;
     std::shared_ptr<TableLoader> loader_;
     Service& service_;
     UserCache& users_;

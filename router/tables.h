@@ -104,7 +104,7 @@ struct TableLimits {
     Milliseconds client_name_timeout{0};  ///< 0: names of clients are not looked up
     Milliseconds dnsbl_timeout{0};
     std::size_t rate_names = 20'000;  ///< names of each kind whose rates are counted
-    std::size_t checked_aliases = 0;      ///< of each file, by find_bad_aliases()
+    std::size_t checked_aliases = 0;  ///< of each file, by find_bad_aliases()
 };
 
 /// One consistent state of all tables, shared by whoever works with it.
@@ -147,8 +147,8 @@ struct Tables {
 struct AliasMatch {
     std::shared_ptr<const Alias> alias;  ///< nullptr: none
     bool common = false;                 ///< from the file of `*`
-    std::string name;     ///< what it was found by: the local part, or that without its detail
-    std::string unclear;  ///< why nobody can tell now whether there is one; empty: it is clear
+    std::string name;                    ///< what it was found by: the local part, or that without its detail
+    std::string unclear;                 ///< why nobody can tell now whether there is one; empty: it is clear
 };
 
 /// The alias of a folded local part of `domain`: first from the domain's own file, then from the common one.

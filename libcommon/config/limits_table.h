@@ -306,7 +306,8 @@ inline constexpr std::array<LimitRow, kLimitCount> kLimitTable = [] {
               "Steps that a regular expression may take for a name; above, nobody can tell and mail waits.",
               100, 10000000),
         bytes(Limit::LmdbCache, "lmdb_cache", 4 * kMiB, "design 13",
-              "Octets of the inner pages of a database of LMDB that are kept in memory.", 64 * kKiB, 16 * kGiB),
+              "Octets of the inner pages of a database of LMDB that are kept in memory.", 64 * kKiB,
+              16 * kGiB),
 
         // The reading of the configuration itself: in force before any of it is read.
         fixed(

@@ -36,9 +36,7 @@ class Peer {
     void reply(const Reply& reply, Fd descriptor = Fd()) {
         const Result<void> posted = channel_.post(reply, std::move(descriptor));
         if (posted) return;
-        log::debug("peer cannot be sent to")
-            .add("pid", credentials_.pid)
-            .add("reason", posted.error().text);
+        log::debug("peer cannot be sent to").add("pid", credentials_.pid).add("reason", posted.error().text);
         disconnect();
     }
     /// Answers request `id` with an error.
