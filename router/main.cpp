@@ -18,6 +18,7 @@
 #include "libcommon/daemon/main.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -54,10 +55,11 @@ constexpr mode_t kSocketMode = 0666;
 /// Session workers, queue-managers and administrators at the same time.
 constexpr std::size_t kMaximumPeers = 1024;
 
-/// One reload of tables and a few look-ups of users at the same time; each of them is short, or waits for a
-/// server.
+/// Look-ups of users at the same time; each of them is short, or waits for a server.
 constexpr std::size_t kThreads = 4;
 constexpr std::size_t kWaitingJobs = 4096;
+
+constexpr int kLargeBlock = 1 << 20;
 
 /// The tables as they were read before the change of user.
 struct Start {
@@ -71,6 +73,9 @@ void print_all(std::string_view prefix, const std::vector<std::string>& lines) {
 }
 
 bool load_tables(const config::Settings& settings, Start& start) {
+    // Large tables are to be mappings of their own, which go back to the system when others take their place.
+    // By itself the C library would keep the first of them for its heap.
+    static_cast<void>(::mallopt(M_MMAP_THRESHOLD, kLargeBlock));
     const std::string path = std::filesystem::absolute(settings.config_file).string();
     start.loader = std::make_shared<TableLoader>(path, settings.hostname);
     start.outcome = start.loader->load(nullptr);
@@ -115,7 +120,7 @@ int serve(const config::Settings& settings, Start start) {
     Service service(sources, std::move(start.outcome.tables));
     ipc::Server<wire::RouterRequest, wire::RouterReply, Service> server(
         loop, std::move(*socket), kSocket, users_of_roles, kMaximumPeers, service);
-    TableWatch watch(loop, pool, start.loader, service, sources,
+    TableWatch watch(loop, start.loader, service, sources,
                      settings.limits.time(config::Limit::TablePollInterval));
     const async::SignalHandler on_term(loop, SIGTERM, [&loop] { loop.stop(); });
     const async::SignalHandler on_interrupt(loop, SIGINT, [&loop] { loop.stop(); });

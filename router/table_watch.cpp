@@ -13,6 +13,10 @@ namespace {
 
 constexpr Milliseconds kBetweenHints{100};
 
+/// A reload, and old tables that are to be given back.
+constexpr std::size_t kWaitingJobs = 100;
+constexpr int kNiceness = 10;
+
 }  // namespace
 
 void log_outcome(const LoadOutcome& outcome) {
@@ -26,10 +30,10 @@ void log_outcome(const LoadOutcome& outcome) {
         log::info("table_notice").add("notice", notice);
 }
 
-TableWatch::TableWatch(async::Loop& loop, async::ThreadPool& pool, std::shared_ptr<TableLoader> loader,
-                       Service& service, FactSources& sources, Milliseconds interval)
+TableWatch::TableWatch(async::Loop& loop, std::shared_ptr<TableLoader> loader, Service& service,
+                       FactSources& sources, Milliseconds interval)
     : loop_(loop),
-      pool_(pool),
+      pool_(loop, 1, kWaitingJobs, kNiceness),
       loader_(std::move(loader)),
       service_(service),
       sources_(sources),
@@ -70,7 +74,7 @@ async::Task<void> TableWatch::watch() {
         };
         auto outcome = co_await pool_.run(std::move(work));
         if (!outcome) {
-            // Look-ups of users fill the pool; what was asked for is not forgotten.
+            // Too much waits; what was asked for is not forgotten.
             reload_wanted_ = forced;
             co_await async::Sleep(loop_, interval_);
         } else if (*outcome) {

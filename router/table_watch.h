@@ -14,13 +14,14 @@ namespace postrider::router {
 
 /// Looks at the table files when the system tells that something happened in their folders, twice within the
 /// interval besides, so that there is time left to read them, and when asked to, and gives the service new
-/// tables when they changed. Reading and building happen on a helper thread. What has an error is logged with
-/// its line and changes nothing.
+/// tables when they changed. Reading and building happen on a thread of their own, at a lower priority: for
+/// as long as that takes, questions are answered as before. What has an error is logged with its line and
+/// changes nothing.
 class TableWatch {
   public:
     /// References outlive it; the loader may outlive it in a helper thread.
-    TableWatch(async::Loop& loop, async::ThreadPool& pool, std::shared_ptr<TableLoader> loader,
-               Service& service, FactSources& sources, Milliseconds interval);
+    TableWatch(async::Loop& loop, std::shared_ptr<TableLoader> loader, Service& service, FactSources& sources,
+               Milliseconds interval);
 
     /// Begins to watch; returns at once.
     void start();
@@ -36,7 +37,7 @@ class TableWatch {
     async::Task<void> free_on_thread(std::shared_ptr<std::shared_ptr<const Tables>> old);
 
     async::Loop& loop_;
-    async::ThreadPool& pool_;
+    async::ThreadPool pool_;
     std::shared_ptr<TableLoader> loader_;
     Service& service_;
     FactSources& sources_;
