@@ -25,8 +25,8 @@ using Files = std::map<std::string, std::string>;
 /// The samples by their names, and the files that they speak of.
 Files samples() {
     Files files = {{"aliases.everywhere", "webmaster: fred@example.org\n"},
-
-                   {"shop.users", "bob\n"}};
+                   {"shop.users", "bob\n"},
+                   {"customers.txt", "192.0.2.0/24\n"}};
     for (const auto& entry : std::filesystem::directory_iterator(SAMPLES)) {
         std::ifstream file(entry.path());
         files[entry.path().filename()] = {std::istreambuf_iterator<char>(file), {}};

@@ -18,7 +18,10 @@ from suite import Suite
 
 OUT, LIAR, IN = "203.0.113.9", "203.0.113.8", "10.0.0.5"
 QUICK = "dns_timeout 1s\ndns_chain_timeout 3s\ndnsbl_timeout 2s\nerror_delay 0\n"
-STAGES = ("client", "sender", "recipient")
+# The stages of a dialogue, and what `explain` may call them; what it says of one ends with the line that decided.
+STAGES = {"client": ("client", "connect", "helo"), "sender": ("sender", "mail"), "recipient": ("recipient", "rcpt")}
+VERDICT = re.compile(r"^(?P<stage>client|connect|helo|sender|mail|recipient|rcpt)\b.*?: "
+                     r"(?P<reply>accepted|[245]\d\d .*?) \((?P<rule>[^()\s]+)\)", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,16 +116,15 @@ class Comparison:
     def explained(self, row: Row, client: str) -> list[Verdict]:
         said = self._suite.command("explain", row.recipient, f"client={client}", f"helo={row.helo}",
                                    f"from={row.sender or '<>'}", check=False).stdout
-        verdicts = []
-        for stage in STAGES:
-            found = re.search(rf"^{stage} .*?: (?:accepted|(?P<reply>[45]\d\d [45]\.\d+\.\d+ .*?)) \((?P<rule>[^()\s]+)\)", said, re.MULTILINE)
-            if not found:
-                verdicts.append(Verdict(stage, f"no verdict in:\n{said}", ""))
+        verdicts: dict[str, Verdict] = {}
+        for found in VERDICT.finditer(said):
+            stage = next(stage for stage, names in STAGES.items() if found["stage"] in names)
+            refused = not found["reply"].startswith(("accepted", "2"))
+            verdict = Verdict(stage, found["reply"] if refused else "", found["rule"] if refused else "")
+            verdicts[stage] = verdict  # a client is looked at before its greeting and after it
+            if refused:
                 break
-            verdicts.append(Verdict(stage, found["reply"] or "", found["rule"] if found["reply"] else ""))
-            if found["reply"]:
-                break
-        return verdicts
+        return list(verdicts.values())
 
     def compare(self, scenario: str, row: Row) -> None:
         opened = self._connections()

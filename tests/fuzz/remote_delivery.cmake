@@ -1,0 +1,1 @@
+postrider_fuzzer(next_hop_fuzz remote_delivery_lib)
