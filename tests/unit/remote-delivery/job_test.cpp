@@ -191,9 +191,9 @@ TEST_CASE("recipients with senders of their own have transactions of their own")
     // He wrote to his own list: what he asked for as a sender is not what he asks for as its owner.
     job.mutable_deliveries(3)->set_sender("sender@client.test");
     CHECK(JobBench::outcomes(bench.deliver(job, content)) == "R2.0.0 R2.0.0 R2.0.0 R2.0.0");
-    CHECK(server.lines_with("MAIL") ==
-          Lines{"1 MAIL FROM:<sender@client.test> SIZE=3 ENVID=QQ+3D1",
-                "1 MAIL FROM:<owner@list.test> SIZE=3", "1 MAIL FROM:<sender@client.test> SIZE=3"});
+    CHECK(server.lines_with("MAIL") == Lines{"1 MAIL FROM:<sender@client.test> SIZE=3 ENVID=QQ+3D1",
+                                             "1 MAIL FROM:<owner@list.test> SIZE=3",
+                                             "1 MAIL FROM:<sender@client.test> SIZE=3"});
 }
 
 TEST_CASE("what the server cannot take is not sent") {
