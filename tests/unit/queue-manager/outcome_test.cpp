@@ -375,6 +375,27 @@ TEST_CASE("a forward file is followed to its end, whatever record a restart find
     CHECK(message.finished());
 }
 
+TEST_CASE("what two ways lead to is delivered once, and both are told of") {
+    Settings settings;
+    auto message = message_from("s@example.org");
+    message.unresolved.clear();
+    for (std::uint32_t number : {1U, 2U}) {
+        ActiveDelivery replaced;
+        replaced.delivery = forwarding_delivery(number);
+        replaced.phase = Phase::Expanding;
+        message.add_delivery(replaced);
+    }
+    message.next_number = 3;
+    Resolution answer;
+    answer.deliveries = {to("bob@example.org"), to("carol@example.org"), to("alice@example.org")};
+    answer.deliveries[2].set_transport(wire::TRANSPORT_ALIAS);
+    apply_resolution(message, plan_expansion(settings, message, *message.find(1), answer, kArrival));
+    CHECK(message.deliveries.size() == 5);
+    apply_resolution(message, plan_expansion(settings, message, *message.find(2), answer, kArrival));
+    REQUIRE(message.deliveries.size() == 6);
+    CHECK(message.deliveries[5].delivery.transport() == wire::TRANSPORT_ALIAS);
+}
+
 TEST_CASE("a forward file that leads nowhere is told to the sender") {
     Settings settings;
     auto message = message_from("s@example.org");
