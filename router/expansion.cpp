@@ -248,7 +248,9 @@ void Expander::visit_user(const Node& node, const LocalDomain& domain, const std
         const std::optional<std::string> undetailed = without_detail(tables_, local);
         if (undetailed) user = find_local_user(domain, *undetailed, tables_, facts_);
     }
-    if (user.state == FactState::Unknown) {
+    // Nothing is ever delivered with the rights of root.
+    const bool is_root = user.state == FactState::Known && user.rights.uid == 0;
+    if (user.state == FactState::Unknown || (is_root && is_reserved(local))) {
         unknown_user(node, domain, local);
     } else if (user.state != FactState::Known) {
         unclear(node, user.text, user.reason);
@@ -256,13 +258,10 @@ void Expander::visit_user(const Node& node, const LocalDomain& domain, const std
         note(node.depth, fmt::format("{}: forward= at {}", node.address.text(), user.position.line_text()));
         follow(Source{node, user.name, domain.name, Stage::Mailbox, node.owner, user.position}, user.forward,
                0);
-    } else if (user.rights.uid != 0) {
-        add_mailbox(node, domain, std::move(user.rights), user.name);
-    } else if (is_reserved(local)) {
-        // Nothing is ever delivered with the rights of root.
-        unknown_user(node, domain, local);
-    } else {
+    } else if (is_root) {
         add_failure(node, "5.2.1 the mailbox is not available");
+    } else {
+        add_mailbox(node, domain, std::move(user.rights), user.name);
     }
 }
 
