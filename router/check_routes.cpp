@@ -5,6 +5,9 @@
 #include <string_view>
 #include <utility>
 
+#include "router/dns_policy.h"
+#include "router/way_out.h"
+
 namespace postrider::router {
 
 namespace {
@@ -62,12 +65,6 @@ void check_relay_lines(const config::Settings& settings, const Tables& tables,
 /// A route by which mail leaves through port 25 of hosts that somebody else chooses.
 bool goes_by_mx(const Route* route) {
     return route == nullptr || route->kind == Route::Kind::Mx;
-}
-
-const Route* default_route(const Tables& tables) {
-    DomainPattern any;
-    any.kind = Kind::Any;
-    return tables.routes.at(any);
 }
 
 void check_backup_line(const Directive& line, const Tables& tables, std::vector<std::string>& doubts) {

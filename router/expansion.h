@@ -32,6 +32,7 @@ struct Leaf {
     bool forward_file = false;         ///< of Mailbox: the user's forward file comes first
     std::string detail;                ///< of Mailbox: what stands behind the delimiter, folded
     const Route* route = nullptr;      ///< of Remote: the line that matched; nullptr: by its MX
+    bool backup = false;               ///< of Remote: this host is a backup MX of the domain (resolve.h)
     std::string failure;               ///< of Failure: "5.1.1 no such user"
     std::optional<std::string> owner;  ///< the address of the list's owner, which becomes the sender
     config::Position rule;             ///< the line that led here

@@ -10,6 +10,7 @@
 #include "router/fate.h"
 #include "router/list_members.h"
 #include "router/session_policy.h"
+#include "router/way_out.h"
 
 namespace postrider::router {
 
@@ -141,6 +142,7 @@ Verdict decide_relay(const Client& client, const Address& recipient, const Polic
                      Facts& known) {
     std::string right;
     bool right_of_client = false;
+    const Route* route = tables.routes.find(recipient.domain);
     const Backup* backup = tables.backups.find(recipient.domain);
     if (const Rule* relayed = tables.relay_domains.find(recipient.domain)) {
         right = relayed->position.line_text();
@@ -157,7 +159,10 @@ Verdict decide_relay(const Client& client, const Address& recipient, const Polic
     if (right.empty()) {
         MxDecision by_mx = decide_by_mx(recipient.domain, rule, tables, known);
         if (by_mx.refusal) return refusal_of(std::move(*by_mx.refusal));
-        if (by_mx.admitted_by != nullptr) right = by_mx.admitted_by->position.line_text();
+        if (by_mx.admitted_by != nullptr) {
+            right = by_mx.admitted_by->position.line_text();
+            route = find_way_out(recipient, tables, known).route;
+        }
     }
     if (right.empty()) {
         const PolicyRule* fallback =
@@ -170,7 +175,6 @@ Verdict decide_relay(const Client& client, const Address& recipient, const Polic
     }
     // What a redirect line sends elsewhere does not take the route of its domain.
     if (!redirects_of(tables, recipient, recipient.domain).empty()) return accept(std::move(right));
-    const Route* route = tables.routes.find(recipient.domain);
     if (route != nullptr && route->kind == Route::Kind::None) {
         return refuse(550, "5.7.1", "no mail is sent to this domain", route->position.line_text());
     }

@@ -7,6 +7,7 @@
 #include "libcommon/ipc/channel.h"
 #include "libcommon/mail/domain.h"
 #include "router/path_template.h"
+#include "router/way_out.h"
 
 namespace postrider::router {
 
@@ -142,8 +143,7 @@ void set_notification(wire::Delivery& delivery, const wire::Recipient& recipient
 /// A backup MX keeps mail at least as long as the hosts that send to it would have done (mx-backup, 11); a
 /// route that says how long knows better.
 void set_backup(wire::Delivery& delivery, const Leaf& leaf, const Tables& tables) {
-    if (delivery.transport() != wire::TRANSPORT_SMTP) return;
-    if (tables.backups.find(leaf.address.domain) == nullptr) return;
+    if (delivery.transport() != wire::TRANSPORT_SMTP || !leaf.backup) return;
     delivery.set_backup(true);
     const BackupSchedule& schedule = tables.backup_schedule;
     if (delivery.lifetime_seconds() == 0 && !delivery.never_expires())
@@ -177,9 +177,23 @@ bool is_temporary_error(const Leaf& leaf) {
            leaf.route->kind == Route::Kind::Error && leaf.route->enhanced.starts_with('4');
 }
 
+/// Gives each leaf that leaves this host its way out. False: it takes what the DNS does not tell now. A
+/// member of a list goes its usual way then: one dead domain must not hold up all the others.
+bool find_ways_out(Expansion& expansion, const Tables& tables, Facts& facts) {
+    for (Leaf& leaf : expansion.leaves) {
+        if (leaf.kind != Leaf::Kind::Remote) continue;
+        const WayOut way = find_way_out(leaf.address, tables, facts);
+        if (way.unclear && expansion.leaves.size() == 1) return false;
+        leaf.backup = way.backup != nullptr;
+        if (leaf.route != way.route) leaf.rule = *way.backup;
+        leaf.route = way.route;
+    }
+    return true;
+}
+
 /// Puts what an expansion came to into the answer.
-void set_expansion(wire::ResolvedRecipient& resolved, const Expansion& expansion,
-                   const wire::Recipient& recipient, std::string_view sender, const Tables& tables) {
+void set_expansion(wire::ResolvedRecipient& resolved, Expansion expansion, const wire::Recipient& recipient,
+                   std::string_view sender, const Tables& tables, Facts& facts) {
     switch (expansion.outcome) {
         case Expansion::Outcome::Refused:
             set_failure(resolved, false, expansion.enhanced, expansion.text);
@@ -193,6 +207,10 @@ void set_expansion(wire::ResolvedRecipient& resolved, const Expansion& expansion
             return;
         case Expansion::Outcome::Delivered:
             break;
+    }
+    if (!find_ways_out(expansion, tables, facts)) {
+        set_failure(resolved, true, "4.4.3", "the DNS does not tell now whose backup this host is");
+        return;
     }
     const bool several = expansion.leaves.size() > 1;
     for (const Leaf& leaf : expansion.leaves) {
@@ -259,7 +277,7 @@ wire::ResolvedRecipient resolve_recipient(std::uint32_t index, const wire::Recip
         return resolved;
     }
     set_expansion(resolved, expand(tables.qualified(std::move(*parsed)), tables, facts, trace), recipient,
-                  sender, tables);
+                  sender, tables, facts);
     return resolved;
 }
 
@@ -290,7 +308,7 @@ wire::ResolvedRecipient resolve_forward_file(const wire::ForwardQuestion& questi
 
     const wire::Recipient recipient = recipient_of(replaced);
     set_expansion(resolved, expand_forward_file(file, tables, facts, trace), recipient, question.sender(),
-                  tables);
+                  tables, facts);
     for (wire::Delivery& delivery : *resolved.mutable_deliveries()) {
         *delivery.mutable_forwarded_by() = replaced.forwarded_by();
         delivery.add_forwarded_by(replaced.recipient());

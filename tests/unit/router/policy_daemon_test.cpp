@@ -140,6 +140,37 @@ TEST_CASE("an account sends no more than its rates allow") {
     CHECK(router.wait() == 0);
 }
 
+TEST_CASE("connections that the tables refuse count for no rate") {
+    RouterProcess router;
+    const std::string line = "net 203.0.113.9 connrate=2/1h";
+    router.write("postrider.conf", good_policy() + line + " reject\n");
+    router.write("aliases", "postmaster: daemon\n");
+    router.start();
+    RouterPeer smtpd(router, wire::ROLE_SMTPD);
+    const auto connect = [&smtpd] {
+        wire::RouterRequest request;
+        *request.mutable_connect()->mutable_client() = client_of("203.0.113.9", "smtp");
+        request.mutable_connect()->set_begins_session(true);
+        const auto reply = smtpd.ask(request);
+        return reply ? reply->connect().verdict().code() : 0;
+    };
+    for (int i = 0; i < 5; ++i)
+        CHECK(connect() == 554);
+    router.write("postrider.conf", good_policy() + line + "\n");
+    router.signal(SIGHUP);
+    std::uint32_t code = 554;
+    for (int i = 0; i < 100 && code == 554; ++i) {
+        ::usleep(50'000);
+        code = connect();
+    }
+    CHECK(code == 0);
+    CHECK(connect() == 0);
+    CHECK(connect() == 421);
+    CHECK(connect() == 421);
+    router.signal(SIGTERM);
+    CHECK(router.wait() == 0);
+}
+
 TEST_CASE("addresses are verified, and large lists come in several frames") {
     RouterProcess router;
     router.write("postrider.conf",
