@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
@@ -243,13 +244,15 @@ int check_by(const std::string& daemon, const Arguments& arguments) {
     return WEXITSTATUS(status);
 }
 
-/// The general settings are checked here, tables and certificates by the daemons that read them.
+/// The daemons check what they read. The router reads the general settings and the tables, so that all errors in
+/// them are found at once; passwords and certificates are looked for where these say.
 int check(const Arguments& arguments) {
-    auto settings = load_settings(arguments);
-    if (!settings) return kExitConfig;
-    const int keys = settings->tls_certificates.empty() ? 0 : check_by("keyd", arguments);
-    const int tables = check_by("router", arguments);
-    return tables != 0 ? tables : keys;
+    int worst = check_by("router", arguments);
+    const auto settings = config::load(arguments.config_file).settings;
+    if (!settings) return worst;
+    if (!settings->tls_certificates.empty()) worst = std::max(worst, check_by("keyd", arguments));
+    if (!settings->auth.empty()) worst = std::max(worst, check_by("authd", arguments));
+    return worst;
 }
 
 template <admin::BackupChange::Kind kind>

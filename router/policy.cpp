@@ -113,16 +113,10 @@ std::optional<Verdict> unmet_demand(const Client& client, const PolicyRule* rule
     return std::nullopt;
 }
 
-/// The line about any of a client's reverse names that refuses it, or nullptr. A `net` line with `accept`
-/// stands above it: an address says more than a name.
+/// The line about any of a client's reverse names that refuses it, or nullptr.
 const PolicyRule* refusing_name(const Client& client, const Tables& tables) {
-    const PolicyRule* network = client.address ? tables.policy.net(*client.address) : nullptr;
-    if (network != nullptr && network->verb == PolicyVerb::Accept) return nullptr;
-    const PolicyRule* confirmed = tables.policy.rdns(client.name);
-    if (is_refused(confirmed)) return confirmed;
-    for (const std::string& name : client.unconfirmed_names) {
-        const PolicyRule* rule = tables.policy.rdns(name);
-        if (is_refused(rule)) return rule;
+    for (const NameLine& line : name_lines(client, tables)) {
+        if (is_refused(line.rule)) return line.rule;
     }
     return nullptr;
 }
@@ -419,7 +413,7 @@ RecipientDecision decide_recipient(const Client& client, std::string_view sender
             return decision;
         }
     }
-    decide_fate(lines, exempt, client, facts, decision.verdict);
+    decide_fate(lines, exempt, client, facts, tables, decision.verdict);
     decision.verdict.max_message_size = size_limit(rule, tables);
     return decision;
 }

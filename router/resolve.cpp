@@ -185,7 +185,7 @@ bool find_ways_out(Expansion& expansion, const Tables& tables, Facts& facts) {
         const WayOut way = find_way_out(leaf.address, tables, facts);
         if (way.unclear && expansion.leaves.size() == 1) return false;
         leaf.backup = way.backup != nullptr;
-        if (leaf.route != way.route) leaf.rule = *way.backup;
+        if (way.backup != nullptr && way.route == nullptr) leaf.rule = *way.backup;
         leaf.route = way.route;
     }
     return true;

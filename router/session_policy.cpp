@@ -104,6 +104,19 @@ ClientRules rules_for(const Client& client, const Tables& tables) {
     return rules;
 }
 
+std::vector<NameLine> name_lines(const Client& client, const Tables& tables) {
+    std::vector<NameLine> lines;
+    const PolicyRule* network = client.address ? tables.policy.net(*client.address) : nullptr;
+    if (network != nullptr && network->verb == PolicyVerb::Accept) return lines;
+    const auto add = [&](const std::string& name) {
+        if (const PolicyRule* rule = tables.policy.rdns(name)) lines.push_back({rule, name});
+    };
+    add(client.name);
+    for (const std::string& name : client.unconfirmed_names)
+        add(name);
+    return lines;
+}
+
 std::vector<SessionLine> session_lines(const Client& client, const ClientRules& rules, const Tables& tables) {
     std::vector<SessionLine> lines;
     const auto add_if = [&](bool applies, PolicyKind kind, bool is_default, const PolicyRule* rule) {

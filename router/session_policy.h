@@ -20,6 +20,17 @@ struct ClientRules {
 
 [[nodiscard]] ClientRules rules_for(const Client& client, const Tables& tables);
 
+/// A line about a reverse name of a client.
+struct NameLine {
+    const PolicyRule* rule = nullptr;
+    std::string name;
+};
+
+/// The lines about all reverse names of a client, that of the confirmed one first, for what they have against
+/// it: their rights are for the confirmed name only. None if the `net` line says `accept`, which stands above
+/// them: an address says more than a name.
+[[nodiscard]] std::vector<NameLine> name_lines(const Client& client, const Tables& tables);
+
 /// A line that says something about a session.
 struct SessionLine {
     PolicyKind kind = PolicyKind::Net;

@@ -20,12 +20,12 @@ constexpr const char* kPolicy =
     "account_recipient_rate 3/1h\n"
     "default net tarpit=1s+100%<4s\n"
     "helo friend reject \"go away, %i\"\n"
-    "port 587 authreq tls=require maxsize=1M quirks=nodsn\n";
+    "port 587 authreq tls=require maxsize=1M conns=5\n";
 
-/// quirks= is not for ports, so the file as it stands has an error.
+/// conns= is not for ports, so the file as it stands has an error.
 std::string good_policy() {
     std::string text = kPolicy;
-    text.resize(text.find(" quirks="));
+    text.resize(text.find(" conns="));
     return text + "\n";
 }
 
