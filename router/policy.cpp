@@ -74,16 +74,6 @@ std::string address_text(const Client& client) {
     return client.address ? client.address->text() : std::string();
 }
 
-/// The line or built-in rule that lets a client send to any domain; empty if none does.
-std::string relay_right(const Client& client, const Tables& tables) {
-    if (client.local) return "local";
-    const ClientRules rules = rules_for(client, tables);
-    for (const PolicyRule* rule : {rules.net, rules.rdns, rules.auth}) {
-        if (rule != nullptr && rule->grants.relays()) return rule->position.line_text();
-    }
-    return client.login.empty() ? std::string() : "authenticated";
-}
-
 const PolicyRule* sender_rule(const std::optional<Address>& sender, const Tables& tables) {
     return tables.policy.sender(sender ? &*sender : nullptr);
 }
@@ -209,19 +199,6 @@ RecipientDecision decide_expanded(const Address& recipient, const Tables& tables
     return decision;
 }
 
-const PolicyRule* recipient_rule(const Address& recipient, const Tables& tables) {
-    const LocalDomain* domain = tables.local_domain(recipient.domain);
-    // What stands behind a delimiter is ours to read in our own domains only.
-    if (domain == nullptr) return tables.policy.recipient(recipient, std::nullopt);
-    const std::optional<std::string> user = without_detail(tables, folded(recipient.local));
-    const PolicyRule* rule = tables.policy.recipient(recipient, user);
-    if (domain->name == recipient.domain) return rule;
-    // What is said of a domain holds for its further names, too: always if it refuses, and else where nothing
-    // is said of the name.
-    const PolicyRule* canonical = tables.policy.recipient({recipient.local, domain->name}, user);
-    return rule == nullptr || is_refused(canonical) ? canonical : rule;
-}
-
 /// The verdict on a recipient with its line, whoever the sender is.
 RecipientDecision decide_address(const Client& client, const Address& address, const PolicyRule* rule,
                                  const ReplyFacts& facts, const Tables& tables, Facts& known) {
@@ -280,8 +257,30 @@ Verdict unclear_client() {
     return refuse(451, "4.3.0", "the client's address is not known", std::string(kDefaultRule));
 }
 
+std::string relay_right(const Client& client, const Tables& tables) {
+    if (client.local) return "local";
+    const ClientRules rules = rules_for(client, tables);
+    for (const PolicyRule* rule : {rules.net, rules.rdns, rules.auth}) {
+        if (rule != nullptr && rule->grants.relays()) return rule->position.line_text();
+    }
+    return client.login.empty() ? std::string() : "authenticated";
+}
+
 bool may_relay(const Client& client, const Tables& tables) {
     return !relay_right(client, tables).empty();
+}
+
+const PolicyRule* recipient_line(const Address& recipient, const Tables& tables) {
+    const LocalDomain* domain = tables.local_domain(recipient.domain);
+    // What stands behind a delimiter is ours to read in our own domains only.
+    if (domain == nullptr) return tables.policy.recipient(recipient, std::nullopt);
+    const std::optional<std::string> user = without_detail(tables, folded(recipient.local));
+    const PolicyRule* rule = tables.policy.recipient(recipient, user);
+    if (domain->name == recipient.domain) return rule;
+    // What is said of a domain holds for its further names, too: always if it refuses, and else where nothing
+    // is said of the name.
+    const PolicyRule* canonical = tables.policy.recipient({recipient.local, domain->name}, user);
+    return rule == nullptr || is_refused(canonical) ? canonical : rule;
 }
 
 ConnectDecision decide_connect(const Client& client, const Tables& tables, Facts& known) {
@@ -378,7 +377,7 @@ RecipientDecision decide_recipient(const Client& client, std::string_view sender
     const ReplyFacts facts{client_address, sender, recipient};
     const Result<std::optional<Address>> from = parse_sender(sender, tables);
     MessageLines lines{rules_for(client, tables), from ? sender_rule(*from, tables) : nullptr,
-                       recipient_rule(address, tables)};
+                       recipient_line(address, tables)};
     const Trust trust = trust_of(client, lines.client);
     const PolicyRule* rule = lines.recipient;
     const bool local = tables.local_domain(address.domain) != nullptr;
@@ -431,7 +430,7 @@ VerifyDecision decide_verify(const Client& client, std::string_view address, boo
         tables.qualified({path.local(), path.domain() ? path.domain()->name() : std::string()});
     const std::string client_address = address_text(client);
     const std::string text = asked.text();
-    RecipientDecision found = decide_address(client, asked, recipient_rule(asked, tables),
+    RecipientDecision found = decide_address(client, asked, recipient_line(asked, tables),
                                              {client_address, {}, text}, tables, known);
     decision.verdict = std::move(found.verdict);
     const bool exists = decision.verdict.action == Verdict::Action::Accept;

@@ -12,6 +12,7 @@
 #include "router/explain.h"
 #include "router/mx_check.h"
 #include "router/resolve.h"
+#include "router/verdict_frame.h"
 #include "router/way_out.h"
 
 namespace postrider::router {
@@ -45,29 +46,6 @@ std::optional<Client> client_of(const wire::Client& asked) {
     if (!address) return std::nullopt;
     client.address = *address;
     return client;
-}
-
-void fill(wire::Verdict& frame, const Verdict& verdict) {
-    switch (verdict.action) {
-        case Verdict::Action::Accept:
-            frame.set_action(wire::Verdict::ACCEPT);
-            break;
-        case Verdict::Action::Reject:
-            frame.set_action(wire::Verdict::REJECT);
-            break;
-        case Verdict::Action::Defer:
-            frame.set_action(wire::Verdict::DEFER);
-            break;
-    }
-    frame.set_code(verdict.code);
-    frame.set_enhanced(verdict.enhanced);
-    frame.set_text(verdict.text);
-    frame.set_rule(verdict.rule);
-    if (verdict.fate == Verdict::Fate::Quarantine) frame.set_fate(wire::Verdict::QUARANTINE);
-    if (verdict.fate == Verdict::Fate::Discard) frame.set_fate(wire::Verdict::DISCARD);
-    frame.set_fate_rule(verdict.fate_rule);
-    frame.set_fate_reason(verdict.fate_reason);
-    frame.set_max_message_size(verdict.max_message_size);
 }
 
 /// Sends the frames of one answer, all but the last with `more`.
@@ -381,10 +359,12 @@ void Service::answer_explain(Peer& peer, std::uint64_t id, const wire::ExplainQu
         }
         describe_beginning(*client, facts);
     }
-    ExplainedAnswer answer = explain(question, client ? &*client : nullptr, *tables_, facts);
+    ExplainedAnswer answer =
+        explain(question, client ? &*client : nullptr,
+                {*tables_, history_, std::chrono::steady_clock::now()}, facts);
     if (!facts.complete()) return;
     ++counters_.explanations;
-    reply_in_parts(peer, id, split_into_frames(std::move(answer.lines)),
+    reply_in_parts(peer, id, split_into_frames(std::move(answer.items)),
                    [&answer](wire::RouterReply& reply, wire::Explanation part) {
                        part.set_refused(answer.refused);
                        part.set_deferred(answer.deferred);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "libcommon/ipc/router.pb.h"
@@ -52,8 +53,14 @@ struct SessionLine {
 [[nodiscard]] wire::SessionPolicy session_policy(const Client& client, const ClientRules& rules,
                                                  const Tables& tables);
 
-/// The policy as one would write it in a table, for explain; "as configured in general" where it says
-/// nothing.
-[[nodiscard]] std::string policy_text(const wire::SessionPolicy& policy);
+/// Something that a policy says, as one would write it in a table.
+struct PolicyPart {
+    PolicyItem item = PolicyItem::Accept;
+    std::string_view name;
+    std::string value;  ///< empty for an item without
+};
+
+/// All that a policy says, in the order of the items; what it does not say is as configured in general.
+[[nodiscard]] std::vector<PolicyPart> policy_parts(const wire::SessionPolicy& policy);
 
 }  // namespace postrider::router

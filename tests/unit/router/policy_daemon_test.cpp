@@ -1,8 +1,10 @@
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
+#include "tests/unit/router/explained.h"
 #include "tests/unit/router/router_process.h"
 
 // What smtpd asks about sessions, accounts and addresses, over router.sock.
@@ -87,14 +89,22 @@ TEST_CASE("a session's policy, again with its greeting") {
     *explain.mutable_explain()->mutable_client() = connect.connect().client();
     const auto explained = admin.ask(explain);
     REQUIRE(explained.has_value());
-    std::vector<std::string> lines(explained->explanation().lines().begin(),
-                                   explained->explanation().lines().end());
+    const auto items = explained->explanation().items();
     const std::string conf = router.path("etc/postrider.conf");
-    CHECK(lines == std::vector<std::string>{
-                       "client 203.0.113.9: 550 5.7.1 go away, 203.0.113.9 (" + conf + ":15), may not relay",
-                       "session: maxsize=1M tls=require authreq tarpit=1s+100%<4s",
-                       "  helo line: " + conf + ":15", "  port line: " + conf + ":16",
-                       "  default net line: " + conf + ":14"});
+    using Lines = std::vector<std::string>;
+    const std::string banner = test::item_texts(items, "connect").at(0);
+    CHECK(banner.ends_with(" ESMTP Postrider @" + conf + ":16 +port " + conf + ":16 +default net " + conf +
+                           ":14"));
+    CHECK(test::item_texts(items, "helo") ==
+          Lines{"helo 550 5.7.1 go away, 203.0.113.9 @" + conf + ":15 +helo " + conf + ":15"});
+    const Lines limits = test::item_texts(items, "limit");
+    for (const std::string& limit :
+         {"limit max_message_size 1M @" + conf + ":16", "limit tls require @" + conf + ":16",
+          "limit authreq  @" + conf + ":16", "limit tarpit 1s+100%<4s @" + conf + ":14",
+          std::string("limit max_recipients 1000 @default")}) {
+        CAPTURE(limit);
+        CHECK(std::count(limits.begin(), limits.end(), limit) == 1);
+    }
     router.signal(SIGTERM);
     CHECK(router.wait() == 0);
 }
@@ -213,7 +223,7 @@ TEST_CASE("--check names the lines of the policy that are wrong") {
     router.write("postrider.conf", kPolicy);
     router.write("aliases", "postmaster: daemon\n");
     CHECK(router.run({"--check"}) == 78);
-    CHECK(router.log() == router.path("etc/postrider.conf") + ":16:41: port has no option \"quirks\"\n");
+    CHECK(router.log() == router.path("etc/postrider.conf") + ":16:41: port has no option \"conns\"\n");
 }
 
 }  // namespace postrider::router
