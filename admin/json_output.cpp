@@ -1,6 +1,10 @@
 #include "admin/json_output.h"
 
+#include <chrono>
 #include <nlohmann/json.hpp>
+#include <utility>
+
+#include "admin/explain_text.h"
 
 namespace postrider::admin {
 
@@ -50,6 +54,146 @@ Json to_json(const ProcessStatus& daemon) {
             {"descriptors", daemon.descriptors}};
 }
 
+Json to_json(const wire::Client& client) {
+    Json names = Json::array();
+    for (const auto& name : client.unconfirmed_names())
+        names.push_back(name);
+    return {{"kind", client.kind()},   {"address", client.address()},
+            {"name", client.name()},   {"unconfirmed_names", std::move(names)},
+            {"helo", client.helo()},   {"login", client.login()},
+            {"port", client.port()},   {"tls", client.tls()}};
+}
+
+std::string_view state_name(wire::ExplainedListing::State state) {
+    if (state == wire::ExplainedListing::LISTED) return "listed";
+    return state == wire::ExplainedListing::UNCLEAR ? "unclear" : "not listed";
+}
+
+Json to_json(const wire::ExplainedStage& stage) {
+    const wire::Verdict& verdict = stage.verdict();
+    Json json = {{"stage", stage.name()},
+                 {"reached", stage.reached()},
+                 {"action", action_name(verdict.action())},
+                 {"code", verdict.code()},
+                 {"enhanced", verdict.enhanced()},
+                 {"text", verdict.text()},
+                 {"rule", verdict.rule()}};
+    if (stage.name() == "rcpt" && verdict.action() == wire::Verdict::ACCEPT) {
+        json["fate"] = fate_name(verdict.fate());
+        if (verdict.fate() != wire::Verdict::DELIVER) json["fate_rule"] = verdict.fate_rule();
+        if (verdict.fate() == wire::Verdict::QUARANTINE) json["fate_reason"] = verdict.fate_reason();
+    }
+    Json lines = Json::array();
+    for (const auto& line : stage.lines())
+        lines.push_back(
+            {{"kind", line.kind()}, {"default", line.is_default()}, {"position", line.position()}});
+    json["lines"] = std::move(lines);
+    if (stage.name() != "connect") return json;
+    Json listings = Json::array();
+    for (const auto& listing : stage.listings()) {
+        listings.push_back({{"list", listing.allows() ? "allow" : "block"},
+                            {"zone", listing.zone()},
+                            {"state", state_name(listing.state())},
+                            {"text", listing.text()}});
+    }
+    json["lists"] = std::move(listings);
+    return json;
+}
+
+Json to_json(const wire::ExplainedLimit& limit) {
+    Json json = {{"name", limit.name()}, {"value", limit.value()}, {"rule", limit.rule()}};
+    // An item without a value, such as `authreq`, is there or not.
+    if (limit.value().empty()) json["value"] = true;
+    return json;
+}
+
+Json to_json(const wire::ExplainedRate& rate) {
+    constexpr std::uint64_t kSecond = 1000;
+    return {{"kind", rate.kind()},
+            {"who", rate.who()},
+            {"things", rate.things()},
+            {"count", rate.count()},
+            {"period_seconds", rate.period_ms() / kSecond},
+            {"used", rate.used()},
+            {"over", rate.rejects() ? "reject" : "defer"},
+            {"rule", rate.rule()}};
+}
+
+/// The steps as a tree: those that one of them leads to are its `leads_to`.
+Json tree_of(const std::vector<const wire::ExpansionStep*>& steps, std::size_t& next, std::uint32_t depth) {
+    Json nodes = Json::array();
+    while (next < steps.size() && steps[next]->depth() >= depth) {
+        const wire::ExpansionStep& step = *steps[next++];
+        nodes.push_back({{"address", step.address()},
+                         {"step", step.step()},
+                         {"detail", step.detail()},
+                         {"rule", step.rule()},
+                         {"leads_to", tree_of(steps, next, step.depth() + 1)}});
+    }
+    return nodes;
+}
+
+Json route_json(const wire::ExplainedDelivery& explained, const config::Settings& settings) {
+    const wire::Delivery& delivery = explained.delivery();
+    Json waits = Json::array();
+    for (const Milliseconds wait : retry_of(delivery, settings))
+        waits.push_back(std::chrono::duration_cast<Seconds>(wait).count());
+    Json route = {{"way", explained.route()},
+                  {"next_hop", delivery.next_hop()},
+                  {"retry_seconds", std::move(waits)},
+                  {"lifetime_seconds", nullptr},
+                  {"hold", delivery.hold()},
+                  {"backup", delivery.backup()}};
+    if (!delivery.never_expires()) {
+        route["lifetime_seconds"] =
+            std::chrono::duration_cast<Seconds>(lifetime_of(delivery, settings)).count();
+    }
+    if (explained.route() != "mx") return route;
+    Json hosts = Json::array();
+    for (const auto& host : explained.exchangers()) {
+        Json addresses = Json::array();
+        for (const auto& address : host.addresses())
+            addresses.push_back(address);
+        hosts.push_back({{"preference", host.preference()},
+                         {"host", host.host()},
+                         {"addresses", std::move(addresses)},
+                         {"is_us", host.is_us()},
+                         {"unclear", host.unclear()}});
+    }
+    route["exchangers"] = std::move(hosts);
+    route["more_exchangers"] = explained.more_exchangers();
+    route["own_position"] = nullptr;
+    if (const std::optional<OwnPosition> own = own_position(explained)) {
+        route["own_position"] = {
+            {"rank", own->rank}, {"preference", own->preference}, {"is_best", own->is_best}};
+    }
+    return route;
+}
+
+Json to_json(const wire::ExplainedDelivery& explained, const config::Settings& settings) {
+    if (explained.has_failure()) {
+        return {{"transport", "none"},
+                {"error", explained.failure().text()},
+                {"temporary", explained.failure().temporary()}};
+    }
+    const wire::Delivery& delivery = explained.delivery();
+    Json json = {{"recipient", delivery.recipient()},
+                 {"transport", transport_name(delivery.transport())},
+                 {"rule", delivery.rule()}};
+    if (delivery.has_sender()) json["sender"] = delivery.sender();
+    if (delivery.transport() == wire::TRANSPORT_SMTP) json["route"] = route_json(explained, settings);
+    if (delivery.transport() == wire::TRANSPORT_ERROR) json["error"] = delivery.error_text();
+    if (!delivery.has_local()) return json;
+    Json files = Json::array();
+    for (const auto& path : delivery.local().forward_files())
+        files.push_back(path);
+    json["local"] = {{"user", delivery.local().user()},
+                     {"uid", delivery.local().uid()},
+                     {"path", delivery.local().path()},
+                     {"forward_files", std::move(files)}};
+    return json;
+}
+
 }  // namespace
 
 std::string queue_json(const std::vector<wire::QueueEntry>& entries) {
@@ -90,6 +234,36 @@ std::string backup_list_json(const BackupList& list) {
     whole["enabled"] = list.enabled;
     whole["domains"] = std::move(lines);
     return text_of(whole);
+}
+
+std::string explain_json(const Explanation& explanation, const ExplainCase& what,
+                         const config::Settings& settings) {
+    Json json = {{"recipient", what.recipient},
+                 {"sender", nullptr},
+                 {"refused", explanation.refused},
+                 {"deferred", explanation.deferred},
+                 {"client", nullptr}};
+    if (what.has_sender) json["sender"] = what.sender;
+    Json stages = Json::array();
+    Json limits = Json::array();
+    Json rates = Json::array();
+    Json deliveries = Json::array();
+    std::vector<const wire::ExpansionStep*> steps;
+    for (const wire::ExplainedItem& item : explanation.items) {
+        if (item.has_client()) json["client"] = to_json(item.client());
+        if (item.has_stage()) stages.push_back(to_json(item.stage()));
+        if (item.has_limit()) limits.push_back(to_json(item.limit()));
+        if (item.has_rate()) rates.push_back(to_json(item.rate()));
+        if (item.has_step()) steps.push_back(&item.step());
+        if (item.has_delivery()) deliveries.push_back(to_json(item.delivery(), settings));
+    }
+    std::size_t next = 0;
+    json["stages"] = std::move(stages);
+    json["limits"] = std::move(limits);
+    json["rates"] = std::move(rates);
+    json["expansion"] = tree_of(steps, next, 0);
+    json["deliveries"] = std::move(deliveries);
+    return text_of(json);
 }
 
 std::string lines_json(const std::vector<std::string>& lines) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "admin/backup_list.h"
+#include "admin/explain.h"
 #include "admin/process_status.h"
 #include "admin/queue_commands.h"
 
@@ -16,5 +17,10 @@ namespace postrider::admin {
 [[nodiscard]] std::string flushed_json(std::uint64_t messages);
 [[nodiscard]] std::string backup_list_json(const BackupList& list);
 [[nodiscard]] std::string lines_json(const std::vector<std::string>& lines);
+
+/// A document each for the client, every stage, limit and rate, the tree of the expansion, and every delivery
+/// with its route.
+[[nodiscard]] std::string explain_json(const Explanation& explanation, const ExplainCase& what,
+                                       const config::Settings& settings);
 
 }  // namespace postrider::admin

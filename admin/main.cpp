@@ -11,12 +11,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
 #include <optional>
 
 #include "admin/explain.h"
+#include "admin/explain_text.h"
 #include "admin/json_output.h"
 #include "admin/mxbackup_commands.h"
 #include "admin/output.h"
@@ -202,12 +204,8 @@ int explain(const config::Settings& settings, const Arguments& arguments) {
     }
     auto explained = admin::explain(settings, *what);
     if (!explained) return report(explained.error());
-    if (arguments.json) {
-        fmt::print("{}", admin::lines_json(explained->lines));
-    } else {
-        for (const auto& line : explained->lines)
-            fmt::print("{}\n", admin::printable(line));
-    }
+    fmt::print("{}", arguments.json ? admin::explain_json(*explained, *what, settings)
+                                    : admin::explain_text(*explained, *what, settings));
     if (explained->refused) return kExitUnavailable;
     return explained->deferred ? kExitTemporary : 0;
 }
@@ -221,8 +219,8 @@ int mx_check(const config::Settings& settings, const Arguments& arguments) {
         for (const auto& line : found->lines)
             fmt::print("{}\n", admin::printable(line));
     }
-    if (found->deferred) return kExitTemporary;
-    return found->refused ? kExitDangers : 0;
+    if (found->unclear) return kExitTemporary;
+    return found->wrong ? kExitDangers : 0;
 }
 
 /// Has a daemon check the files that it reads; its exit status.
@@ -243,13 +241,15 @@ int check_by(const std::string& daemon, const Arguments& arguments) {
     return WEXITSTATUS(status);
 }
 
-/// The general settings are checked here, tables and certificates by the daemons that read them.
+/// The daemons check what they read. The router reads the general settings and the tables, so that all errors in
+/// them are found at once; passwords and certificates are looked for where these say.
 int check(const Arguments& arguments) {
-    auto settings = load_settings(arguments);
-    if (!settings) return kExitConfig;
-    const int keys = settings->tls_certificates.empty() ? 0 : check_by("keyd", arguments);
-    const int tables = check_by("router", arguments);
-    return tables != 0 ? tables : keys;
+    int worst = check_by("router", arguments);
+    const auto settings = config::load(arguments.config_file).settings;
+    if (!settings) return worst;
+    if (!settings->tls_certificates.empty()) worst = std::max(worst, check_by("keyd", arguments));
+    if (!settings->auth.empty()) worst = std::max(worst, check_by("authd", arguments));
+    return worst;
 }
 
 template <admin::BackupChange::Kind kind>
@@ -330,7 +330,8 @@ void define_others(CLI::App& app, Arguments& arguments, Chosen& chosen) {
     });
     auto* explain_command = app.add_subcommand("explain", "what happens to mail for an address, and why");
     explain_command->add_option("ADDRESS", arguments.address, "recipient")->required();
-    explain_command->add_option("WORDS", arguments.words, "client=ADDRESS helo=NAME from=ADDRESS login=NAME");
+    explain_command->add_option("WORDS", arguments.words,
+                                "client=ADDRESS helo=NAME from=ADDRESS login=NAME port=NUMBER tls=yes|no size=SIZE");
     explain_command->callback([&chosen] { chosen.needs_suite = explain; });
     auto* mx_command = app.add_subcommand("mx-check", "the exchangers of a domain, and our place among them");
     mx_command->add_option("DOMAIN", arguments.domain, "domain")->required();

@@ -53,6 +53,21 @@ class AddressTable {
         return domains_.add(key.pattern, std::move(value));
     }
 
+    /// The value of the line with just this key, or nullptr. The pointer lives as long as the table.
+    [[nodiscard]] const T* at(const AddressKey& key) const {
+        switch (key.kind) {
+            case AddressKey::Kind::Null:
+                return find_null();
+            case AddressKey::Kind::Mailbox:
+                return find_mailbox(key.local, key.pattern.domain);
+            case AddressKey::Kind::Local:
+                return find_local(key.local);
+            case AddressKey::Kind::Domain:
+                break;
+        }
+        return domains_.at(key.pattern);
+    }
+
     /// The value for the null sender, or nullptr.
     [[nodiscard]] const T* find_null() const { return null_ ? &*null_ : nullptr; }
 

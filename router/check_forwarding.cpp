@@ -54,28 +54,12 @@ class ForwardingCheck {
     std::vector<std::string> dangers_;
 };
 
-bool domain_matches(const DomainPattern& pattern, std::string_view domain) {
-    const bool below = domain.size() > pattern.domain.size() && domain.ends_with(pattern.domain) &&
-                       domain[domain.size() - pattern.domain.size() - 1] == '.';
-    switch (pattern.kind) {
-        case DomainPattern::Kind::Exact:
-            return domain == pattern.domain;
-        case DomainPattern::Kind::SubDomains:
-            return below;
-        case DomainPattern::Kind::Tree:
-            return below || domain == pattern.domain;
-        case DomainPattern::Kind::Any:
-            break;
-    }
-    return true;
-}
-
 /// Whether the line looks at the addresses of a local domain, by one of its names.
 bool ForwardingCheck::speaks_of(const Redirect& redirect, std::string_view domain) const {
     const DomainPattern& pattern = redirect.pattern.domain;
-    if (domain_matches(pattern, domain)) return true;
+    if (pattern.matches(domain)) return true;
     return std::any_of(tables_.domain_aliases.begin(), tables_.domain_aliases.end(), [&](const auto& alias) {
-        return alias.second.domain == domain && domain_matches(pattern, alias.first);
+        return alias.second.domain == domain && pattern.matches(alias.first);
     });
 }
 
@@ -105,7 +89,7 @@ void ForwardingCheck::check_redirect(const Redirect& redirect) {
     if (redirect.copy) return;
     for (const auto& [name, domain] : domains_) {
         // What only a further name of the domain is sent elsewhere for is still there under the others.
-        if (domain_matches(redirect.pattern.domain, name)) look_for_shadowed_alias(redirect, *domain);
+        if (redirect.pattern.domain.matches(name)) look_for_shadowed_alias(redirect, *domain);
     }
 }
 

@@ -5,6 +5,10 @@
 #include <string_view>
 #include <utility>
 
+#include "router/dns_policy.h"
+#include "router/mail_domain.h"
+#include "router/way_out.h"
+
 namespace postrider::router {
 
 namespace {
@@ -64,10 +68,31 @@ bool goes_by_mx(const Route* route) {
     return route == nullptr || route->kind == Route::Kind::Mx;
 }
 
-const Route* default_route(const Tables& tables) {
-    DomainPattern any;
-    any.kind = Kind::Any;
-    return tables.routes.at(any);
+/// `route * via HOST compulsory`, or nullptr: there is no other way out of this network, because the port of
+/// SMTP is closed (mx-backup, 9).
+const Route* compulsory_smarthost(const Tables& tables) {
+    const Route* route = default_route(tables);
+    return route != nullptr && route->compulsory ? route : nullptr;
+}
+
+/// Whether the way leads to port 25 of a host outside: what has an address of a private network may be reached
+/// all the same.
+bool takes_port_of_smtp(const Route& route) {
+    if (route.kind != Route::Kind::Via || !route.next_hop.ends_with(":25")) return false;
+    const std::string_view host = std::string_view(route.next_hop).substr(0, route.next_hop.rfind(':'));
+    const Result<config::IpAddress> address = config::IpAddress::parse(host);
+    return !address || !(is_private(*address) || address->is_loopback());
+}
+
+/// Calls `take` with each rule whose `mx=` admits something: those of `rcpt` lines, and the default one.
+template <typename Take>
+void for_each_mx_line(const config::Settings& settings, const Tables& tables, Take take) {
+    if (const PolicyRule* rule = mx_line(nullptr, tables)) take(*rule);
+    for (const Directive* line : settings.table("rcpt")) {
+        const Result<AddressKey> key = AddressKey::parse(line->words.front().text);
+        const PolicyRule* rule = key ? tables.policy.recipient_at(*key) : nullptr;
+        if (rule != nullptr && mx_line(rule, tables) != nullptr) take(*rule);
+    }
 }
 
 void check_backup_line(const Directive& line, const Tables& tables, std::vector<std::string>& doubts) {
@@ -98,23 +123,44 @@ void check_backup_line(const Directive& line, const Tables& tables, std::vector<
                   fmt::format("{} is covered by the mxbackup line at {} already", domain,
                               parent->position.line_text()));
     }
-    const Route* smarthost = default_route(tables);
-    if (smarthost != nullptr && smarthost->compulsory && goes_by_mx(tables.routes.find(domain))) {
+    const Route* smarthost = compulsory_smarthost(tables);
+    if (smarthost == nullptr) return;
+    const Route* route = tables.routes.find(domain);
+    if (goes_by_mx(route)) {
         add_doubt(
             doubts, line.position,
             fmt::format("mail leaves by {} only ({}), which would send it back here: {} needs a route of "
                         "its own, such as route {} via [ADDRESS]:2525",
                         smarthost->next_hop, smarthost->position.line_text(), domain, domain));
+    } else if (takes_port_of_smtp(*route)) {
+        add_doubt(doubts, line.position,
+                  fmt::format("mail leaves by {} only ({}), so that {} ({}) cannot be reached: it takes another "
+                              "port, such as :2525",
+                              smarthost->next_hop, smarthost->position.line_text(), route->next_hop,
+                              route->position.line_text()));
     }
+}
+
+/// What `mx=` admits goes to the MX of its domain, too.
+void check_mx_lines(const config::Settings& settings, const Tables& tables,
+                    std::vector<std::string>& doubts) {
+    const Route* smarthost = compulsory_smarthost(tables);
+    if (smarthost == nullptr) return;
+    for_each_mx_line(settings, tables, [&](const PolicyRule& rule) {
+        add_doubt(doubts, rule.position,
+                  fmt::format("mail leaves by {} only ({}), so that none of what mx= admits here can go to a "
+                              "better MX, but to that of a domain with a route of its own",
+                              smarthost->next_hop, smarthost->position.line_text()));
+    });
 }
 
 void check_route_lines(const config::Settings& settings, const Tables& tables,
                        std::vector<std::string>& doubts) {
-    const Route* smarthost = default_route(tables);
+    const Route* smarthost = compulsory_smarthost(tables);
     for (const Directive* line : settings.table("route")) {
         DomainPattern pattern = DomainPattern::parse(line->words.front().text).value();
         const Route& route = *tables.routes.at(pattern);
-        if (smarthost != nullptr && smarthost->compulsory && goes_by_mx(&route)) {
+        if (smarthost != nullptr && goes_by_mx(&route)) {
             add_doubt(doubts, line->position,
                       fmt::format("mail leaves by {} only ({}), so that none of {} can go to its MX",
                                   smarthost->next_hop, smarthost->position.line_text(), pattern.text()));
@@ -139,6 +185,7 @@ std::vector<std::string> find_doubtful_routes(const config::Settings& settings, 
     check_relay_lines(settings, tables, doubts);
     for (const Directive* line : settings.table("mxbackup"))
         check_backup_line(*line, tables, doubts);
+    check_mx_lines(settings, tables, doubts);
     check_route_lines(settings, tables, doubts);
     return doubts;
 }
@@ -146,7 +193,8 @@ std::vector<std::string> find_doubtful_routes(const config::Settings& settings, 
 std::vector<std::string> find_bypasses(const config::Settings& settings, const Tables& tables) {
     constexpr std::size_t kMostShown = 20;
     const Route* smarthost = default_route(tables);
-    if (smarthost == nullptr || smarthost->kind != Route::Kind::Via) return {};
+    // Past a compulsory one there is no way: that is a danger.
+    if (smarthost == nullptr || smarthost->kind != Route::Kind::Via || smarthost->compulsory) return {};
     std::string names;
     std::size_t bypassing = 0;
     for (const Directive* line : settings.table("mxbackup")) {
@@ -157,8 +205,11 @@ std::vector<std::string> find_bypasses(const config::Settings& settings, const T
         names += fmt::format("{}{}", names.empty() ? "" : ", ", pattern.domain);
         if (pattern.kind == Kind::Tree) names += fmt::format(", .{}", pattern.domain);
     }
-    if (bypassing == 0) return {};
     if (bypassing > kMostShown) names += fmt::format(" and {} more", bypassing - kMostShown);
+    for_each_mx_line(settings, tables, [&](const PolicyRule& rule) {
+        names += fmt::format("{}what mx= admits at {}", names.empty() ? "" : ", ", rule.position.line_text());
+    });
+    if (names.empty()) return {};
     return {fmt::format("{}: default smarthost bypassed for {}", smarthost->position.line_text(), names)};
 }
 

@@ -92,13 +92,18 @@ std::optional<DnsRefusal> unknown_recipient_domain(const Client& client, const s
     return std::nullopt;
 }
 
+const PolicyRule* mx_line(const PolicyRule* rule, const Tables& tables) {
+    if (rule == nullptr) rule = tables.policy.fallback(PolicyKind::Recipient);
+    const bool wanted = rule != nullptr && rule->grants.mx.value_or(MxRule::Off) != MxRule::Off;
+    return wanted ? rule : nullptr;
+}
+
 MxDecision decide_by_mx(const std::string& domain, const PolicyRule* rule, const Tables& tables,
                         Facts& facts) {
-    if (rule == nullptr) rule = tables.policy.fallback(PolicyKind::Recipient);
+    rule = mx_line(rule, tables);
     MxDecision decision;
-    const MxRule wanted = rule == nullptr ? MxRule::Off : rule->grants.mx.value_or(MxRule::Off);
-    if (wanted == MxRule::Off || is_literal(domain)) return decision;
-    switch (check_admission(domain, wanted, tables, facts)) {
+    if (rule == nullptr || is_literal(domain)) return decision;
+    switch (check_admission(domain, *rule->grants.mx, tables, facts)) {
         case Admission::Admitted:
             decision.admitted_by = rule;
             break;
@@ -112,6 +117,7 @@ MxDecision decide_by_mx(const std::string& domain, const PolicyRule* rule, const
             decision.refusal =
                 DnsRefusal{556, "5.1.10", fmt::format("the domain {} takes no mail", domain), rule};
             break;
+        case Admission::PrivateHost:
         case Admission::Unclear:
             decision.refusal = DnsRefusal{
                 451, "4.4.3", fmt::format("the DNS does not tell now who takes mail for {}", domain), rule};

@@ -25,6 +25,22 @@ Result<DomainPattern> DomainPattern::parse(std::string_view text) {
     return pattern;
 }
 
+bool DomainPattern::matches(std::string_view name) const {
+    const bool below = name.size() > domain.size() && name.ends_with(domain) &&
+                       name[name.size() - domain.size() - 1] == '.';
+    switch (kind) {
+        case Kind::Exact:
+            return name == domain;
+        case Kind::SubDomains:
+            return below;
+        case Kind::Tree:
+            return below || name == domain;
+        case Kind::Any:
+            break;
+    }
+    return true;
+}
+
 std::string DomainPattern::text() const {
     switch (kind) {
         case Kind::SubDomains:

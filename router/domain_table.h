@@ -35,6 +35,9 @@ struct DomainPattern {
     /// Permanent error for anything that is none of the four forms.
     [[nodiscard]] static Result<DomainPattern> parse(std::string_view text);
 
+    /// Whether it is about the domain of that name, canonical.
+    [[nodiscard]] bool matches(std::string_view name) const;
+
     /// As it is written in a table.
     [[nodiscard]] std::string text() const;
 };

@@ -102,7 +102,8 @@ class Expander {
     [[nodiscard]] std::string key_of(const Address& address) const;
     [[nodiscard]] static std::string entry_of(Stage stage, const Node& node);
     [[nodiscard]] static bool is_ancestor(const Node& child, const Node& parent);
-    void note(std::size_t depth, std::string text);
+    void note(std::size_t depth, std::string address, std::string_view step, std::string detail,
+              const Position& rule);
 
     const Tables& tables_;
     Facts& facts_;
@@ -157,7 +158,7 @@ Expansion Expander::run_forward_file(const ForwardFile& file) {
         nodes_.push_back(std::move(node));
     }
     const Node& owner = nodes_.back();
-    note(owner.depth, fmt::format("{}: forward file {}", owner.address.text(), file.position.line_text()));
+    note(owner.depth, owner.address.text(), "forward_file", {}, file.position);
     follow(Source{owner, file.user, owner.address.domain, Stage::OwnMailbox, std::nullopt, file.position},
            file.destinations, 0);
     flush_children();
@@ -205,9 +206,8 @@ bool Expander::visit_redirects(const Node& node) {
     if (node.parent == nullptr) result_.rule = redirects.front()->position;
     const Position* copy = nullptr;
     for (const Redirect* redirect : redirects) {
-        note(node.depth,
-             fmt::format("{}: redirect{} {} at {}", node.address.text(), redirect->copy ? "+copy" : "",
-                         redirect->pattern.text(), redirect->position.line_text()));
+        note(node.depth, node.address.text(), redirect->copy ? "redirect+copy" : "redirect",
+             redirect->pattern.text(), redirect->position);
         if (redirect->copy && copy == nullptr) copy = &redirect->position;
         const Source source{node,         node.address.local, tables_.primary_domain,
                             Stage::Alias, node.owner,         redirect->position};
@@ -224,8 +224,7 @@ bool Expander::visit_redirects(const Node& node) {
 void Expander::visit_alias(const Node& node, const LocalDomain& domain, const AliasMatch& match) {
     const Alias& alias = *match.alias;
     if (node.parent == nullptr) result_.rule = alias.position;
-    note(node.depth,
-         fmt::format("{}: alias {} at {}", node.address.text(), alias.name, alias.position.line_text()));
+    note(node.depth, node.address.text(), "alias", alias.name, alias.position);
     // In the common file a name without domain is a user of the system, whom a virtual domain does not have.
     const bool elsewhere = match.common && domain.is_virtual;
     Source source{node,           match.name, elsewhere ? tables_.primary_domain : domain.name,
@@ -255,7 +254,7 @@ void Expander::visit_user(const Node& node, const LocalDomain& domain, const std
     } else if (user.state != FactState::Known) {
         unclear(node, user.text, user.reason);
     } else if (node.stage <= Stage::Forward && !user.forward.empty()) {
-        note(node.depth, fmt::format("{}: forward= at {}", node.address.text(), user.position.line_text()));
+        note(node.depth, node.address.text(), "forward", {}, user.position);
         follow(Source{node, user.name, domain.name, Stage::Mailbox, node.owner, user.position}, user.forward,
                0);
     } else if (is_root) {
@@ -270,7 +269,7 @@ void Expander::unclear(const Node& node, std::string_view text, const std::strin
     unavailable_ = text;
     // Without a reason nobody was asked, at least not yet.
     if (reason.empty()) return;
-    note(node.depth, fmt::format("{}: {}", node.address.text(), reason));
+    note(node.depth, node.address.text(), "unclear", reason, node.rule);
     log::warning("table_unclear").add("address", node.address.text()).add("reason", reason);
 }
 
@@ -293,8 +292,7 @@ void Expander::unknown_user(const Node& node, const LocalDomain& domain, std::st
 
 /// The mailbox of the catch-all, for the address as it is: that is what his reader wants to know.
 void Expander::visit_catchall(const Node& node, const LocalDomain& domain) {
-    note(node.depth, fmt::format("{}: catch-all {} at {}", node.address.text(), domain.catchall,
-                                 domain.catchall_position.line_text()));
+    note(node.depth, node.address.text(), "catchall", domain.catchall, domain.catchall_position);
     if (node.parent == nullptr) result_.rule = domain.catchall_position;
     LocalUser user = find_local_user(domain, domain.catchall, tables_, facts_);
     if (user.state == FactState::Unavailable || user.state == FactState::Pending) {
@@ -359,10 +357,11 @@ void Expander::follow_list(const Source& source, const Destination& destination,
     const auto list = tables_.lists.find(destination.text);
     if (list == tables_.lists.end() || !list->second.usable) {
         unavailable_ = "a list cannot be read";
-        note(source.node.depth + 1, fmt::format("list {}: cannot be read", destination.text));
+        note(source.node.depth + 1, {}, "failure", unavailable_ + ": " + destination.text,
+             destination.position);
         return;
     }
-    note(source.node.depth + 1, fmt::format("list {}", destination.text));
+    note(source.node.depth + 1, {}, "list", destination.text, destination.position);
     if (!lists_.insert(destination.text).second) return;
     follow(source, list->second.destinations, list_depth + 1);
 }
@@ -380,9 +379,7 @@ void Expander::add_child(const Source& source, Address address, Stage stage, con
     if (forwarded || !entered_.insert(entry_of(stage, child)).second) {
         dropped_ = true;
         const bool circle = is_ancestor(child, parent);
-        note(parent.depth + 1,
-             fmt::format("{}: {}", child.address.text(),
-                         circle ? "leads back to itself, dropped" : "is in the list already"));
+        note(parent.depth + 1, child.address.text(), circle ? "circle" : "known", {}, rule);
         return;
     }
     if (parent.depth >= tables_.limits.nesting) {
@@ -421,8 +418,8 @@ void Expander::add_mailbox(const Node& node, const LocalDomain& domain, SystemUs
     if (without_detail(tables_, local) == name) leaf.detail = local.substr(name.size() + 1);
     leaf.owner = node.owner;
     leaf.rule = node.rule;
-    note(node.depth,
-         fmt::format("{}: mailbox {} of {} (uid {})", node.address.text(), leaf.path, user.name, user.uid));
+    note(node.depth, node.address.text(), "mailbox",
+         fmt::format("{} of {} (uid {})", leaf.path, user.name, user.uid), node.rule);
     const std::string identity = fmt::format("mailbox {} {}", user.uid, leaf.path);
     leaf.user = std::move(user);
     add_leaf(std::move(leaf), identity);
@@ -446,7 +443,7 @@ void Expander::add_command_or_file(const Source& source, const Destination& dest
     }
     leaf.owner = source.owner;
     leaf.rule = destination.position;
-    note(source.node.depth + 1, fmt::format("{} {}", is_program ? "program" : "file", destination.text));
+    note(source.node.depth + 1, {}, is_program ? "program" : "file", destination.text, destination.position);
     const std::string identity =
         fmt::format("{} {} {}", is_program ? "program" : "file", leaf.user.uid, destination.text);
     add_leaf(std::move(leaf), identity);
@@ -459,12 +456,12 @@ void Expander::add_remote(const Node& node) {
     leaf.route = tables_.routes.find(node.address.domain);
     leaf.owner = node.owner;
     leaf.rule = leaf.route == nullptr ? node.rule : leaf.route->position;
-    note(node.depth, fmt::format("{}: leaves this host", node.address.text()));
+    note(node.depth, node.address.text(), "remote", {}, node.rule);
     add_leaf(std::move(leaf), "remote " + node.key);
 }
 
 void Expander::add_failure(const Node& node, std::string failure) {
-    note(node.depth, fmt::format("{}: {}", node.address.text(), failure));
+    note(node.depth, node.address.text(), "failure", failure, node.rule);
     Leaf leaf;
     leaf.address = node.address;
     leaf.failure = std::move(failure);
@@ -540,8 +537,10 @@ bool Expander::is_ancestor(const Node& child, const Node& parent) {
     return false;
 }
 
-void Expander::note(std::size_t depth, std::string text) {
-    if (trace_ != nullptr) trace_->push_back(TraceLine{depth, std::move(text)});
+void Expander::note(std::size_t depth, std::string address, std::string_view step, std::string detail,
+                    const Position& rule) {
+    if (trace_ == nullptr) return;
+    trace_->push_back({depth, std::move(address), step, std::move(detail), rule.line_text()});
 }
 
 }  // namespace

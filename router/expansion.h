@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "router/address.h"
@@ -32,15 +33,20 @@ struct Leaf {
     bool forward_file = false;         ///< of Mailbox: the user's forward file comes first
     std::string detail;                ///< of Mailbox: what stands behind the delimiter, folded
     const Route* route = nullptr;      ///< of Remote: the line that matched; nullptr: by its MX
+    bool backup = false;               ///< of Remote: this host is a backup MX of the domain (resolve.h)
     std::string failure;               ///< of Failure: "5.1.1 no such user"
     std::optional<std::string> owner;  ///< the address of the list's owner, which becomes the sender
     config::Position rule;             ///< the line that led here
 };
 
-/// One line of the way, for explain.
+/// One step of the way, for explain.
 struct TraceLine {
     std::size_t depth = 0;
-    std::string text;
+    std::string address;    ///< that it is about; empty where the step is about none
+    std::string_view step;  ///< alias, redirect, redirect+copy, forward, forward_file, list, catchall, mailbox,
+                            ///< program, file, remote, failure; or, where the way ends, circle and known
+    std::string detail;     ///< what is there: the name of the alias, the path, the reason
+    std::string rule;       ///< the line that says so
 };
 
 /// What became of a recipient.

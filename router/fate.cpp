@@ -3,8 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace postrider::router {
 
@@ -14,12 +15,32 @@ namespace {
 struct FatefulLine {
     const PolicyRule* rule = nullptr;
     std::string_view kind;
-    std::string_view value;
+    std::string value;
 };
 
 std::string reason_of(const FatefulLine& line, const ReplyFacts& facts) {
     if (!line.rule->reply.text.empty()) return line.rule->reply.filled(facts);
     return fmt::format("{} {}", line.kind, line.value.empty() ? "<>" : line.value);
+}
+
+/// The lines that count, in the order in which one of them gives the reason.
+std::vector<FatefulLine> fateful_lines(const MessageLines& lines, bool spared, const Client& client,
+                                       const ReplyFacts& facts, const Tables& tables) {
+    const Trust trust = trust_of(client, lines.client);
+    std::vector<FatefulLine> found;
+    const auto add = [&found](bool counts, const PolicyRule* rule, std::string_view kind, std::string value) {
+        if (counts && rule != nullptr) found.push_back({rule, kind, std::move(value)});
+    };
+    add(!spared, lines.client.net, "client", std::string(facts.client));
+    if (!spared) {
+        for (NameLine& line : name_lines(client, tables))
+            add(true, line.rule, "client name", std::move(line.name));
+    }
+    add(!spared, lines.client.auth, "login", client.login);
+    add(!spared, lines.client.helo, "greeting", client.helo);
+    add(!spared && trust != Trust::All, lines.sender, "sender", std::string(facts.sender));
+    add(trust == Trust::None, lines.recipient, "recipient", std::string(facts.recipient));
+    return found;
 }
 
 }  // namespace
@@ -34,17 +55,8 @@ Trust trust_of(const Client& client, const ClientRules& rules) {
 }
 
 void decide_fate(const MessageLines& lines, bool spared, const Client& client, const ReplyFacts& facts,
-                 Verdict& verdict) {
-    const Trust trust = trust_of(client, lines.client);
-    const std::array<FatefulLine, 5> all{{
-        {spared ? nullptr : lines.client.net, "client", facts.client},
-        {spared ? nullptr : lines.client.auth, "login", client.login},
-        {spared ? nullptr : lines.client.helo, "greeting", client.helo},
-        {spared || trust == Trust::All ? nullptr : lines.sender, "sender", facts.sender},
-        {trust == Trust::None ? lines.recipient : nullptr, "recipient", facts.recipient},
-    }};
-    for (const FatefulLine& line : all) {
-        if (line.rule == nullptr) continue;
+                 const Tables& tables, Verdict& verdict) {
+    for (const FatefulLine& line : fateful_lines(lines, spared, client, facts, tables)) {
         if (line.rule->verb == PolicyVerb::Quarantine) {
             verdict.fate = Verdict::Fate::Quarantine;
             verdict.fate_rule = line.rule->position.line_text();

@@ -21,6 +21,6 @@ struct MessageLines {
 /// Says in `verdict`, which accepts a recipient, what becomes of a message to him. `spared`: only his own
 /// line counts.
 void decide_fate(const MessageLines& lines, bool spared, const Client& client, const ReplyFacts& facts,
-                 Verdict& verdict);
+                 const Tables& tables, Verdict& verdict);
 
 }  // namespace postrider::router

@@ -159,7 +159,7 @@ Admission check_admission(const std::string& domain, MxRule rule, const Tables& 
         if (host->unclear) return Admission::Unclear;
         // Whoever writes the MX records must not make us talk to a host in our own network.
         if (std::any_of(host->addresses.begin(), host->addresses.end(), is_private))
-            return Admission::Unclear;
+            return Admission::PrivateHost;
         reachable |= !host->addresses.empty();
     }
     return reachable ? Admission::Admitted : Admission::NotExchanger;

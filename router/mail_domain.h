@@ -58,8 +58,8 @@ enum class Admission {
     NotExchanger,  ///< this host is none of its exchangers; for `backup` also: it is the best one
     NoSuchDomain,
     NullMx,
-    Unclear,  ///< the DNS does not say so now, or sends the mail to addresses that are nobody's in the
-              ///< internet
+    PrivateHost,  ///< a better exchanger has an address that is nobody's in the internet
+    Unclear,      ///< the DNS does not say so now
 };
 
 /// The test of `mx=`: this host must be an exchanger of the domain and, for Backup, one that is strictly

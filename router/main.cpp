@@ -21,6 +21,7 @@
 #include <malloc.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <memory>
@@ -67,27 +68,39 @@ struct Start {
     LoadOutcome outcome;
 };
 
-void print_all(std::string_view prefix, const std::vector<std::string>& lines) {
+/// How many there are.
+std::size_t print_all(std::string_view prefix, const std::vector<std::string>& lines) {
     for (const std::string& line : lines)
         fmt::print(stderr, "{}{}\n", prefix, line);
+    return lines.size();
 }
 
-bool load_tables(const config::Settings& settings, Start& start) {
+/// The errors that are not among those which were printed already.
+std::vector<std::string> further(std::vector<std::string> errors, const std::vector<std::string>& printed) {
+    const auto is_printed = [&](const std::string& error) {
+        return std::find(printed.begin(), printed.end(), error) != printed.end();
+    };
+    errors.erase(std::remove_if(errors.begin(), errors.end(), is_printed), errors.end());
+    return errors;
+}
+
+daemon::Checked load_tables(const config::LoadResult& loaded, Start& start) {
+    const config::Settings& settings = loaded.known();
     // Large tables are to be mappings of their own, which go back to the system when others take their place.
     // By itself the C library would keep the first of them for its heap.
     static_cast<void>(::mallopt(M_MMAP_THRESHOLD, kLargeBlock));
     const std::string path = std::filesystem::absolute(settings.config_file).string();
     start.loader = std::make_shared<TableLoader>(path, settings.hostname);
     start.outcome = start.loader->load(nullptr);
-    print_all("", start.outcome.errors);
-    print_all("warning: ", start.outcome.list_errors);
-    print_all("warning: ", start.outcome.dangers);
+    print_all("", further(start.outcome.errors, loaded.errors));
+    std::size_t dangers = print_all("warning: ", start.outcome.list_errors);
+    dangers += print_all("warning: ", start.outcome.dangers);
     print_all("notice: ", start.outcome.notices);
-    if (!start.outcome.tables) return false;
+    if (!start.outcome.tables) return daemon::Checked::Errors;
     BlockingFacts facts;
-    print_all("warning: ", find_bad_aliases(*start.outcome.tables, facts));
-    print_all("warning: ", find_bad_forwarding(*start.outcome.tables, facts));
-    return true;
+    dangers += print_all("warning: ", find_bad_aliases(*start.outcome.tables, facts));
+    dangers += print_all("warning: ", find_bad_forwarding(*start.outcome.tables, facts));
+    return dangers == 0 ? daemon::Checked::Good : daemon::Checked::Dangers;
 }
 
 void confine(const config::Settings& settings, TableFiles& files) {
@@ -140,7 +153,7 @@ int main(int argc, char** argv) {
     auto start = std::make_shared<Start>();
     postrider::daemon::Program program;
     program.name = "router";
-    program.check = [start](const config::Settings& settings) { return load_tables(settings, *start); };
+    program.check = [start](const config::LoadResult& loaded) { return load_tables(loaded, *start); };
     program.serve = [start](const config::Settings& settings, std::optional<unsigned> /*worker*/) {
         return serve(settings, std::move(*start));
     };

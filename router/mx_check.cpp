@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "router/way_out.h"
+
 namespace postrider::router {
 
 namespace {
@@ -86,7 +88,7 @@ class Check {
     }
 
     void check_acceptance() {
-        const PolicyRule* rule = tables_.policy.recipient(Address{"postmaster", domain_}, std::nullopt);
+        const PolicyRule* rule = tables_.policy.recipient(Address{{}, domain_}, std::nullopt);
         if (const Rule* relayed = tables_.relay_domains.find(domain_)) {
             add("mail for it is accepted from everybody, at {}", relayed->position.line_text());
             return;
@@ -104,7 +106,8 @@ class Check {
     }
 
     void check_route() {
-        const Route* route = tables_.routes.find(domain_);
+        const WayOut way = find_way_out(Address{{}, domain_}, tables_, facts_);
+        const Route* route = way.route;
         if (route == nullptr || route->kind == Route::Kind::Mx) {
             add("mail for it goes out by MX{}",
                 route == nullptr ? std::string() : ", at " + route->position.line_text());
@@ -117,8 +120,7 @@ class Check {
         }
         add("mail for it goes out via {}, at {}", route->next_hop, line);
         // The line for every other domain is the one that a smarthost has.
-        const bool by_smarthost = route == tables_.routes.find(std::string_view());
-        if (by_smarthost && found_.us() != nullptr) {
+        if (route == default_route(tables_) && found_.us() != nullptr) {
             add_problem(
                 "{} may look the exchangers up as well and send the mail back here; "
                 "it takes \"route {} mx\"",

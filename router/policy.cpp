@@ -10,6 +10,7 @@
 #include "router/fate.h"
 #include "router/list_members.h"
 #include "router/session_policy.h"
+#include "router/way_out.h"
 
 namespace postrider::router {
 
@@ -73,16 +74,6 @@ std::string address_text(const Client& client) {
     return client.address ? client.address->text() : std::string();
 }
 
-/// The line or built-in rule that lets a client send to any domain; empty if none does.
-std::string relay_right(const Client& client, const Tables& tables) {
-    if (client.local) return "local";
-    const ClientRules rules = rules_for(client, tables);
-    for (const PolicyRule* rule : {rules.net, rules.rdns, rules.auth}) {
-        if (rule != nullptr && rule->grants.relays()) return rule->position.line_text();
-    }
-    return client.login.empty() ? std::string() : "authenticated";
-}
-
 const PolicyRule* sender_rule(const std::optional<Address>& sender, const Tables& tables) {
     return tables.policy.sender(sender ? &*sender : nullptr);
 }
@@ -112,16 +103,10 @@ std::optional<Verdict> unmet_demand(const Client& client, const PolicyRule* rule
     return std::nullopt;
 }
 
-/// The line about any of a client's reverse names that refuses it, or nullptr. A `net` line with `accept`
-/// stands above it: an address says more than a name.
+/// The line about any of a client's reverse names that refuses it, or nullptr.
 const PolicyRule* refusing_name(const Client& client, const Tables& tables) {
-    const PolicyRule* network = client.address ? tables.policy.net(*client.address) : nullptr;
-    if (network != nullptr && network->verb == PolicyVerb::Accept) return nullptr;
-    const PolicyRule* confirmed = tables.policy.rdns(client.name);
-    if (is_refused(confirmed)) return confirmed;
-    for (const std::string& name : client.unconfirmed_names) {
-        const PolicyRule* rule = tables.policy.rdns(name);
-        if (is_refused(rule)) return rule;
+    for (const NameLine& line : name_lines(client, tables)) {
+        if (is_refused(line.rule)) return line.rule;
     }
     return nullptr;
 }
@@ -141,6 +126,7 @@ Verdict decide_relay(const Client& client, const Address& recipient, const Polic
                      Facts& known) {
     std::string right;
     bool right_of_client = false;
+    const Route* route = tables.routes.find(recipient.domain);
     const Backup* backup = tables.backups.find(recipient.domain);
     if (const Rule* relayed = tables.relay_domains.find(recipient.domain)) {
         right = relayed->position.line_text();
@@ -157,7 +143,10 @@ Verdict decide_relay(const Client& client, const Address& recipient, const Polic
     if (right.empty()) {
         MxDecision by_mx = decide_by_mx(recipient.domain, rule, tables, known);
         if (by_mx.refusal) return refusal_of(std::move(*by_mx.refusal));
-        if (by_mx.admitted_by != nullptr) right = by_mx.admitted_by->position.line_text();
+        if (by_mx.admitted_by != nullptr) {
+            right = by_mx.admitted_by->position.line_text();
+            route = find_way_out(recipient, tables, known).route;
+        }
     }
     if (right.empty()) {
         const PolicyRule* fallback =
@@ -170,7 +159,6 @@ Verdict decide_relay(const Client& client, const Address& recipient, const Polic
     }
     // What a redirect line sends elsewhere does not take the route of its domain.
     if (!redirects_of(tables, recipient, recipient.domain).empty()) return accept(std::move(right));
-    const Route* route = tables.routes.find(recipient.domain);
     if (route != nullptr && route->kind == Route::Kind::None) {
         return refuse(550, "5.7.1", "no mail is sent to this domain", route->position.line_text());
     }
@@ -209,19 +197,6 @@ RecipientDecision decide_expanded(const Address& recipient, const Tables& tables
             break;
     }
     return decision;
-}
-
-const PolicyRule* recipient_rule(const Address& recipient, const Tables& tables) {
-    const LocalDomain* domain = tables.local_domain(recipient.domain);
-    // What stands behind a delimiter is ours to read in our own domains only.
-    if (domain == nullptr) return tables.policy.recipient(recipient, std::nullopt);
-    const std::optional<std::string> user = without_detail(tables, folded(recipient.local));
-    const PolicyRule* rule = tables.policy.recipient(recipient, user);
-    if (domain->name == recipient.domain) return rule;
-    // What is said of a domain holds for its further names, too: always if it refuses, and else where nothing
-    // is said of the name.
-    const PolicyRule* canonical = tables.policy.recipient({recipient.local, domain->name}, user);
-    return rule == nullptr || is_refused(canonical) ? canonical : rule;
 }
 
 /// The verdict on a recipient with its line, whoever the sender is.
@@ -283,8 +258,30 @@ Verdict unclear_client() {
     return refuse(451, "4.3.0", "the client's address is not known", std::string(kDefaultRule));
 }
 
+std::string relay_right(const Client& client, const Tables& tables) {
+    if (client.local) return "local";
+    const ClientRules rules = rules_for(client, tables);
+    for (const PolicyRule* rule : {rules.net, rules.rdns, rules.auth}) {
+        if (rule != nullptr && rule->grants.relays()) return rule->position.line_text();
+    }
+    return client.login.empty() ? std::string() : "authenticated";
+}
+
 bool may_relay(const Client& client, const Tables& tables) {
     return !relay_right(client, tables).empty();
+}
+
+const PolicyRule* recipient_line(const Address& recipient, const Tables& tables) {
+    const LocalDomain* domain = tables.local_domain(recipient.domain);
+    // What stands behind a delimiter is ours to read in our own domains only.
+    if (domain == nullptr) return tables.policy.recipient(recipient, std::nullopt);
+    const std::optional<std::string> user = without_detail(tables, folded(recipient.local));
+    const PolicyRule* rule = tables.policy.recipient(recipient, user);
+    if (domain->name == recipient.domain) return rule;
+    // What is said of a domain holds for its further names, too: always if it refuses, and else where nothing
+    // is said of the name.
+    const PolicyRule* canonical = tables.policy.recipient({recipient.local, domain->name}, user);
+    return rule == nullptr || is_refused(canonical) ? canonical : rule;
 }
 
 ConnectDecision decide_connect(const Client& client, const Tables& tables, Facts& known) {
@@ -381,7 +378,7 @@ RecipientDecision decide_recipient(const Client& client, std::string_view sender
     const ReplyFacts facts{client_address, sender, recipient};
     const Result<std::optional<Address>> from = parse_sender(sender, tables);
     MessageLines lines{rules_for(client, tables), from ? sender_rule(*from, tables) : nullptr,
-                       recipient_rule(address, tables)};
+                       recipient_line(address, tables)};
     const Trust trust = trust_of(client, lines.client);
     const PolicyRule* rule = lines.recipient;
     const bool local = tables.local_domain(address.domain) != nullptr;
@@ -416,7 +413,7 @@ RecipientDecision decide_recipient(const Client& client, std::string_view sender
             return decision;
         }
     }
-    decide_fate(lines, exempt, client, facts, decision.verdict);
+    decide_fate(lines, exempt, client, facts, tables, decision.verdict);
     decision.verdict.max_message_size = size_limit(rule, tables);
     return decision;
 }
@@ -434,7 +431,7 @@ VerifyDecision decide_verify(const Client& client, std::string_view address, boo
         tables.qualified({path.local(), path.domain() ? path.domain()->name() : std::string()});
     const std::string client_address = address_text(client);
     const std::string text = asked.text();
-    RecipientDecision found = decide_address(client, asked, recipient_rule(asked, tables),
+    RecipientDecision found = decide_address(client, asked, recipient_line(asked, tables),
                                              {client_address, {}, text}, tables, known);
     decision.verdict = std::move(found.verdict);
     const bool exists = decision.verdict.action == Verdict::Action::Accept;

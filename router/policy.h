@@ -35,8 +35,15 @@ struct Verdict {
 /// The verdict on a client that cannot even be described: it waits, because that is nobody's fault but ours.
 [[nodiscard]] Verdict unclear_client();
 
+/// The line or built-in rule ("local", "authenticated") that lets a client send to any domain; empty if none
+/// does.
+[[nodiscard]] std::string relay_right(const Client& client, const Tables& tables);
+
 /// Whether the client may send to any domain: a local user, who has logged in, or whom a line lets.
 [[nodiscard]] bool may_relay(const Client& client, const Tables& tables);
+
+/// The `rcpt` line about a recipient, who has a domain, or nullptr.
+[[nodiscard]] const PolicyRule* recipient_line(const Address& recipient, const Tables& tables);
 
 struct ConnectDecision {
     Verdict verdict;

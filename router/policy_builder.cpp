@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "router/tables.h"
@@ -155,8 +157,10 @@ void PolicyBuilder::check_recipient_key(const Word& key, const PolicyRule& rule)
 
 void PolicyBuilder::look_for_open_relay(PolicyKind kind, const Word& key, const PolicyRule& rule) {
     if (!rule.grants.relays()) return;
-    if (kind == PolicyKind::Rdns && key.text.find('.', 1) == std::string::npos) {
-        errors_.add(key.position, fmt::format("every client below {} could send mail anywhere", key.text));
+    if (kind == PolicyKind::Rdns) {
+        const Result<DomainPattern> name = DomainPattern::parse(key.text);
+        if (name && name->domain.find('.') == std::string::npos)
+            errors_.add(key.position, fmt::format("every client below {} could send mail anywhere", key.text));
     }
     const auto add_danger = [&](std::string text) {
         built_.dangers.push_back(fmt::format("{}: {}", rule.position.line_text(), text));
@@ -228,22 +232,44 @@ BuiltPolicy build_policy(const config::Settings& settings, config::Errors& error
     return PolicyBuilder(settings, errors).run();
 }
 
+namespace {
+
+/// Whether a key is about any domain whose mail is let in: ours, or one that a line about domains opens.
+bool speaks_of_ours(const DomainPattern& pattern, const config::Settings& settings, const Tables& tables) {
+    const auto is_ours = [&](const std::string& name) {
+        return tables.local_domain(name) != nullptr || tables.relay_domains.find(name) != nullptr ||
+               tables.backups.find(name) != nullptr;
+    };
+    if (pattern.kind == DomainPattern::Kind::Exact) return is_ours(pattern.domain);
+    // What such lines say of a whole tree they say of any name below it.
+    if (is_ours("any." + pattern.domain)) return true;
+    const auto matches = [&](const auto& named) { return pattern.matches(named.first); };
+    if (std::any_of(tables.local_domains.begin(), tables.local_domains.end(), matches)) return true;
+    if (std::any_of(tables.domain_aliases.begin(), tables.domain_aliases.end(), matches)) return true;
+    for (const std::string_view table : {"relay_domain", "mxbackup"}) {
+        for (const Directive* line : settings.table(table)) {
+            for (const Word& word : line->words) {
+                const Result<DomainPattern> opened = DomainPattern::parse(word.text);
+                if (opened && pattern.matches(opened->domain)) return true;
+            }
+        }
+    }
+    return false;
+}
+
+}  // namespace
+
 void check_accepted_domains(const config::Settings& settings, const Tables& tables, config::Errors& errors) {
     for (const Directive* line : settings.table("rcpt")) {
         const Word& word = line->words.front();
         const Result<AddressKey> key = AddressKey::parse(word.text);
         if (!key || key->kind == AddressKey::Kind::Null || key->kind == AddressKey::Kind::Local) continue;
-        const std::string& domain = key->pattern.domain;
-        const PolicyRule* rule = tables.policy.recipient(Address{key->local, domain}, std::nullopt);
-        if (rule == nullptr || rule->position.line_text() != line->position.line_text()) continue;
-        if (rule->verb != PolicyVerb::Accept || rule->grants.relay) continue;
-        if (key->pattern.kind != DomainPattern::Kind::Exact || tables.local_domain(domain) != nullptr)
-            continue;
-        if (tables.relay_domains.find(domain) != nullptr) continue;
-        errors.add(word.position,
-                   fmt::format("accept lets no mail in for {}, which is neither a local nor a relayed "
-                               "domain",
-                               domain));
+        const PolicyRule* rule = tables.policy.recipient_at(*key);
+        if (rule == nullptr || rule->verb != PolicyVerb::Accept || rule->grants.relay) continue;
+        if (speaks_of_ours(key->pattern, settings, tables)) continue;
+        errors.add(word.position, fmt::format("accept lets no mail in for {}, which is neither a local nor a "
+                                              "relayed domain",
+                                              key->pattern.text()));
     }
 }
 

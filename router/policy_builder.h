@@ -29,8 +29,8 @@ struct BuiltPolicy {
 /// something, and lines that would let anybody send anywhere.
 [[nodiscard]] BuiltPolicy build_policy(const config::Settings& settings, config::Errors& errors);
 
-/// Adds an error for each `rcpt DOMAIN accept` whose domain is neither local nor relayed. It would look as if
-/// it let mail in, which it does not.
+/// Adds an error for each `rcpt DOMAIN accept`, `.DOMAIN` and `*.DOMAIN` included, that speaks of no domain
+/// which is local, relayed or backed up. It would look as if it let mail in, which it does not.
 void check_accepted_domains(const config::Settings& settings, const Tables& tables, config::Errors& errors);
 
 }  // namespace postrider::router

@@ -32,16 +32,15 @@ constexpr std::uint8_t kPort = bit_of(PolicyKind::Port);
 constexpr std::uint8_t kSender = bit_of(PolicyKind::Sender);
 constexpr std::uint8_t kRcpt = bit_of(PolicyKind::Recipient);
 constexpr std::uint8_t kRdns = bit_of(PolicyKind::Rdns);
-constexpr std::uint8_t kFates = kNet | kHelo | kAuth | kSender | kRcpt;
-constexpr std::uint8_t kVerbs = kFates | kRdns;
+constexpr std::uint8_t kVerbs = kNet | kHelo | kAuth | kSender | kRcpt | kRdns;
 
 /// In the order of the enumerators.
 constexpr std::array<PolicyItemRow, kPolicyItems> kItems{{
     {PolicyItem::Accept, "accept", true, false, true, kVerbs},
     {PolicyItem::Reject, "reject", true, false, false, kVerbs},
     {PolicyItem::Defer, "defer", true, false, false, kVerbs},
-    {PolicyItem::Quarantine, "quarantine", true, false, true, kFates},
-    {PolicyItem::Discard, "discard", true, false, true, kFates},
+    {PolicyItem::Quarantine, "quarantine", true, false, true, kVerbs},
+    {PolicyItem::Discard, "discard", true, false, true, kVerbs},
     {PolicyItem::Relay, "relay", true, false, true, kNet | kAuth | kRcpt | kRdns},
     {PolicyItem::Local, "local", true, false, true, kRcpt},
     {PolicyItem::Vrfy, "vrfy", true, false, true, kNet | kAuth},
@@ -55,7 +54,7 @@ constexpr std::array<PolicyItemRow, kPolicyItems> kItems{{
     {PolicyItem::AuthReq, "authreq", true, false, false, kNet | kPort | kSender},
     {PolicyItem::Strict, "strict", true, false, false, kHelo | kPort},
     {PolicyItem::Fqdn, "fqdn", true, false, false, kHelo | kPort},
-    {PolicyItem::Quirks, "quirks", false, true, false, kHelo | kNet},
+    {PolicyItem::Quirks, "quirks", false, true, false, kHelo | kNet | kPort},
     {PolicyItem::Tarpit, "tarpit", false, true, false, kNet},
     {PolicyItem::SendDns, "senddns", false, true, false, kNet | kSender},
     {PolicyItem::RcptDns, "rcptdns", false, true, false, kNet},

@@ -53,6 +53,9 @@ class PolicyTable {
     [[nodiscard]] const PolicyRule* recipient(const Address& recipient,
                                               const std::optional<std::string>& user) const;
 
+    /// The `rcpt` line with just this key, or nullptr.
+    [[nodiscard]] const PolicyRule* recipient_at(const AddressKey& key) const { return recipients_.at(key); }
+
     /// The `default` line of a kind, or nullptr.
     [[nodiscard]] const PolicyRule* fallback(PolicyKind kind) const;
 

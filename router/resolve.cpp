@@ -8,6 +8,7 @@
 #include "libcommon/ipc/channel.h"
 #include "libcommon/mail/domain.h"
 #include "router/path_template.h"
+#include "router/way_out.h"
 
 namespace postrider::router {
 
@@ -143,8 +144,7 @@ void set_notification(wire::Delivery& delivery, const wire::Recipient& recipient
 /// A backup MX keeps mail at least as long as the hosts that send to it would have done (mx-backup, 11); a
 /// route that says how long knows better.
 void set_backup(wire::Delivery& delivery, const Leaf& leaf, const Tables& tables) {
-    if (delivery.transport() != wire::TRANSPORT_SMTP) return;
-    if (tables.backups.find(leaf.address.domain) == nullptr) return;
+    if (delivery.transport() != wire::TRANSPORT_SMTP || !leaf.backup) return;
     delivery.set_backup(true);
     const BackupSchedule& schedule = tables.backup_schedule;
     if (delivery.lifetime_seconds() == 0 && !delivery.never_expires())
@@ -199,9 +199,24 @@ void add_success(wire::ResolvedRecipient& resolved, const Expansion& expansion,
     *resolved.add_deliveries() = std::move(success);
 }
 
+/// Gives each leaf that leaves this host its way out. False: it takes what the DNS does not tell now. A
+/// member of a list goes its usual way then: one dead domain must not hold up all the others.
+bool find_ways_out(Expansion& expansion, const Tables& tables, Facts& facts) {
+    for (Leaf& leaf : expansion.leaves) {
+        if (leaf.kind != Leaf::Kind::Remote) continue;
+        const WayOut way = find_way_out(leaf.address, tables, facts);
+        if (way.unclear && expansion.leaves.size() == 1) return false;
+        leaf.backup = way.backup != nullptr;
+        if (way.backup != nullptr && way.route == nullptr) leaf.rule = *way.backup;
+        leaf.route = way.route;
+    }
+    return true;
+}
+
 /// Puts what the expansion of `address` came to into the answer.
-void set_expansion(wire::ResolvedRecipient& resolved, const Expansion& expansion, std::string address,
-                   const wire::Recipient& recipient, std::string_view sender, const Tables& tables) {
+void set_expansion(wire::ResolvedRecipient& resolved, Expansion expansion, std::string address,
+                   const wire::Recipient& recipient, std::string_view sender, const Tables& tables,
+                   Facts& facts) {
     switch (expansion.outcome) {
         case Expansion::Outcome::Refused:
             set_failure(resolved, false, expansion.enhanced, expansion.text);
@@ -215,6 +230,10 @@ void set_expansion(wire::ResolvedRecipient& resolved, const Expansion& expansion
             return;
         case Expansion::Outcome::Delivered:
             break;
+    }
+    if (!find_ways_out(expansion, tables, facts)) {
+        set_failure(resolved, true, "4.4.3", "the DNS does not tell now whose backup this host is");
+        return;
     }
     const bool several = expansion.leaves.size() > 1;
     for (const Leaf& leaf : expansion.leaves) {
@@ -282,7 +301,8 @@ wire::ResolvedRecipient resolve_recipient(std::uint32_t index, const wire::Recip
         return resolved;
     }
     const Address root = tables.qualified(std::move(*parsed));
-    set_expansion(resolved, expand(root, tables, facts, trace), root.text(), recipient, sender, tables);
+    set_expansion(resolved, expand(root, tables, facts, trace), root.text(), recipient, sender, tables,
+                  facts);
     return resolved;
 }
 
@@ -313,7 +333,7 @@ wire::ResolvedRecipient resolve_forward_file(const wire::ForwardQuestion& questi
 
     const wire::Recipient recipient = recipient_of(replaced);
     set_expansion(resolved, expand_forward_file(file, tables, facts, trace), replaced.recipient(), recipient,
-                  question.sender(), tables);
+                  question.sender(), tables, facts);
     for (wire::Delivery& delivery : *resolved.mutable_deliveries()) {
         *delivery.mutable_forwarded_by() = replaced.forwarded_by();
         delivery.add_forwarded_by(replaced.recipient());

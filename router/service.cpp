@@ -12,6 +12,8 @@
 #include "router/explain.h"
 #include "router/mx_check.h"
 #include "router/resolve.h"
+#include "router/verdict_frame.h"
+#include "router/way_out.h"
 
 namespace postrider::router {
 
@@ -44,29 +46,6 @@ std::optional<Client> client_of(const wire::Client& asked) {
     if (!address) return std::nullopt;
     client.address = *address;
     return client;
-}
-
-void fill(wire::Verdict& frame, const Verdict& verdict) {
-    switch (verdict.action) {
-        case Verdict::Action::Accept:
-            frame.set_action(wire::Verdict::ACCEPT);
-            break;
-        case Verdict::Action::Reject:
-            frame.set_action(wire::Verdict::REJECT);
-            break;
-        case Verdict::Action::Defer:
-            frame.set_action(wire::Verdict::DEFER);
-            break;
-    }
-    frame.set_code(verdict.code);
-    frame.set_enhanced(verdict.enhanced);
-    frame.set_text(verdict.text);
-    frame.set_rule(verdict.rule);
-    if (verdict.fate == Verdict::Fate::Quarantine) frame.set_fate(wire::Verdict::QUARANTINE);
-    if (verdict.fate == Verdict::Fate::Discard) frame.set_fate(wire::Verdict::DISCARD);
-    frame.set_fate_rule(verdict.fate_rule);
-    frame.set_fate_reason(verdict.fate_reason);
-    frame.set_max_message_size(verdict.max_message_size);
 }
 
 /// Sends the frames of one answer, all but the last with `more`.
@@ -146,9 +125,11 @@ void Service::use_tables(std::shared_ptr<const Tables> tables) {
     history_.use_tables(*tables_);
 }
 
-/// A rate refuses what the tables have accepted; what they refuse stays as they say.
-void Service::refuse_if(std::optional<Verdict> refused, Verdict& verdict) {
-    if (!refused || verdict.action != Verdict::Action::Accept) return;
+/// A rate refuses what the tables have accepted. What they refuse stays as they say, and counts for nothing.
+void Service::limit(Verdict& verdict, const std::function<std::optional<Verdict>()>& count) {
+    if (verdict.action != Verdict::Action::Accept) return;
+    std::optional<Verdict> refused = count();
+    if (!refused) return;
     ++counters_.refused_by_rate;
     verdict = std::move(*refused);
 }
@@ -204,7 +185,7 @@ void Service::dispatch(Peer& peer, const wire::RouterRequest& request, Facts& fa
             answer_resolve(peer, request.id(), request.resolve(), facts);
             break;
         case wire::RouterRequest::kHold:
-            answer_hold(peer, request.id(), request.hold());
+            answer_hold(peer, request.id(), request.hold(), facts);
             break;
         case wire::RouterRequest::kForward:
             answer_forward(peer, request.id(), request.forward(), facts);
@@ -250,7 +231,7 @@ void Service::answer_connect(Peer& peer, std::uint64_t id, const wire::ConnectQu
         if (!facts.complete()) return;
         const SteadyTime now = std::chrono::steady_clock::now();
         if (question.begins_session()) {
-            refuse_if(history_.count_connection(*client, *tables_, now), decision.verdict);
+            limit(decision.verdict, [&] { return history_.count_connection(*client, *tables_, now); });
             answer.set_new_client(history_.is_new(*client, *tables_, now));
         }
         fill(*answer.mutable_verdict(), decision.verdict);
@@ -272,11 +253,10 @@ void Service::answer_sender(Peer& peer, std::uint64_t id, const wire::SenderQues
     if (const std::optional<Client> client = client_of(question.client())) {
         verdict = decide_sender(*client, question.sender(), *tables_, facts);
         if (!facts.complete()) return;
-        if (verdict.action == Verdict::Action::Accept) {
-            refuse_if(history_.count_message(*client, question.sender(), *tables_,
-                                             std::chrono::steady_clock::now()),
-                      verdict);
-        }
+        limit(verdict, [&] {
+            return history_.count_message(*client, question.sender(), *tables_,
+                                          std::chrono::steady_clock::now());
+        });
     }
     ++counters_.senders;
     wire::RouterReply reply;
@@ -291,11 +271,10 @@ void Service::answer_recipient(Peer& peer, std::uint64_t id, const wire::Recipie
     if (const std::optional<Client> client = client_of(question.client())) {
         decision = decide_recipient(*client, question.sender(), question.recipient(), *tables_, facts);
         if (!facts.complete()) return;
-        if (decision.verdict.action == Verdict::Action::Accept) {
-            refuse_if(history_.count_recipient(*client, question.sender(), *tables_,
-                                               std::chrono::steady_clock::now()),
-                      decision.verdict);
-        }
+        limit(decision.verdict, [&] {
+            return history_.count_recipient(*client, question.sender(), *tables_,
+                                            std::chrono::steady_clock::now());
+        });
     } else {
         decision.verdict = unclear_client();
     }
@@ -346,16 +325,16 @@ void Service::answer_resolve(Peer& peer, std::uint64_t id, const wire::ResolveQu
         [](wire::RouterReply& reply, wire::Resolved part) { *reply.mutable_resolved() = std::move(part); });
 }
 
-void Service::answer_hold(Peer& peer, std::uint64_t id, const wire::HoldQuestion& question) {
+void Service::answer_hold(Peer& peer, std::uint64_t id, const wire::HoldQuestion& question, Facts& facts) {
     wire::RouterReply reply;
     reply.set_id(id);
     wire::Held& held = *reply.mutable_held();
     for (const std::string& domain : question.domains()) {
-        const Route* route = tables_->routes.find(domain);
-        const bool ours = tables_->local_domain(domain) != nullptr;
-        if (route != nullptr && route->hold && !ours) held.add_domains(domain);
+        if (tables_->local_domain(domain) != nullptr) continue;
+        const Route* route = find_way_out(Address{{}, domain}, *tables_, facts).route;
+        if (route != nullptr && route->hold) held.add_domains(domain);
     }
-    peer.reply(reply);
+    if (facts.complete()) peer.reply(reply);
 }
 
 void Service::answer_forward(Peer& peer, std::uint64_t id, const wire::ForwardQuestion& question,
@@ -380,10 +359,12 @@ void Service::answer_explain(Peer& peer, std::uint64_t id, const wire::ExplainQu
         }
         describe_beginning(*client, facts);
     }
-    ExplainedAnswer answer = explain(question, client ? &*client : nullptr, *tables_, facts);
+    ExplainedAnswer answer =
+        explain(question, client ? &*client : nullptr,
+                {*tables_, history_, std::chrono::steady_clock::now()}, facts);
     if (!facts.complete()) return;
     ++counters_.explanations;
-    reply_in_parts(peer, id, split_into_frames(std::move(answer.lines)),
+    reply_in_parts(peer, id, split_into_frames(std::move(answer.items)),
                    [&answer](wire::RouterReply& reply, wire::Explanation part) {
                        part.set_refused(answer.refused);
                        part.set_deferred(answer.deferred);

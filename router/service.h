@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -62,13 +64,14 @@ class Service {
                           Facts& facts);
     void answer_verify(Peer& peer, std::uint64_t id, const wire::VerifyQuestion& question, Facts& facts);
     void answer_resolve(Peer& peer, std::uint64_t id, const wire::ResolveQuestion& question, Facts& facts);
-    void answer_hold(Peer& peer, std::uint64_t id, const wire::HoldQuestion& question);
+    void answer_hold(Peer& peer, std::uint64_t id, const wire::HoldQuestion& question, Facts& facts);
     void answer_forward(Peer& peer, std::uint64_t id, const wire::ForwardQuestion& question, Facts& facts);
     void answer_explain(Peer& peer, std::uint64_t id, const wire::ExplainQuestion& question, Facts& facts);
     void answer_mx_check(Peer& peer, std::uint64_t id, const wire::MxCheckQuestion& question, Facts& facts);
     void answer_status(Peer& peer, std::uint64_t id);
     void describe_beginning(Client& client, Facts& facts);
-    void refuse_if(std::optional<Verdict> refused, Verdict& verdict);
+    /// `count` counts one more towards the rates, or says why there may be none now.
+    void limit(Verdict& verdict, const std::function<std::optional<Verdict>()>& count);
     async::Task<void> answer_later(Peer& peer, wire::RouterRequest request,
                                    std::unique_ptr<QuestionFacts> facts);
 

@@ -6,6 +6,7 @@
 #include <array>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "libcommon/config/values.h"
 
@@ -72,23 +73,12 @@ std::string quirks_text(const wire::SessionPolicy& policy) {
         if (std::find(hidden.begin(), hidden.end(), one.extension) != hidden.end()) names.push_back(one.name);
     }
     if (policy.single_line_replies()) names.emplace_back("oneline");
-    return names.empty() ? std::string() : fmt::format("quirks={}", fmt::join(names, ","));
-}
-
-std::string etrn_text(const wire::SessionPolicy& policy) {
-    if (!policy.etrn()) return {};
-    if (policy.etrn_domains().empty()) return "etrn";
-    return fmt::format("etrn={}", fmt::join(policy.etrn_domains(), ","));
+    return fmt::format("{}", fmt::join(names, ","));
 }
 
 std::string tarpit_text(const wire::Tarpit& tarpit) {
-    if (tarpit.first_ms() == 0) return {};
-    return fmt::format("tarpit={}+{}%<{}", config::format_duration(Milliseconds(tarpit.first_ms())),
+    return fmt::format("{}+{}%<{}", config::format_duration(Milliseconds(tarpit.first_ms())),
                        tarpit.growth_percent(), config::format_duration(Milliseconds(tarpit.most_ms())));
-}
-
-std::string number_text(std::string_view name, std::uint32_t value) {
-    return value == 0 ? std::string() : fmt::format("{}={}", name, value);
 }
 
 }  // namespace
@@ -102,6 +92,19 @@ ClientRules rules_for(const Client& client, const Tables& tables) {
     rules.rdns = tables.policy.rdns(client.name);
     if (client.port != 0) rules.port = tables.policy.port(client.port);
     return rules;
+}
+
+std::vector<NameLine> name_lines(const Client& client, const Tables& tables) {
+    std::vector<NameLine> lines;
+    const PolicyRule* network = client.address ? tables.policy.net(*client.address) : nullptr;
+    if (network != nullptr && network->verb == PolicyVerb::Accept) return lines;
+    const auto add = [&](const std::string& name) {
+        if (const PolicyRule* rule = tables.policy.rdns(name)) lines.push_back({rule, name});
+    };
+    add(client.name);
+    for (const std::string& name : client.unconfirmed_names)
+        add(name);
+    return lines;
 }
 
 std::vector<SessionLine> session_lines(const Client& client, const ClientRules& rules, const Tables& tables) {
@@ -148,33 +151,31 @@ wire::SessionPolicy session_policy(const Client& client, const ClientRules& rule
     return policy;
 }
 
-std::string policy_text(const wire::SessionPolicy& policy) {
-    const std::array<std::string, 15> items = {
-        policy.relay() ? "relay" : "",
-        policy.vrfy() ? "vrfy" : "",
-        policy.expn() ? "expn" : "",
-        etrn_text(policy),
-        policy.max_message_size() == 0
-            ? std::string()
-            : fmt::format("maxsize={}", config::format_size(policy.max_message_size())),
-        number_text("conns", policy.max_connections()),
-        number_text("maxrcpt", policy.max_recipients()),
-        number_text("maxrcpt0", policy.max_null_recipients()),
-        policy.require_tls() ? "tls=require" : "",
-        policy.hide_tls() ? "tls=off" : "",
-        policy.require_auth() ? "authreq" : "",
-        policy.strict() ? "strict" : "",
-        policy.fully_qualified() ? "fqdn" : "",
-        quirks_text(policy),
-        tarpit_text(policy.tarpit()),
+std::vector<PolicyPart> policy_parts(const wire::SessionPolicy& policy) {
+    std::vector<PolicyPart> parts;
+    const auto add = [&parts](bool said, PolicyItem item, std::string value = {}) {
+        if (said) parts.push_back({item, policy_item_row(item).name, std::move(value)});
     };
-    std::string text;
-    for (const std::string& item : items) {
-        if (item.empty()) continue;
-        if (!text.empty()) text += ' ';
-        text += item;
-    }
-    return text.empty() ? "as configured in general" : text;
+    const auto add_number = [&add](PolicyItem item, std::uint32_t value) {
+        add(value > 0, item, std::to_string(value));
+    };
+    add(policy.relay(), PolicyItem::Relay);
+    add(policy.vrfy(), PolicyItem::Vrfy);
+    add(policy.expn(), PolicyItem::Expn);
+    add(policy.etrn(), PolicyItem::Etrn, fmt::format("{}", fmt::join(policy.etrn_domains(), ",")));
+    add(policy.max_message_size() > 0, PolicyItem::MaxSize, config::format_size(policy.max_message_size()));
+    add_number(PolicyItem::Conns, policy.max_connections());
+    add_number(PolicyItem::MaxRcpt, policy.max_recipients());
+    add_number(PolicyItem::MaxRcpt0, policy.max_null_recipients());
+    add(policy.require_tls(), PolicyItem::Tls, "require");
+    add(policy.hide_tls(), PolicyItem::Tls, "off");
+    add(policy.require_auth(), PolicyItem::AuthReq);
+    add(policy.strict(), PolicyItem::Strict);
+    add(policy.fully_qualified(), PolicyItem::Fqdn);
+    const bool quirks = policy.sloppy() || policy.single_line_replies() || !policy.hidden().empty();
+    add(quirks, PolicyItem::Quirks, quirks_text(policy));
+    add(policy.tarpit().first_ms() > 0, PolicyItem::Tarpit, tarpit_text(policy.tarpit()));
+    return parts;
 }
 
 }  // namespace postrider::router

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "libcommon/ipc/router.pb.h"
@@ -19,6 +20,17 @@ struct ClientRules {
 };
 
 [[nodiscard]] ClientRules rules_for(const Client& client, const Tables& tables);
+
+/// A line about a reverse name of a client.
+struct NameLine {
+    const PolicyRule* rule = nullptr;
+    std::string name;
+};
+
+/// The lines about all reverse names of a client, that of the confirmed one first, for what they have against
+/// it: their rights are for the confirmed name only. None if the `net` line says `accept`, which stands above
+/// them: an address says more than a name.
+[[nodiscard]] std::vector<NameLine> name_lines(const Client& client, const Tables& tables);
 
 /// A line that says something about a session.
 struct SessionLine {
@@ -41,8 +53,14 @@ struct SessionLine {
 [[nodiscard]] wire::SessionPolicy session_policy(const Client& client, const ClientRules& rules,
                                                  const Tables& tables);
 
-/// The policy as one would write it in a table, for explain; "as configured in general" where it says
-/// nothing.
-[[nodiscard]] std::string policy_text(const wire::SessionPolicy& policy);
+/// Something that a policy says, as one would write it in a table.
+struct PolicyPart {
+    PolicyItem item = PolicyItem::Accept;
+    std::string_view name;
+    std::string value;  ///< empty for an item without
+};
+
+/// All that a policy says, in the order of the items; what it does not say is as configured in general.
+[[nodiscard]] std::vector<PolicyPart> policy_parts(const wire::SessionPolicy& policy);
 
 }  // namespace postrider::router

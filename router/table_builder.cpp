@@ -131,6 +131,7 @@ void Builder::set_limits() {
     tables_->sender_login_check = settings_.sender_login_check;
     tables_->rates = settings_.rates;
     tables_->client_prefixes = config::ClientPrefixes(limits);
+    tables_->general = {limits, settings_.listeners, settings_.origins};
 }
 
 std::optional<std::string> Builder::domain_name(const Word& word) {

@@ -4,6 +4,7 @@
 
 #include "libcommon/config/self.h"
 #include "router/check.h"
+#include "router/check_policy.h"
 #include "router/check_routes.h"
 #include "router/users.h"
 
@@ -25,8 +26,6 @@ LoadOutcome TableLoader::load(const Tables* previous) {
     config::LoadResult read = config::load(config_path_, surroundings);
     LoadOutcome outcome;
     outcome.errors = std::move(read.errors);
-    if (!read.settings) return outcome;
-    outcome.settings = std::move(*read.settings);
     BuildInputs inputs;
     inputs.files = &files_;
     inputs.databases = &files_;
@@ -38,20 +37,23 @@ LoadOutcome TableLoader::load(const Tables* previous) {
     } else {
         outcome.dangers.push_back(own.error().text);
     }
-    BuildResult built = build_tables(*outcome.settings, inputs);
-    outcome.tables = std::move(built.tables);
-    outcome.errors = std::move(built.errors);
+    BuildResult built = build_tables(read.known(), inputs);
+    outcome.errors.insert(outcome.errors.end(), built.errors.begin(), built.errors.end());
+    // Tables of which a line is missing never come into force.
+    if (read.settings) outcome.tables = std::move(built.tables);
+    outcome.settings = std::move(read.settings);
     outcome.list_errors = std::move(built.list_errors);
     outcome.dangers.insert(outcome.dangers.end(), built.dangers.begin(), built.dangers.end());
-    const std::vector<std::string> shadowed = find_shadowed_lines(*outcome.settings);
-    outcome.dangers.insert(outcome.dangers.end(), shadowed.begin(), shadowed.end());
     if (outcome.tables) {
-        std::vector<std::string> doubts = find_doubtful_routes(*outcome.settings, *outcome.tables);
-        outcome.dangers.insert(outcome.dangers.end(), doubts.begin(), doubts.end());
+        const auto add = [&outcome](const std::vector<std::string>& dangers) {
+            outcome.dangers.insert(outcome.dangers.end(), dangers.begin(), dangers.end());
+        };
+        add(find_shadowed_lines(*outcome.settings));
+        add(find_doubtful_policy(*outcome.settings));
+        add(find_doubtful_routes(*outcome.settings, *outcome.tables));
         outcome.notices = find_bypasses(*outcome.settings, *outcome.tables);
         BlockingFacts facts;
-        std::vector<std::string> unread = find_unread_postmasters(*outcome.tables, facts);
-        outcome.dangers.insert(outcome.dangers.end(), unread.begin(), unread.end());
+        add(find_unread_postmasters(*outcome.tables, facts));
     }
     return outcome;
 }

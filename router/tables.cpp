@@ -17,6 +17,19 @@ const AliasTable* common_aliases_of(const Tables& tables, const LocalDomain& dom
 
 }  // namespace
 
+const config::Listener* GeneralSettings::listener(std::uint16_t port, bool local) const {
+    const auto found = std::find_if(listeners.begin(), listeners.end(), [&](const config::Listener& one) {
+        const bool is_local = one.kind == config::ListenerKind::Local;
+        return is_local == local && (local || one.port == port);
+    });
+    return found == listeners.end() ? nullptr : &*found;
+}
+
+std::string GeneralSettings::origin(std::string_view directive) const {
+    const auto found = origins.find(directive);
+    return found == origins.end() ? "default" : found->second.line_text();
+}
+
 const LocalDomain* Tables::local_domain(std::string_view domain) const {
     const auto alias = domain_aliases.find(domain);
     if (alias != domain_aliases.end()) domain = alias->second.domain;

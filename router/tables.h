@@ -2,6 +2,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -97,6 +99,19 @@ struct BackupSchedule {
     std::uint32_t lifetime_seconds = 0;
 };
 
+/// What the general configuration says about sessions, for explain.
+struct GeneralSettings {
+    config::Limits limits;
+    std::vector<config::Listener> listeners;
+    std::map<std::string, config::Position, std::less<>> origins;  ///< as Settings::origins
+
+    /// The listener on a port, or for local users; nullptr if there is none.
+    [[nodiscard]] const config::Listener* listener(std::uint16_t port, bool local) const;
+
+    /// Where a directive was given, "default" where it was not.
+    [[nodiscard]] std::string origin(std::string_view directive) const;
+};
+
 struct TableLimits {
     std::size_t expanded_recipients = 0;  ///< deliveries that one recipient may become
     std::size_t expansion_steps = 0;      ///< destinations looked at on the way there
@@ -139,6 +154,7 @@ struct Tables {
     config::SendingRates rates;
     config::ClientPrefixes client_prefixes;
     config::Self self;  ///< which exchangers are this host
+    GeneralSettings general;
 
     /// The local domain of that name, which may be a further one (`alias_domain`), or nullptr.
     [[nodiscard]] const LocalDomain* local_domain(std::string_view domain) const;

@@ -49,14 +49,10 @@ Answer Dialogue::greeting(const ClientVerdict& client) {
     client_decided(client);
     // A client we know nothing about yet is greeted; MAIL asks again, and nothing is accepted before.
     if (!client.answered || client.verdict.accepted()) {
-        return accept(Reply{220, std::nullopt, {settings_.hostname + " ESMTP Postrider"}});
+        return accept(mail::banner(settings_.hostname));
     }
-    Reply refusal = *client.verdict.refusal;
-    if (refusal.code.is_transient()) {
-        refusal.code = 421;  // of the transient codes, a banner can have only this one
-        return end_with(refusal, client.verdict.rule);
-    }
-    refusal.code = 554;
+    Reply refusal = mail::as_banner(*client.verdict.refusal);
+    if (refusal.code.is_transient()) return end_with(std::move(refusal), client.verdict.rule);
     phase_ = Phase::Refused;
     return Answer{std::move(refusal), client.verdict.rule, Milliseconds(0), false};
 }
@@ -163,17 +159,12 @@ Answer Dialogue::unreadable_command(const Error& error, std::string_view line) {
 Action Dialogue::hello(const mail::Command& command) {
     const bool extended = command.verb == Verb::Ehlo;
     if (extended && hidden(wire::SessionPolicy::EHLO)) return not_implemented();
-    // Old clients say more than their name; the name comes first.
-    const std::string name = command.argument.substr(0, command.argument.find_first_of(" \t"));
-    if (name.empty()) return refuse(make_reply(501, {5, 5, 4}, "A host name is missing"), "syntax");
-    const bool malformed =
-        is_strict() && (name.size() != command.argument.size() || !mail::parse_domain(name));
-    if (malformed || name.size() > settings_.limits.size(Limit::DomainLength)) {
-        return refuse(make_reply(501, {5, 5, 2}, "That is not a host name"), "syntax");
-    }
+    if (auto refusal = mail::refuse_greeting(command.argument, is_strict(),
+                                             settings_.limits.size(Limit::DomainLength)))
+        return refuse(std::move(*refusal));
     // RFC 5321, 4.1.4: EHLO and HELO in the middle of a session reset it.
     reset_transaction();
-    helo_ = name;
+    helo_ = command.argument.substr(0, command.argument.find_first_of(" \t"));
     esmtp_ = extended;
     if (ask_again_with_helo_) return AskAgain{};
     return greet_back();
@@ -322,6 +313,10 @@ Answer Dialogue::refuse(mail::Reply reply, std::string rule, std::size_t weight)
     const Milliseconds delay = patience_.delay_of_refusal(error);
     if (permanent && !settings_.reject_footer.empty()) reply.lines.push_back(settings_.reject_footer);
     return Answer{std::move(reply), std::move(rule), delay, false};
+}
+
+Answer Dialogue::refuse(mail::Refusal refusal) {
+    return refuse(std::move(refusal.reply), std::move(refusal.rule));
 }
 
 Answer Dialogue::refuse_without_sender() {

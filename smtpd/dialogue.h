@@ -10,6 +10,7 @@
 #include "libcommon/mail/command.h"
 #include "libcommon/mail/path.h"
 #include "libcommon/mail/reply.h"
+#include "libcommon/mail/session_rules.h"
 #include "smtpd/command_line.h"
 #include "smtpd/parameters.h"
 #include "smtpd/patience.h"
@@ -229,9 +230,8 @@ class Dialogue {
     Action data(const mail::Command& command);
     Action bdat(const mail::Command& command);
     std::optional<Answer> refuse_mail();
-    std::optional<Answer> refuse_encryption_and_login();
     std::optional<Answer> refuse_recipient();
-    std::optional<Answer> refuse_path(const mail::Path& path, bool smtputf8);
+    [[nodiscard]] mail::SessionTerms terms() const;
     Answer refuse_within_chunks(std::string text);
     std::optional<Answer> refuse_chunk(const TakeChunk& chunk);
 
@@ -252,6 +252,7 @@ class Dialogue {
     Answer accept(mail::Reply reply) const;
     /// `weight`: how many errors this is; kExcused for a refusal that is no error of the client's.
     Answer refuse(mail::Reply reply, std::string rule, std::size_t weight = 1);
+    Answer refuse(mail::Refusal refusal);
     Answer refuse_without_sender();
     Answer refuse_argument();
     Answer not_implemented();

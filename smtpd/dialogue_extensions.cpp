@@ -152,7 +152,7 @@ Answer Dialogue::authenticated(const wire::AuthOutcome& outcome) {
 Answer Dialogue::answer_to(wire::AuthOutcome::Result result) {
     switch (result) {
         case wire::AuthOutcome::ACCEPTED:
-            return accept(make_reply(235, {2, 7, 0}, "Authentication succeeded"));
+            return accept(mail::login_accepted());
         case wire::AuthOutcome::REJECTED:
             return refuse(make_reply(535, {5, 7, 8}, "Authentication failed"), "authd");
         case wire::AuthOutcome::MALFORMED:
@@ -166,12 +166,7 @@ Answer Dialogue::answer_to(wire::AuthOutcome::Result result) {
 
 Answer Dialogue::login_refused(const Verdict& verdict) {
     login_.clear();
-    Reply reply = *verdict.refusal;
-    const bool permanent = reply.code.is_permanent();
-    reply.code =
-        permanent ? mail::ReplyCode(535)
-                  : mail::ReplyCode(454);  // of the codes of AUTH (RFC 4954, 4.7.3), whatever the line says
-    return refuse(std::move(reply), verdict.rule);
+    return refuse(mail::as_login_refusal(*verdict.refusal), verdict.rule);
 }
 
 Answer Dialogue::authentication_cancelled() {

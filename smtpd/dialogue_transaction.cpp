@@ -30,14 +30,17 @@ std::optional<TakeChunk> parse_chunk(const std::string& argument) {
 
 }  // namespace
 
-std::optional<Answer> Dialogue::refuse_encryption_and_login() {
-    if ((listener_.tls == ListenerTls::Require || policy_.require_tls()) && !encrypted_)
-        return refuse(make_reply(530, {5, 7, 0}, "STARTTLS first"), "tls-required");
-    const bool needs_login =
+mail::SessionTerms Dialogue::terms() const {
+    mail::SessionTerms terms;
+    terms.strict = is_strict();
+    terms.fully_qualified = policy_.fully_qualified();
+    terms.needs_tls = listener_.tls == ListenerTls::Require || policy_.require_tls();
+    terms.needs_login =
         policy_.require_auth() || (listener_.kind == ListenerKind::Submission && !policy_.relay());
-    if (needs_login && login_.empty())
-        return refuse(make_reply(530, {5, 7, 0}, "Authentication required"), "authentication-required");
-    return std::nullopt;
+    terms.encrypted = encrypted_;
+    terms.logged_in = !login_.empty();
+    terms.max_message_size = max_message_size();
+    return terms;
 }
 
 std::optional<Answer> Dialogue::refuse_mail() {
@@ -47,7 +50,7 @@ std::optional<Answer> Dialogue::refuse_mail() {
     if (phase_ == Phase::InTransaction) {
         return refuse(make_reply(503, {5, 5, 1}, "There is a sender already"), "sequence");
     }
-    if (auto refusal = refuse_encryption_and_login()) return refusal;
+    if (auto refusal = mail::refuse_unready(terms())) return refuse(std::move(*refusal));
     const Limit limit = policy_.relay() ? Limit::TrustedSessionMessages : Limit::SessionMessages;
     if (messages_ >= settings_.limits.size(limit)) {
         return end_with(make_reply(421, {4, 7, 0}, "Enough messages for one session; please connect again"),
@@ -56,30 +59,18 @@ std::optional<Answer> Dialogue::refuse_mail() {
     return std::nullopt;
 }
 
-std::optional<Answer> Dialogue::refuse_path(const mail::Path& path, bool smtputf8) {
-    if (path.was_utf8() && !smtputf8)
-        return refuse(make_reply(553, {5, 6, 7}, "Addresses beyond ASCII take SMTPUTF8"), "smtputf8");
-    const bool complete = path.has_domain() || path.is_null() || path.is_bare_postmaster();
-    if (policy_.fully_qualified() && !complete)
-        return refuse(make_reply(501, {5, 1, 7}, "The address needs a domain"), "fully-qualified");
-    return std::nullopt;
-}
-
 Action Dialogue::mail(const mail::Command& command) {
     if (auto refusal = refuse_mail()) return std::move(*refusal);
     const auto argument = mail::path_argument(command, is_strict());
     if (!argument) return refuse(make_reply(501, {5, 5, 2}, argument.error().text), "syntax");
-    mail::PathOptions options;
-    options.strict = is_strict();
-    options.is_reverse = true;
-    const auto parsed = mail::parse_path(*argument, options);
-    if (!parsed && is_strict()) return refuse(make_reply(501, {5, 5, 2}, parsed.error().text), "syntax");
-    if (!parsed) return refuse(make_reply(553, {5, 1, 7}, parsed.error().text), "syntax");
+    auto parsed = mail::read_path(*argument, mail::PathRole::Sender, terms());
+    if (!parsed) return refuse(std::move(parsed.error()));
     auto parameters = read_mail_parameters(parsed->rest, known_extensions());
     if (!parameters) return refuse(*parameters.error().refusal, parameters.error().rule);
-    if (auto refusal = refuse_path(parsed->path, parameters->smtputf8)) return std::move(*refusal);
-    if (parameters->size.value_or(0) > max_message_size())
-        return refuse(make_reply(552, {5, 3, 4}, "The message is too large"), "max_message_size");
+    if (auto refusal = mail::refuse_path(parsed->path, parameters->smtputf8, terms()))
+        return refuse(std::move(*refusal));
+    if (auto refusal = mail::refuse_size(parameters->size.value_or(0), terms()))
+        return refuse(std::move(*refusal));
     transaction_ = Transaction();
     transaction_.parameters = std::move(*parameters);
     transaction_.sender = parsed->path.to_string();
@@ -88,7 +79,7 @@ Action Dialogue::mail(const mail::Command& command) {
 }
 
 Answer Dialogue::sender_decided(const Verdict& verdict) {
-    if (verdict.accepted()) return accept(make_reply(250, {2, 1, 0}, "Sender OK"));
+    if (verdict.accepted()) return accept(mail::sender_accepted());
     reset_transaction();
     sender_refused_ = true;
     return refuse(*verdict.refusal, verdict.rule);
@@ -112,15 +103,12 @@ Action Dialogue::rcpt(const mail::Command& command) {
     if (in_chunks()) return refuse_within_chunks("The message has begun already");
     const auto argument = mail::path_argument(command, is_strict());
     if (!argument) return refuse(make_reply(501, {5, 5, 2}, argument.error().text), "syntax");
-    mail::PathOptions options;
-    options.strict = is_strict();
-    const auto parsed = mail::parse_path(*argument, options);
-    if (!parsed && is_strict()) return refuse(make_reply(501, {5, 5, 2}, parsed.error().text), "syntax");
-    if (!parsed) return refuse(make_reply(553, {5, 1, 3}, parsed.error().text), "syntax");
+    auto parsed = mail::read_path(*argument, mail::PathRole::Recipient, terms());
+    if (!parsed) return refuse(std::move(parsed.error()));
     auto parameters = read_rcpt_parameters(parsed->rest, known_extensions());
     if (!parameters) return refuse(*parameters.error().refusal, parameters.error().rule);
-    if (auto refusal = refuse_path(parsed->path, transaction_.parameters.smtputf8))
-        return std::move(*refusal);
+    if (auto refusal = mail::refuse_path(parsed->path, transaction_.parameters.smtputf8, terms()))
+        return refuse(std::move(*refusal));
     if (auto refusal = refuse_recipient()) return std::move(*refusal);
     ++recipients_asked_;
     AskRecipient asked;
@@ -135,11 +123,10 @@ Answer Dialogue::recipient_decided(const wire::Recipient& recipient, const Verdi
     if (phase_ != Phase::InTransaction) return refuse_without_sender();
     --recipients_asked_;
     if (!verdict.accepted()) return refuse(*verdict.refusal, verdict.rule);
+    if (auto refusal = mail::refuse_size_for_recipient(transaction_.parameters.size.value_or(0),
+                                                       verdict.max_message_size, verdict.rule))
+        return refuse(std::move(*refusal));
     if (verdict.max_message_size > 0) {
-        if (transaction_.parameters.size.value_or(0) > verdict.max_message_size) {
-            return refuse(make_reply(552, {5, 3, 4}, "The message is too large for this recipient"),
-                          verdict.rule);
-        }
         const bool smaller = transaction_.max_size == 0 || verdict.max_message_size < transaction_.max_size;
         if (smaller) transaction_.max_size = verdict.max_message_size;
     }
@@ -149,7 +136,7 @@ Answer Dialogue::recipient_decided(const wire::Recipient& recipient, const Verdi
     const bool known = std::any_of(recipients.begin(), recipients.end(), [&](const wire::Recipient& other) {
         return other.address() == recipient.address();
     });
-    if (known) return accept(make_reply(250, {2, 1, 5}, "Recipient OK"));
+    if (known) return accept(mail::recipient_accepted());
     // Two lists may be too much for one message where each of them is not: the client sends it again for the
     // second one. A single one that is too large was refused by the router for good.
     const std::size_t deliveries = std::max<std::size_t>(verdict.deliveries, 1);
@@ -165,7 +152,7 @@ Answer Dialogue::recipient_decided(const wire::Recipient& recipient, const Verdi
     }
     transaction_.deliveries += deliveries;
     recipients.push_back(recipient);
-    return accept(make_reply(250, {2, 1, 5}, "Recipient OK"));
+    return accept(mail::recipient_accepted());
 }
 
 Action Dialogue::data(const mail::Command& command) {

@@ -46,12 +46,13 @@ bool check_by(const std::string& folder, const std::string& daemon, const config
     return WEXITSTATUS(status) != postrider::daemon::kExitConfig;
 }
 
-/// The daemons that read more than the general settings look at their files, before anything is started.
-bool check_tables(const std::string& folder, const config::Settings& settings) {
+/// The daemons that read more than the general settings look at their files, before anything is started. They
+/// print the dangers that they find, which keep nobody from starting.
+postrider::daemon::Checked check_tables(const std::string& folder, const config::Settings& settings) {
     const bool router = check_by(folder, "router", settings);
     const bool keyd = settings.tls_certificates.empty() || check_by(folder, "keyd", settings);
     const bool authd = settings.auth.empty() || check_by(folder, "authd", settings);
-    return router && keyd && authd;
+    return router && keyd && authd ? postrider::daemon::Checked::Good : postrider::daemon::Checked::Errors;
 }
 
 Result<std::vector<Fd>> open_sockets(const config::Settings& settings) {
@@ -97,7 +98,9 @@ int main(int argc, char** argv) {
     const std::string folder = own_folder();
     postrider::daemon::Program program;
     program.name = "postriderd";
-    program.check = [&folder](const config::Settings& settings) { return check_tables(folder, settings); };
+    program.check = [&folder](const config::LoadResult& loaded) {
+        return check_tables(folder, loaded.known());
+    };
     program.serve = [&folder](const config::Settings& settings, std::optional<unsigned>) {
         return serve(settings, folder);
     };

@@ -125,8 +125,8 @@ DirectiveRow tls_certificate_row() {
 }
 
 DirectiveRow include_row() {
-    DirectiveRow row = value("include", "FILE | DIR/*.SUFFIX", "", Reader::Everyone,
-                             "Reads another file, or all files of a folder with a suffix.");
+    DirectiveRow row = value("include", "FILE | DIR/*.SUFFIX | FILE as [KIND] CLASS", "", Reader::Everyone,
+                             "Reads another file, all files of a folder with a suffix, or keys of a table.");
     row.occurs = Occurs::Repeatedly;
     return row;
 }
@@ -205,8 +205,7 @@ DirectiveRow net_row() {
                        {"etrn"},
                        {"authreq"},
                        {"quarantine"},
-                       {"discard"},
-                       {"next", kPlanned}});
+                       {"discard"}});
 }
 
 DirectiveRow rdns_row() {
@@ -215,9 +214,8 @@ DirectiveRow rdns_row() {
                        {"reject"},
                        {"defer"},
                        {"relay"},
-                       {"quarantine", kPlanned},
-                       {"discard", kPlanned},
-                       {"next", kPlanned}});
+                       {"quarantine"},
+                       {"discard"}});
 }
 
 DirectiveRow helo_row() {
@@ -229,8 +227,7 @@ DirectiveRow helo_row() {
                        {"strict"},
                        {"fqdn"},
                        {"quarantine"},
-                       {"discard"},
-                       {"next", kPlanned}});
+                       {"discard"}});
 }
 
 DirectiveRow login_row() {
@@ -245,13 +242,13 @@ DirectiveRow login_row() {
          {"expn"},
          {"etrn"},
          {"quarantine"},
-         {"discard"},
-         {"next", kPlanned}});
+         {"discard"}});
 }
 
 DirectiveRow port_row() {
     return policy_row("port", "PORT ITEM …", "Policy for the clients of a listener.",
-                      {{"maxsize"}, {"maxrcpt"}, {"maxrcpt0"}, {"tls"}}, {{"authreq"}, {"strict"}, {"fqdn"}});
+                      {{"maxsize"}, {"maxrcpt"}, {"maxrcpt0"}, {"tls"}, {"quirks"}},
+                      {{"authreq"}, {"strict"}, {"fqdn"}});
 }
 
 DirectiveRow sender_row() {
@@ -263,8 +260,7 @@ DirectiveRow sender_row() {
                        {"authreq"},
                        {"norelay"},
                        {"quarantine"},
-                       {"discard"},
-                       {"next", kPlanned}});
+                       {"discard"}});
 }
 
 DirectiveRow rcpt_row() {
@@ -276,8 +272,7 @@ DirectiveRow rcpt_row() {
                        {"relay"},
                        {"local"},
                        {"quarantine"},
-                       {"discard"},
-                       {"next", kPlanned}});
+                       {"discard"}});
 }
 
 /// A line with items of any kind of line: the router checks which of them are in place.

@@ -76,7 +76,8 @@ class Checker {
   public:
     explicit Checker(Errors& errors) : errors_(errors) {}
 
-    bool check(const Directive& directive) {
+    /// Whether the directive can stay, perhaps without some of its options.
+    bool check(Directive& directive) {
         const DirectiveRow* row = find_directive(directive.name);
         if (row == nullptr) {
             errors_.add(directive.position, unknown_directive(directive.name));
@@ -88,9 +89,12 @@ class Checker {
         }
         // Not short-circuited: every error of the line is reported.
         bool words = check_words(directive, *row);
-        bool options = check_options(directive, *row);
+        const std::size_t options = directive.options.size();
+        check_options(directive, *row);
+        const bool says_nothing = directive.options.size() < options && directive.options.empty() &&
+                                  directive.words.size() <= row->least_words;
         bool once = row->occurs == Occurs::Repeatedly || check_once(directive);
-        return words && options && once;
+        return words && once && !says_nothing;
     }
 
   private:
@@ -124,16 +128,17 @@ class Checker {
         return false;
     }
 
-    bool check_options(const Directive& directive, const DirectiveRow& row) {
-        bool valid = true;
+    void check_options(Directive& directive, const DirectiveRow& row) {
+        std::vector<Option> valid;
         for (std::size_t i = 0; i < directive.options.size(); ++i) {
-            const Option& option = directive.options[i];
             std::string problem = option_problem(directive, row, i);
-            if (problem.empty()) continue;
-            errors_.add(option.position, problem);
-            valid = false;
+            if (problem.empty()) {
+                valid.push_back(directive.options[i]);
+            } else {
+                errors_.add(directive.options[i].position, problem);
+            }
         }
-        return valid;
+        directive.options = std::move(valid);
     }
 
     /// What is wrong with an option; empty when nothing is.

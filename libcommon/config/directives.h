@@ -64,7 +64,8 @@ struct DirectiveRow {
 
 /// Checks every directive against the table: known names, number of words, options and flags, what is not
 /// implemented, and Once directives given twice. Errors go to `errors`; the result holds the directives
-/// without error, in their order.
+/// without error, in their order, and those that say something even without their wrong options, without
+/// these.
 [[nodiscard]] std::vector<Directive> check_directives(std::vector<Directive> directives, Errors& errors);
 
 }  // namespace postrider::config

@@ -66,16 +66,9 @@ class TreeReader {
 
     /// Reads a file; `include` is the word that named it, or none for the first file.
     void read(const std::string& path, const Word* include) {
-        if (!may_read(path, include)) return;
-        parsed_.files.push_back(path);
-        auto text = source_.read(path, size_left_);
-        if (!text) {
-            complain(path, include, explain(text.error()));
-            return;
-        }
-        size_left_ -= text->size();
+        auto directives = parse_file(path, include);
         open_.push_back(path);
-        for (auto& directive : parse_text(*text, std::make_shared<const std::string>(path), errors_)) {
+        for (auto& directive : directives) {
             if (directive.name == "include") {
                 follow(directive);
             } else {
@@ -88,6 +81,34 @@ class TreeReader {
     ParsedFiles take() { return std::move(parsed_); }
 
   private:
+    std::vector<Directive> parse_file(const std::string& path, const Word* include) {
+        if (!may_read(path, include)) return {};
+        parsed_.files.push_back(path);
+        auto text = source_.read(path, size_left_);
+        if (!text) {
+            complain(path, include, explain(text.error()));
+            return {};
+        }
+        size_left_ -= text->size();
+        return parse_text(*text, std::make_shared<const std::string>(path), errors_);
+    }
+
+    /// `include FILE as [KIND] CLASS`
+    void follow_keys(Directive directive) {
+        KeyFile file;
+        const Word& word = directive.words.front();
+        for (Directive& line : parse_file(resolve_path(word.position.directory(), word.text), &word)) {
+            if (!line.words.empty() || !line.options.empty()) {
+                errors_.add(line.position, fmt::format("nothing may stand behind {}: there is one key a line",
+                                                       line.name));
+                continue;
+            }
+            file.keys.push_back({std::move(line.name), std::move(line.position)});
+        }
+        file.include = std::move(directive);
+        parsed_.key_files.push_back(std::move(file));
+    }
+
     bool may_read(const std::string& path, const Word* include) {
         if (std::find(open_.begin(), open_.end(), path) != open_.end()) {
             complain(path, include, "includes itself");
@@ -118,13 +139,18 @@ class TreeReader {
     }
 
     void follow(const Directive& directive) {
-        bool as_class = directive.words.size() == 3 && directive.words[1].text == "as";
-        if (as_class) {
-            errors_.add(directive.words[1].position, "\"include FILE as CLASS\" is not implemented yet");
+        constexpr std::size_t kMostWords = 4;
+        const std::vector<Word>& words = directive.words;
+        const bool named = !words.empty() && !words.front().text.empty() && directive.options.empty();
+        const bool of_keys = words.size() > 1 && words[1].text == "as" && !words[1].quoted;
+        if (named && of_keys && words.size() > 2 && words.size() <= kMostWords) {
+            follow_keys(directive);
             return;
         }
-        if (directive.words.size() != 1 || !directive.options.empty() || directive.words[0].text.empty()) {
-            errors_.add(directive.position, "include takes one word: FILE or DIR/*.SUFFIX");
+        if (!named || words.size() != 1) {
+            errors_.add(directive.position,
+                        of_keys ? "include takes FILE as [KIND] CLASS"
+                                : "include takes one word, FILE or DIR/*.SUFFIX, or FILE as [KIND] CLASS");
             return;
         }
         const Word& word = directive.words.front();

@@ -116,9 +116,16 @@ struct ParseLimits {
     std::size_t files = 0;          ///< files read, counted each time
 };
 
+/// A file of keys, and the line `include FILE as [KIND] CLASS` that names it (key_files.h).
+struct KeyFile {
+    Directive include;
+    std::vector<Word> keys;
+};
+
 /// What a file and all it includes say.
 struct ParsedFiles {
     std::vector<Directive> directives;  ///< in reading order; `include` lines are replaced by their files
+    std::vector<KeyFile> key_files;     ///< of `include FILE as …` lines
     std::vector<std::string> files;     ///< every file read or tried, and every folder listed, in that order
 };
 
@@ -149,7 +156,8 @@ struct TextPlace {
 
 /// Parses `path` and everything it includes: `include FILE`, relative to the including file, and
 /// `include DIR/*.SUFFIX`, in the byte order of the names (names with a leading dot are left out). Loops, too
-/// deep nesting and too much text are errors at the `include` that would go too far.
+/// deep nesting and too much text are errors at the `include` that would go too far. The FILE of `include FILE
+/// as …` has one word a line and is no configuration of its own.
 [[nodiscard]] ParsedFiles parse_files(const std::string& path, FileSource& source, const ParseLimits& limits,
                                       Errors& errors);
 

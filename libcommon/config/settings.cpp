@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 
 #include "libcommon/config/directives.h"
+#include "libcommon/config/key_files.h"
 #include "libcommon/config/settings_builder.h"
 #include "libcommon/config/surroundings.h"
 
@@ -83,6 +85,8 @@ LoadResult load(const std::string& path, const Surroundings& surroundings) {
     Errors errors(Limits().size(Limit::ConfigErrors));
     std::string config_file = absolute_path(path);
     ParsedFiles parsed = parse_files(config_file, files, parse_limits(), errors);
+    std::vector<Directive> keys = lines_of_keys(parsed.key_files, parsed.directives, errors);
+    std::move(keys.begin(), keys.end(), std::back_inserter(parsed.directives));
     SettingsBuilder builder(config_file, watched, errors);
     for (auto& directive : check_directives(std::move(parsed.directives), errors)) {
         builder.apply(std::move(directive));
@@ -91,7 +95,7 @@ LoadResult load(const std::string& path, const Surroundings& surroundings) {
     result.files = parsed.files;
     settings.files = std::move(parsed.files);
     result.errors = errors.take();
-    if (result.errors.empty()) result.settings = std::move(settings);
+    (result.errors.empty() ? result.settings : result.remains) = std::move(settings);
     return result;
 }
 

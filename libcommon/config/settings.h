@@ -204,9 +204,14 @@ struct Settings {
 /// Settings, or every error that prevents them.
 struct LoadResult {
     std::optional<Settings> settings;  ///< set exactly when `errors` is empty
+    std::optional<Settings> remains;   ///< set otherwise: what is left without the errors, in which further
+                                       ///< ones may be looked for, and nothing else
     std::vector<std::string> errors;   ///< each "file:line:column: message"
     std::vector<std::string> files;    ///< every file read or tried, also after errors
     FileSet watch;                     ///< the state of `files` before they were read, and of resolv.conf
+
+    /// The settings, or what remains of them.
+    [[nodiscard]] const Settings& known() const { return settings ? *settings : *remains; }
 };
 
 /// What the defaults of a configuration take from the system. Tests put fixed values here.

@@ -61,9 +61,10 @@ int run(const Program& program, int argc, char** argv) {
         auto loaded = config::load(arguments->config_file);
         for (const auto& error : loaded.errors)
             fmt::print(stderr, "{}\n", error);
-        if (!loaded.settings) return kExitConfig;
-        if (program.check && !program.check(*loaded.settings)) return kExitConfig;
-        if (arguments->check_only) return kExitOk;
+        if (!loaded.settings && !arguments->check_only) return kExitConfig;
+        const Checked checked = program.check ? program.check(loaded) : Checked::Good;
+        if (!loaded.settings || checked == Checked::Errors) return kExitConfig;
+        if (arguments->check_only) return checked == Checked::Dangers ? kExitDangers : kExitOk;
         // Before chroot and seccomp, which put the zone's file out of reach.
         mail::load_local_time_zone();
         log::init(program.name, loaded.settings->log_format, loaded.settings->log_level);

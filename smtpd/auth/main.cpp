@@ -63,12 +63,14 @@ constexpr std::size_t kWaitingJobs = 1024;
 /// The password files as they were read before the change of user, in the order of their lines.
 using Tables = std::vector<std::shared_ptr<const PasswordTable>>;
 
-bool load_tables(const config::Settings& settings, Tables& tables) {
+daemon::Checked load_tables(const config::Settings& settings, Tables& tables) {
     bool good = true;
+    bool dangers = false;
     for (const config::AuthMethod& method : settings.auth) {
         if (method.kind == AuthKind::Pam && !pam_service_exists(method.service)) {
             fmt::print(stderr, "warning: {}: there is no /etc/pam.d/{}, so that nobody can log in\n",
                        method.position.text(), method.service);
+            dangers = true;
         }
         if (method.kind != AuthKind::PasswdFile) continue;
         PasswordFileLoad load = load_password_file(method.path, settings.limits.size(Limit::TableSize));
@@ -77,7 +79,8 @@ bool load_tables(const config::Settings& settings, Tables& tables) {
         good = good && load.table != nullptr;
         tables.push_back(std::move(load.table));
     }
-    return good;
+    if (!good) return daemon::Checked::Errors;
+    return dangers ? daemon::Checked::Dangers : daemon::Checked::Good;
 }
 
 bool uses(const config::Settings& settings, AuthKind kind) {
@@ -217,7 +220,9 @@ int main(int argc, char** argv) {
     auto tables = std::make_shared<Tables>();
     postrider::daemon::Program program;
     program.name = "authd";
-    program.check = [tables](const config::Settings& settings) { return load_tables(settings, *tables); };
+    program.check = [tables](const config::LoadResult& loaded) {
+        return load_tables(loaded.known(), *tables);
+    };
     program.serve = [tables](const config::Settings& settings, std::optional<unsigned> /*worker*/) {
         return serve(settings, *tables);
     };

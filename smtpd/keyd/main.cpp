@@ -53,7 +53,7 @@ struct Start {
     LoadOutcome outcome;
 };
 
-bool load_files(const config::Settings& settings, Start& start) {
+daemon::Checked load_files(const config::Settings& settings, Start& start) {
     tls::prepare_library();
     start.state = config::FileSet(files_of(settings));
     start.outcome = load_key_files(settings);
@@ -61,7 +61,8 @@ bool load_files(const config::Settings& settings, Start& start) {
         fmt::print(stderr, "{}\n", error);
     for (const std::string& warning : start.outcome.warnings)
         fmt::print(stderr, "warning: {}\n", warning);
-    return start.outcome.files.has_value();
+    if (!start.outcome.files) return daemon::Checked::Errors;
+    return start.outcome.warnings.empty() ? daemon::Checked::Good : daemon::Checked::Dangers;
 }
 
 /// Only the user of smtpd may even connect.
@@ -114,7 +115,7 @@ int main(int argc, char** argv) {
     auto start = std::make_shared<Start>();
     postrider::daemon::Program program;
     program.name = "keyd";
-    program.check = [start](const config::Settings& settings) { return load_files(settings, *start); };
+    program.check = [start](const config::LoadResult& loaded) { return load_files(loaded.known(), *start); };
     program.serve = [start](const config::Settings& settings, std::optional<unsigned> /*worker*/) {
         return serve(settings, std::move(*start));
     };

@@ -176,11 +176,15 @@ class Player:
             self._sessions.pop(self._current).close()
         self._in_data = False
         try:
-            self._sessions[self._current] = self._running().session(options.get("from", "OUT"), options.get("to", "smtp"))
-            if "over" in options:
-                self._sessions[self._current].start_tls()
+            self._sessions[self._current] = self._open(options.get("from", "OUT"), options.get("to", "smtp"), "over" in options)
         except OSError as error:
             raise TestFailure(f"no connection: {error}") from error
+
+    def _open(self, client: str, listener: str, over_tls: bool) -> Session:
+        session = self._running().session(client, listener)
+        if over_tls:
+            session.start_tls()
+        return session
 
     def _start_tls(self, _: Statement, text: str) -> None:
         self._session().start_tls(text.removeprefix("name").strip())

@@ -108,11 +108,13 @@ class Suite:
         return "\n".join(lines) + "\n"
 
     def expand(self, text: str) -> str:
-        """Puts the stage's addresses for ${us}, ${us:LISTENER}, ${P} … ${SH}, ${IN}, ${OUT} and ${dir}."""
+        """Puts the stage's addresses for ${us}, ${us:LISTENER}, ${P} … ${SH}, ${IN}, ${OUT}, ${port:LISTENER} and ${dir}."""
         def value(match: re.Match[str]) -> str:
             name, _, listener = match[1].partition(":")
             if name == "us":
                 return "{}:{}".format(*self.stage.us(listener or "smtp"))
+            if name == "port":
+                return str(self.stage.us(listener or "smtp")[1])
             if name in SERVERS:
                 return "[{}]:{}".format(*self.stage.server(name))
             if name in ("IN", "OUT"):

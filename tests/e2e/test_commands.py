@@ -20,6 +20,7 @@ retry 2h
 destination_dead_time 2h
 destination_dead_time_max 2h
 sender odd.test quarantine "looks odd"
+default rcpt reject
 """
 
 
@@ -157,7 +158,7 @@ def main() -> int:
     with Program(__doc__) as program:
         folder, stage = program.scratch("commands"), program.stage()
         nsd = Nsd(folder / "nsd", stage)
-        suite = Suite(program.binaries, folder / "suite", stage, CONFIG, {"aliases": "sales: alice, fred@remote.test\n"})
+        suite = Suite(program.binaries, folder / "suite", stage, CONFIG, {"aliases": "sales: alice, fred@remote.test\npostmaster: ops@remote.test\nroot: postmaster\n"})
         nsd.start()
         try:
             suite.start()

@@ -94,7 +94,6 @@ TEST_CASE("errors against the table", "[directives]") {
         {"tls_certificate a", {"f:1:1: incomplete: tls_certificate CHAIN KEY [name=NAME]"}},
         {"redirect a@b scop=any c", {"f:1:14: redirect has no option \"scop\"; did you mean \"scope\"?"}},
         {"mxbackup d subdomain", {"f:1:12: unexpected word \"subdomain\"; did you mean \"subdomains\"?"}},
-        {"net 10.0.0.0/8 next", {"f:1:16: net next is not implemented yet"}},
         {"sender x.test spf=tag", {"f:1:15: sender spf= is not implemented yet"}},
         {"port 587 conns=5", {"f:1:10: port has no option \"conns\""}},
         {"default", {"f:1:1: incomplete: default KIND ITEM …"}},

@@ -67,7 +67,8 @@ TEST_CASE("errors of include", "[include]") {
         Texts texts;
         Strings errors;
     };
-    const std::string usage = "include takes one word: FILE or DIR/*.SUFFIX";
+    const std::string usage = "include takes one word, FILE or DIR/*.SUFFIX, or FILE as [KIND] CLASS";
+    const std::string of_keys = "include takes FILE as [KIND] CLASS";
     const Case cases[] = {
         {{}, {"/c/main:1:1: cannot be opened: No such file or directory"}},
         {{{"/c/main", "a\n include  x\n"}},
@@ -79,8 +80,17 @@ TEST_CASE("errors of include", "[include]") {
         {{{"/c/main", "include a b\n"}}, {"/c/main:1:1: " + usage}},
         {{{"/c/main", "include a k=v\n"}}, {"/c/main:1:1: " + usage}},
         {{{"/c/main", "include \"\"\n"}}, {"/c/main:1:1: " + usage}},
-        {{{"/c/main", "include customers as clients\n"}},
-         {"/c/main:1:19: \"include FILE as CLASS\" is not implemented yet"}},
+        {{{"/c/main", "include k as\n"}}, {"/c/main:1:1: " + of_keys}},
+        {{{"/c/main", "include k as a b c\n"}}, {"/c/main:1:1: " + of_keys}},
+        {{{"/c/main", "include k as a k=v\n"}}, {"/c/main:1:1: " + of_keys}},
+        {{{"/c/main", "include k \"as\" a\n"}}, {"/c/main:1:1: " + usage}},
+        {{{"/c/main", "include k as a\n"}},
+         {"/c/main:1:9: /c/k cannot be opened: No such file or directory"}},
+        {{{"/c/main", "include main as a\n"}}, {"/c/main:1:9: /c/main includes itself"}},
+        {{{"/c/main", "include k as a\n"}, {"/c/k", "a.test reject\nb.test x=y\n\"c\"\n"}},
+         {"/c/k:3:1: a line begins with the plain name of a directive",
+          "/c/k:1:1: nothing may stand behind a.test: there is one key a line",
+          "/c/k:2:1: nothing may stand behind b.test: there is one key a line"}},
         {{{"/c/main", "include ./main\n"}}, {"/c/main:1:9: /c/main includes itself"}},
         {{{"/c/main", "include x\n"}, {"/c/x", "a\ninclude main\n"}}, {"/c/x:2:9: /c/main includes itself"}},
         {{{"/c/main", "include 1\n"},
@@ -99,6 +109,23 @@ TEST_CASE("errors of include", "[include]") {
         INFO(c.errors.front());
         CHECK(read(c.texts).errors == c.errors);
     }
+}
+
+TEST_CASE("a file of keys is kept apart from the lines", "[include]") {
+    MemoryFiles source({{"/c/main", "a\ninclude sub/k as net good\nb\n"},
+                        {"/c/sub/k", "# keys\n10.0.0.0/8\n\n  *.x.test # one\n<>\nuser@\n\\[192.*\n"}});
+    Errors errors(100);
+    const ParsedFiles parsed = parse_files("/c/main", source, kLimits, errors);
+    CHECK(errors.empty());
+    CHECK(parsed.directives.size() == 2);
+    REQUIRE(parsed.key_files.size() == 1);
+    CHECK(parsed.key_files[0].include.words.size() == 4);
+    Strings keys;
+    for (const Word& key : parsed.key_files[0].keys)
+        keys.push_back(key.position.text() + " " + key.text);
+    CHECK(keys == Strings{"/c/sub/k:2:1 10.0.0.0/8", "/c/sub/k:4:3 *.x.test", "/c/sub/k:5:1 <>",
+                          "/c/sub/k:6:1 user@", "/c/sub/k:7:1 \\[192.*"});
+    CHECK(parsed.files == Strings{"/c/main", "/c/sub/k"});
 }
 
 TEST_CASE("the number of files is bounded", "[include]") {

@@ -92,7 +92,7 @@ TEST_CASE("T12 this host as a backup, as the DNS says it", "[mail_domain]") {
         {"servfail.test", Admission::Unclear, Admission::Unclear},
         {"better.test", Admission::Unclear, Admission::Admitted},
         {"perhaps.test", Admission::Unclear, Admission::Unclear},
-        {"private.test", Admission::Unclear, Admission::Admitted},
+        {"private.test", Admission::PrivateHost, Admission::Admitted},
         {"gone.test", Admission::NotExchanger, Admission::Admitted},
         {"lo2.test", Admission::NotExchanger, Admission::Admitted},
         {"nohost.test", Admission::NotExchanger, Admission::NotExchanger},

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "router/explain.h"
+#include "tests/unit/router/explained.h"
 #include "tests/unit/router/table_fixture.h"
 
 namespace postrider::router {
@@ -101,11 +102,14 @@ TEST_CASE("explain shows the exchangers of a domain without a route of its own",
     const auto tables = tables_of(kUs + "relay_domain *.test\nroute fixed.test via [192.0.2.1]:25\n");
     wire::ExplainQuestion question;
     question.set_recipient("u@primary.test");
-    const std::vector<std::string> lines = explain(question, nullptr, *tables, facts).lines;
-    CHECK(std::find(lines.begin(), lines.end(), "    20 us.test 192.0.2.10 = this host") != lines.end());
+    const ClientHistory history;
+    const ExplainInputs inputs{*tables, history, SteadyTime()};
+    CHECK(test::item_texts(explain(question, nullptr, inputs, facts).items, "delivery") ==
+          std::vector<std::string>{"delivery u@primary.test primary.test @default 10 p.test 192.0.2.20 "
+                                   "2001:db8::20 20 us.test 192.0.2.10 = us"});
     question.set_recipient("u@fixed.test");
     facts.dns_questions = 0;
-    static_cast<void>(explain(question, nullptr, *tables, facts));
+    static_cast<void>(explain(question, nullptr, inputs, facts));
     CHECK(facts.dns_questions == 0);
 }
 

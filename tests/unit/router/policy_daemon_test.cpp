@@ -1,8 +1,10 @@
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
+#include "tests/unit/router/explained.h"
 #include "tests/unit/router/router_process.h"
 
 // What smtpd asks about sessions, accounts and addresses, over router.sock.
@@ -20,12 +22,12 @@ constexpr const char* kPolicy =
     "account_recipient_rate 3/1h\n"
     "default net tarpit=1s+100%<4s\n"
     "helo friend reject \"go away, %i\"\n"
-    "port 587 authreq tls=require maxsize=1M quirks=nodsn\n";
+    "port 587 authreq tls=require maxsize=1M conns=5\n";
 
-/// quirks= is not for ports, so the file as it stands has an error.
+/// conns= is not for ports, so the file as it stands has an error.
 std::string good_policy() {
     std::string text = kPolicy;
-    text.resize(text.find(" quirks="));
+    text.resize(text.find(" conns="));
     return text + "\n";
 }
 
@@ -87,14 +89,22 @@ TEST_CASE("a session's policy, again with its greeting") {
     *explain.mutable_explain()->mutable_client() = connect.connect().client();
     const auto explained = admin.ask(explain);
     REQUIRE(explained.has_value());
-    std::vector<std::string> lines(explained->explanation().lines().begin(),
-                                   explained->explanation().lines().end());
+    const auto items = explained->explanation().items();
     const std::string conf = router.path("etc/postrider.conf");
-    CHECK(lines == std::vector<std::string>{
-                       "client 203.0.113.9: 550 5.7.1 go away, 203.0.113.9 (" + conf + ":15), may not relay",
-                       "session: maxsize=1M tls=require authreq tarpit=1s+100%<4s",
-                       "  helo line: " + conf + ":15", "  port line: " + conf + ":16",
-                       "  default net line: " + conf + ":14"});
+    using Lines = std::vector<std::string>;
+    const std::string banner = test::item_texts(items, "connect").at(0);
+    CHECK(banner.ends_with(" ESMTP Postrider @" + conf + ":16 +port " + conf + ":16 +default net " + conf +
+                           ":14"));
+    CHECK(test::item_texts(items, "helo") ==
+          Lines{"helo 550 5.7.1 go away, 203.0.113.9 @" + conf + ":15 +helo " + conf + ":15"});
+    const Lines limits = test::item_texts(items, "limit");
+    for (const std::string& limit :
+         {"limit max_message_size 1M @" + conf + ":16", "limit tls require @" + conf + ":16",
+          "limit authreq  @" + conf + ":16", "limit tarpit 1s+100%<4s @" + conf + ":14",
+          std::string("limit max_recipients 1000 @default")}) {
+        CAPTURE(limit);
+        CHECK(std::count(limits.begin(), limits.end(), limit) == 1);
+    }
     router.signal(SIGTERM);
     CHECK(router.wait() == 0);
 }
@@ -136,6 +146,37 @@ TEST_CASE("an account sends no more than its rates allow") {
     }
     CHECK(passed);
     CHECK(sender_verdict(smtpd, fred, "daemon@local.test").code() == 452);
+    router.signal(SIGTERM);
+    CHECK(router.wait() == 0);
+}
+
+TEST_CASE("connections that the tables refuse count for no rate") {
+    RouterProcess router;
+    const std::string line = "net 203.0.113.9 connrate=2/1h";
+    router.write("postrider.conf", good_policy() + line + " reject\n");
+    router.write("aliases", "postmaster: daemon\n");
+    router.start();
+    RouterPeer smtpd(router, wire::ROLE_SMTPD);
+    const auto connect = [&smtpd] {
+        wire::RouterRequest request;
+        *request.mutable_connect()->mutable_client() = client_of("203.0.113.9", "smtp");
+        request.mutable_connect()->set_begins_session(true);
+        const auto reply = smtpd.ask(request);
+        return reply ? reply->connect().verdict().code() : 0;
+    };
+    for (int i = 0; i < 5; ++i)
+        CHECK(connect() == 554);
+    router.write("postrider.conf", good_policy() + line + "\n");
+    router.signal(SIGHUP);
+    std::uint32_t code = 554;
+    for (int i = 0; i < 100 && code == 554; ++i) {
+        ::usleep(50'000);
+        code = connect();
+    }
+    CHECK(code == 0);
+    CHECK(connect() == 0);
+    CHECK(connect() == 421);
+    CHECK(connect() == 421);
     router.signal(SIGTERM);
     CHECK(router.wait() == 0);
 }
@@ -182,7 +223,7 @@ TEST_CASE("--check names the lines of the policy that are wrong") {
     router.write("postrider.conf", kPolicy);
     router.write("aliases", "postmaster: daemon\n");
     CHECK(router.run({"--check"}) == 78);
-    CHECK(router.log() == router.path("etc/postrider.conf") + ":16:41: port has no option \"quirks\"\n");
+    CHECK(router.log() == router.path("etc/postrider.conf") + ":16:41: port has no option \"conns\"\n");
 }
 
 }  // namespace postrider::router

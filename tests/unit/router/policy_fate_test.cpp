@@ -20,6 +20,13 @@ Client sender_at(std::string_view address, std::string login = {}, std::string h
     return client;
 }
 
+Client named(std::string name, std::string unconfirmed) {
+    Client client = sender_at("203.0.113.9");
+    client.name = std::move(name);
+    if (!unconfirmed.empty()) client.unconfirmed_names.push_back(std::move(unconfirmed));
+    return client;
+}
+
 /// "deliver", "discard LINE", "quarantine LINE REASON", "CODE LINE": what becomes of a message.
 std::string fate(const std::string& lines, const Client& client, std::string_view sender,
                  std::string_view recipient) {
@@ -68,6 +75,9 @@ TEST_CASE("every kind of line can keep back and discard", "[policy_fate]") {
         {"net 203.0.113.9 discard\n", kOut, "a@out.test", "alice@local.test", "discard 3"},
         {"helo friend quarantine\n", sender_at("203.0.113.9", "", "friend"), "a@out.test", "alice@local.test",
          "quarantine 3 greeting friend"},
+        {"rdns .dyn.test quarantine\n", named("a.dyn.test", ""), "a@out.test", "alice@local.test",
+         "quarantine 3 client name a.dyn.test"},
+        {"rdns .dyn.test discard\n", named("a.dyn.test", ""), "a@out.test", "alice@local.test", "discard 3"},
         {"login fred quarantine\n", sender_at("203.0.113.9", "fred"), "a@out.test", "alice@local.test",
          "quarantine 3 login fred"},
         {"sender friend@ quarantine\n", kOut, "Friend@any.test", "alice@local.test",
@@ -77,6 +87,23 @@ TEST_CASE("every kind of line can keep back and discard", "[policy_fate]") {
          "quarantine 3 recipient spamtrap@local.test"},
         {"rcpt spamtrap@ discard\n", kOut, "a@out.test", "spamtrap@local.test", "discard 3"},
         {"rcpt spamtrap@ quarantine\n", kOut, "a@out.test", "alice@local.test", "deliver"},
+    });
+}
+
+TEST_CASE("a name of the client can keep back, whether or not it is confirmed", "[policy_fate]") {
+    const std::string lines = "rdns *.dyn.test quarantine \"no %i\"\n";
+    check_all({
+        {lines, named("dyn.test", "x.test"), "a@out.test", "alice@local.test",
+         "quarantine 3 no 203.0.113.9"},
+        {lines, named("x.test", "a.dyn.test"), "a@out.test", "alice@local.test",
+         "quarantine 3 no 203.0.113.9"},
+        {lines, named("x.test", ""), "a@out.test", "alice@local.test", "deliver"},
+        {lines + "net 203.0.113.0/24 accept\n", named("dyn.test", ""), "a@out.test", "alice@local.test",
+         "deliver"},
+        {lines + "rcpt alice@ accept\n", named("dyn.test", ""), "a@out.test", "alice@local.test", "deliver"},
+        {lines + "net 203.0.113.0/24 discard\n", named("dyn.test", ""), "a@out.test", "alice@local.test",
+         "quarantine 3 no 203.0.113.9"},
+        {"rdns dyn.test discard\n", named("dyn.test", ""), "a@out.test", "u@far.test", "550 default"},
     });
 }
 

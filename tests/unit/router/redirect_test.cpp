@@ -127,7 +127,10 @@ TEST_CASE("a redirect line is the rule, and its programs have the rights of nobo
     std::vector<TraceLine> trace;
     static_cast<void>(expand({"r", "local.test"}, *tables, facts, &trace));
     REQUIRE(trace.size() == 2);
-    CHECK(trace[0].text == "r@local.test: redirect r@local.test at /etc/postrider/postrider.conf:5");
+    CHECK(trace[0].address == "r@local.test");
+    CHECK(trace[0].step == "redirect");
+    CHECK(trace[0].detail == "r@local.test");
+    CHECK(trace[0].rule == "/etc/postrider/postrider.conf:5");
 }
 
 TEST_CASE("what is wrong with a redirect line is said with its place") {

@@ -115,7 +115,7 @@ TEST_CASE("the loader reads everything, and again when something changed") {
     REQUIRE(first.tables != nullptr);
     CHECK(first.list_errors.size() == 1);
     CAPTURE(first.dangers);
-    CHECK(first.dangers.size() == 4);
+    CHECK(first.dangers.size() == 5);
     CHECK_FALSE(loader.poll(false, first.tables.get()).has_value());
 
     folder.write("aliases", "postmaster: daemon\n\n\n\n\n\nbroken\n");
@@ -130,7 +130,7 @@ TEST_CASE("the loader reads everything, and again when something changed") {
     const auto third = loader.poll(false, first.tables.get());
     REQUIRE(third.has_value());
     CHECK(third->tables != nullptr);
-    CHECK(third->dangers.size() == 5);  // and nobody reads postmaster
+    CHECK(third->dangers.size() == 6);  // and nobody reads postmaster
 
     folder.write("postrider.conf", "hostname mx2.test\nlocal_domian local.test\n");
     const auto fourth = loader.poll(true, third->tables.get());
