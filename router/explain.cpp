@@ -108,7 +108,7 @@ class Explainer {
     Facts& facts_;
     ExplainedAnswer answer_;
     wire::SessionPolicy policy_;
-    std::string sender_;         // canonical, once it was parsed
+    std::string sender_;           // canonical, once it was parsed
     std::uint64_t own_limit_ = 0;  // of the recipient: octets
     std::string own_limit_rule_;
     std::vector<RateUse> rates_;
@@ -316,8 +316,8 @@ void Explainer::add_exchangers(wire::ExplainedDelivery& explained) {
     }
 }
 
-/// The expansion and the deliveries of the recipient, as if his mail were accepted: that is how mail of before
-/// goes, too.
+/// The expansion and the deliveries of the recipient, as if his mail were accepted: that is how mail of
+/// before goes, too.
 void Explainer::explain_way() {
     std::vector<TraceLine> trace;
     wire::Recipient recipient;
