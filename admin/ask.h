@@ -39,13 +39,13 @@ async::Task<Result<Answers<Request, Reply>>> ask_task(async::Loop& loop, ipc::Cl
     bool connected = co_await client.wait_connected(loop.after(kConnectTimeout));
     if (!connected)
         co_return temporary(fmt::format("cannot connect to the {}: is the suite running?", daemon));
-    co_return co_await client.call_all(std::move(request), loop.after(timeout));
+    co_return co_await client.call_all(std::move(request), timeout);
 }
 
 }  // namespace detail
 
 /// Asks a running daemon one thing, waits and returns all frames of its answer. Temporary error: the daemon
-/// does not run or did not answer within `timeout`; permanent: it says that the request is wrong.
+/// does not run, or said nothing for `timeout`; permanent: it says that the request is wrong.
 template <typename Reply, typename Request>
 [[nodiscard]] Result<Answers<Request, Reply>> ask(const Asked& whom, Request request, Milliseconds timeout) {
     async::Loop loop;

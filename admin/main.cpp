@@ -138,7 +138,8 @@ int queue_flush(const config::Settings& settings, const Arguments& arguments) {
     if (arguments.json) {
         fmt::print("{}", admin::flushed_json(*flushed));
     } else {
-        fmt::print("{} messages are attempted now\n", *flushed);
+        fmt::print("{} {} attempted now\n", admin::counted(*flushed, "message"),
+                   *flushed == 1 ? "is" : "are");
     }
     return 0;
 }
@@ -170,7 +171,7 @@ int change_quarantine(const config::Settings& settings, const Arguments& argumen
     if (arguments.json) {
         fmt::print("{}", admin::flushed_json(done));
     } else {
-        fmt::print("{} messages {}{}\n", done, arguments.dry_run ? "would be " : "",
+        fmt::print("{} {}{}\n", admin::counted(done, "message"), arguments.dry_run ? "would be " : "",
                    action == wire::Quarantine::RELEASE ? "released" : "deleted");
     }
     if (changed->failed() == 0) return 0;

@@ -64,6 +64,10 @@ std::string short_duration(Milliseconds duration) {
     return fmt::format("{}d", seconds / kDay);
 }
 
+std::string counted(std::uint64_t number, std::string_view noun) {
+    return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s");
+}
+
 std::string queue_text(const std::vector<wire::QueueEntry>& entries, UnixMillis now) {
     if (entries.empty()) return "The queue is empty.\n";
     std::string text = fmt::format("{:<16}  {:>7}  {:>5}  {:<8}  {:>5}  {}\n", "ID", "SIZE", "AGE", "STATE",
@@ -82,7 +86,7 @@ std::string queue_text(const std::vector<wire::QueueEntry>& entries, UnixMillis 
             text += '\n';
         }
     }
-    return text + fmt::format("{} {}\n", entries.size(), entries.size() == 1 ? "message" : "messages");
+    return text + counted(entries.size(), "message") + "\n";
 }
 
 std::string message_text(const queue_file::QueueFile& file, UnixMillis now) {
@@ -106,9 +110,9 @@ std::string message_text(const queue_file::QueueFile& file, UnixMillis now) {
                             resolved ? "" : " (not resolved yet)");
     }
     for (const auto& [number, state] : file.journal.deliveries()) {
-        text += fmt::format("delivery    {} <{}> {} via {}, {} attempts", number,
+        text += fmt::format("delivery    {} <{}> {} via {}, {}", number,
                             printable(state.delivery.recipient()), phase_text(state.phase),
-                            printable(state.delivery.next_hop()), state.attempts);
+                            printable(state.delivery.next_hop()), counted(state.attempts, "attempt"));
         const bool has_time = state.next_attempt_ms > now && !state.delivery.hold();
         if (state.phase == queue_file::DeliveryPhase::Waiting && has_time) {
             text += fmt::format(", next in {}", short_duration(between(now, state.next_attempt_ms)));

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "admin/process_status.h"
@@ -18,6 +20,9 @@ namespace postrider::admin {
 
 /// "45s", "12m", "3h", "2d": the largest unit that fits.
 [[nodiscard]] std::string short_duration(Milliseconds duration);
+
+/// "1 message", "2 messages".
+[[nodiscard]] std::string counted(std::uint64_t number, std::string_view noun);
 
 [[nodiscard]] std::string queue_text(const std::vector<wire::QueueEntry>& entries, UnixMillis now);
 

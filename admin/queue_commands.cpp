@@ -1,10 +1,6 @@
 #include "admin/queue_commands.h"
 
-#include "admin/ask.h"
-
 namespace postrider::admin {
-
-namespace {
 
 Result<Answers<wire::QueueRequest, wire::QueueReply>> ask_queue(const config::Settings& settings,
                                                                 wire::QueueRequest request) {
@@ -12,12 +8,8 @@ Result<Answers<wire::QueueRequest, wire::QueueReply>> ask_queue(const config::Se
                                  settings.limits.time(config::Limit::IpcTimeout));
 }
 
-}  // namespace
-
-Result<std::vector<wire::QueueEntry>> list_queue(const config::Settings& settings,
-                                                 const wire::Selector& selector) {
-    wire::QueueRequest request;
-    *request.mutable_list()->mutable_selector() = selector;
+Result<std::vector<wire::QueueEntry>> ask_for_listing(const config::Settings& settings,
+                                                      wire::QueueRequest request) {
     auto answers = ask_queue(settings, std::move(request));
     if (!answers) return failure(answers.error());
     std::vector<wire::QueueEntry> entries;
@@ -32,6 +24,13 @@ Result<std::vector<wire::QueueEntry>> list_queue(const config::Settings& setting
         }
     }
     return entries;
+}
+
+Result<std::vector<wire::QueueEntry>> list_queue(const config::Settings& settings,
+                                                 const wire::Selector& selector) {
+    wire::QueueRequest request;
+    *request.mutable_list()->mutable_selector() = selector;
+    return ask_for_listing(settings, std::move(request));
 }
 
 Result<Fd> open_queue_file(const config::Settings& settings, const std::string& queue_id) {

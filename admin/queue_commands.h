@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "admin/ask.h"
 #include "libcommon/base/fd.h"
 #include "libcommon/base/result.h"
 #include "libcommon/config/settings.h"
@@ -13,6 +14,14 @@
 /// What an administrator can ask the queue-manager. Each function connects, asks, and returns; the working
 /// directory must be run_dir. Temporary error: the queue-manager does not run, or does not talk to this user.
 namespace postrider::admin {
+
+/// Asks the queue-manager; all frames of the answer. Error: as of ask().
+[[nodiscard]] Result<Answers<wire::QueueRequest, wire::QueueReply>> ask_queue(
+    const config::Settings& settings, wire::QueueRequest request);
+
+/// The messages that a request for a listing gives, each with all its recipients.
+[[nodiscard]] Result<std::vector<wire::QueueEntry>> ask_for_listing(const config::Settings& settings,
+                                                                    wire::QueueRequest request);
 
 [[nodiscard]] Result<std::vector<wire::QueueEntry>> list_queue(const config::Settings& settings,
                                                                const wire::Selector& selector);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -13,11 +14,6 @@
 namespace postrider::queue_manager {
 
 namespace {
-
-constexpr std::size_t kBatch = 64;
-constexpr std::size_t kMaxRecipientBytes = std::size_t{16} << 10;
-constexpr std::size_t kMaxQueued = 16;  // frames that may wait for a peer that reads slowly
-constexpr Milliseconds kPeerPatience{60'000};
 
 std::string_view state_name(Phase phase) {
     switch (phase) {
@@ -48,25 +44,21 @@ std::string last_reply(const wire::DeliveryResult& result) {
     return result.status() + " " + result.text();
 }
 
-/// Reads the messages of a batch; on a pool thread.
-std::vector<wire::QueueEntry> read_batch(const Spool& spool,
-                                         const std::vector<std::pair<QueueId, Folder>>& batch) {
-    std::vector<wire::QueueEntry> entries;
-    for (const auto& [id, folder] : batch) {
-        auto loaded = spool.load(id, folder, false);
-        // One that was delivered in the meantime is simply gone.
-        if (!loaded) continue;
-        struct stat status {};
-        const bool timed = folder == Folder::Cur && ::fstat(loaded->file.get(), &status) == 0;
-        Message message(std::move(loaded->contents), folder, std::move(loaded->file));
-        entries.push_back(entry_of(message));
-        // The journal knows the next attempt only of deliveries that were attempted; the file's time also
-        // holds for one that waits because its destination is down.
-        const bool held = entries.back().state() == "held";
-        if (timed && !held) entries.back().set_next_attempt_ms(to_millis(status.st_mtim));
-        if (entries.back().state() != "new" && !held) entries.back().set_state("waiting");
-    }
-    return entries;
+/// The listing of a message that is on disk only; nothing if it was delivered in the meantime. On a pool
+/// thread.
+std::optional<wire::QueueEntry> read_waiting(const Spool& spool, QueueId id, Folder folder) {
+    auto loaded = spool.load(id, folder, false);
+    if (!loaded) return std::nullopt;
+    struct stat status {};
+    const bool timed = folder == Folder::Cur && ::fstat(loaded->file.get(), &status) == 0;
+    Message message(std::move(loaded->contents), folder, std::move(loaded->file));
+    wire::QueueEntry entry = entry_of(message);
+    // The journal knows the next attempt only of deliveries that were attempted; the file's time also holds
+    // for one that waits because its destination is down.
+    const bool held = entry.state() == "held";
+    if (timed && !held) entry.set_next_attempt_ms(to_millis(status.st_mtim));
+    if (entry.state() != "new" && !held) entry.set_state("waiting");
+    return entry;
 }
 
 }  // namespace
@@ -125,30 +117,6 @@ bool matches(const wire::QueueEntry& entry, const wire::Selector& selector) {
     });
 }
 
-std::vector<wire::QueueEntry> split_entry(wire::QueueEntry entry) {
-    std::vector<wire::QueueEntry> parts;
-    if (entry.ByteSizeLong() <= kMaxRecipientBytes) {
-        parts.push_back(std::move(entry));
-        return parts;
-    }
-    wire::QueueEntry head = entry;
-    head.clear_recipients();
-    wire::QueueEntry part = head;
-    std::size_t bytes = 0;
-    for (auto& recipient : *entry.mutable_recipients()) {
-        std::size_t size = recipient.ByteSizeLong();
-        if (bytes > 0 && bytes + size > kMaxRecipientBytes) {
-            parts.push_back(std::move(part));
-            part = head;
-            bytes = 0;
-        }
-        bytes += size;
-        *part.add_recipients() = std::move(recipient);
-    }
-    parts.push_back(std::move(part));
-    return parts;
-}
-
 std::vector<QueueId> ids_of(const wire::Selector& selector) {
     std::vector<QueueId> ids;
     for (const auto& text : selector.queue_ids()) {
@@ -160,19 +128,6 @@ std::vector<QueueId> ids_of(const wire::Selector& selector) {
     return ids;
 }
 
-async::Task<bool> post_when_read(async::Loop& loop, QueuePeer& peer, wire::QueueReply reply) {
-    if (peer.channel().queued() > kMaxQueued) {
-        auto deadline = loop.after(kPeerPatience);
-        bool drained = co_await peer.channel().drained(deadline);
-        if (!drained) {
-            peer.disconnect();
-            co_return false;
-        }
-    }
-    peer.reply(reply);
-    co_return true;
-}
-
 std::vector<QueueId> Admin::candidates(const wire::Selector& selector) const {
     if (selector.queue_ids().empty()) {
         return selector.domain().empty() ? queue_.all()
@@ -181,54 +136,53 @@ std::vector<QueueId> Admin::candidates(const wire::Selector& selector) const {
     return ids_of(selector);
 }
 
-async::Task<std::vector<wire::QueueEntry>> Admin::read_entries(std::vector<QueueId> ids) {
-    std::vector<wire::QueueEntry> entries;
+async::Task<Batch> Admin::read_entries(std::vector<QueueId> ids) {
+    Batch batch;
     std::vector<std::pair<QueueId, Folder>> on_disk;
-    for (QueueId id : ids) {
+    for (std::size_t bytes = 0; batch.read < ids.size() && !fills_batch(bytes); ++batch.read) {
+        const QueueId id = ids[batch.read];
         const Message* message = queue_.active(id);
         if (message != nullptr) {
-            entries.push_back(entry_of(*message));
+            batch.entries.push_back(entry_of(*message));
+            bytes += batch.entries.back().ByteSizeLong();
         } else if (auto folder = queue_.folder_of(id)) {
             on_disk.emplace_back(id, *folder);
         }
     }
     if (!on_disk.empty()) {
-        std::function<std::vector<wire::QueueEntry>()> work = [spool = &spool_, on_disk] {
-            return read_batch(*spool, on_disk);
+        std::function<Batch()> work = [spool = &spool_, on_disk] {
+            return read_batch(on_disk.size(), [&](std::size_t number) {
+                const auto& [id, folder] = on_disk[number];
+                return read_waiting(*spool, id, folder);
+            });
         };
         auto read = co_await queue_.read_pool().run(std::move(work));
-        if (read) std::move(read->begin(), read->end(), std::back_inserter(entries));
+        if (read) std::move(read->entries.begin(), read->entries.end(), std::back_inserter(batch.entries));
+        if (read && read->read < on_disk.size()) {
+            // Those in memory that come behind the first one left unread are for the next batch, too.
+            const QueueId unread = on_disk[read->read].first;
+            batch.read = static_cast<std::size_t>(std::find(ids.begin(), ids.end(), unread) - ids.begin());
+            std::erase_if(batch.entries, [name = unread.text()](const wire::QueueEntry& entry) {
+                return entry.queue_id() >= name;
+            });
+        }
     }
-    std::sort(entries.begin(), entries.end(),
+    std::sort(batch.entries.begin(), batch.entries.end(),
               [](const auto& left, const auto& right) { return left.queue_id() < right.queue_id(); });
-    co_return entries;
+    co_return batch;
 }
 
 async::Task<void> Admin::list(QueuePeer& peer, std::uint64_t request, wire::Selector selector) {
     std::vector<QueueId> ids = candidates(selector);
-    wire::QueueReply reply;
-    reply.set_id(request);
-    reply.set_more(true);
-    reply.mutable_listing();
-    for (std::size_t first = 0; first < ids.size(); first += kBatch) {
-        std::size_t last = std::min(ids.size(), first + kBatch);
-        std::vector<QueueId> batch(ids.begin() + static_cast<std::ptrdiff_t>(first),
-                                   ids.begin() + static_cast<std::ptrdiff_t>(last));
-        auto entries = co_await read_entries(std::move(batch));
-        for (auto& entry : entries) {
-            if (!matches(entry, selector)) continue;
-            for (auto& part : split_entry(std::move(entry))) {
-                if (reply.ByteSizeLong() + part.ByteSizeLong() > ipc::kFrameTarget) {
-                    bool sent = co_await post_when_read(loop_, peer, reply);
-                    if (!sent) co_return;
-                    reply.mutable_listing()->clear_entries();
-                }
-                *reply.mutable_listing()->add_entries() = std::move(part);
-            }
-        }
+    for (std::size_t first = 0; first < ids.size();) {
+        std::vector<QueueId> asked = batch_of(ids, first);
+        Batch batch = co_await read_entries(std::move(asked));
+        first += batch.read;
+        std::erase_if(batch.entries, [&](const auto& entry) { return !matches(entry, selector); });
+        bool sent = co_await post_listing(loop_, peer, request, std::move(batch.entries), true);
+        if (!sent) co_return;
     }
-    reply.set_more(false);
-    static_cast<void>(co_await post_when_read(loop_, peer, reply));
+    static_cast<void>(co_await post_listing(loop_, peer, request, std::vector<wire::QueueEntry>(), false));
 }
 
 void Admin::open_file(QueuePeer& peer, std::uint64_t request, const wire::OpenQueueFile& frame) {
@@ -249,14 +203,15 @@ async::Task<void> Admin::flush(QueuePeer& peer, std::uint64_t request, wire::Sel
     bool by_id_only = selector.domain().empty() && selector.sender().empty() &&
                       selector.recipient().empty() && !selector.null_sender();
     std::uint64_t flushed = 0;
-    for (std::size_t first = 0; first < ids.size(); first += kBatch) {
-        std::size_t last = std::min(ids.size(), first + kBatch);
-        std::vector<QueueId> batch(ids.begin() + static_cast<std::ptrdiff_t>(first),
-                                   ids.begin() + static_cast<std::ptrdiff_t>(last));
-        if (!by_id_only) {
-            auto entries = co_await read_entries(std::move(batch));
+    for (std::size_t first = 0; first < ids.size();) {
+        std::vector<QueueId> batch = batch_of(ids, first);
+        if (by_id_only) {
+            first += batch.size();
+        } else {
+            Batch read = co_await read_entries(std::move(batch));
+            first += read.read;
             batch.clear();
-            for (const auto& entry : entries) {
+            for (const auto& entry : read.entries) {
                 auto id = QueueId::parse(entry.queue_id());
                 if (id && matches(entry, selector)) batch.push_back(*id);
             }

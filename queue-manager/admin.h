@@ -7,6 +7,7 @@
 #include "libcommon/async/loop.h"
 #include "queue-manager/dispatcher.h"
 #include "queue-manager/intake.h"
+#include "queue-manager/listing.h"
 #include "queue-manager/queue.h"
 #include "queue-manager/spool.h"
 
@@ -32,9 +33,10 @@ class Admin {
     void status(QueuePeer& peer, std::uint64_t request);
 
   private:
-    /// Messages that may match, and the entries of those that do, a batch at a time.
+    /// Messages that may match.
     [[nodiscard]] std::vector<QueueId> candidates(const wire::Selector& selector) const;
-    async::Task<std::vector<wire::QueueEntry>> read_entries(std::vector<QueueId> ids);
+    /// The listings of the first of these, as many as are one batch.
+    async::Task<Batch> read_entries(std::vector<QueueId> ids);
 
     async::Loop& loop_;
     Spool& spool_;
@@ -49,14 +51,8 @@ class Admin {
 /// The ids that a selector names, in their order. Pure.
 [[nodiscard]] std::vector<QueueId> ids_of(const wire::Selector& selector);
 
-/// Posts a frame once the peer has read enough of the earlier ones; false if it is gone.
-async::Task<bool> post_when_read(async::Loop& loop, QueuePeer& peer, wire::QueueReply reply);
-
 /// Whether a message with this listing matches. A domain is one of a recipient that still waits, or of its
 /// next hop; a recipient is any of them. Pure.
 [[nodiscard]] bool matches(const wire::QueueEntry& entry, const wire::Selector& selector);
-
-/// Splits an entry so that each part fits into a frame. Pure.
-[[nodiscard]] std::vector<wire::QueueEntry> split_entry(wire::QueueEntry entry);
 
 }  // namespace postrider::queue_manager

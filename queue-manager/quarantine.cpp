@@ -12,8 +12,6 @@ namespace postrider::queue_manager {
 
 namespace {
 
-constexpr std::size_t kQuarantineBatch = 64;
-
 /// The listing of one message in hold/; nothing if it was released or deleted meanwhile.
 std::optional<wire::QueueEntry> read_held(const Spool& spool, QueueId id) {
     auto loaded = spool.load(id, Folder::Hold, false);
@@ -54,19 +52,18 @@ struct Outcome {
 
 }  // namespace
 
-async::Task<std::vector<wire::QueueEntry>> Quarantine::matching(std::vector<QueueId> ids,
-                                                                wire::Selector selector) {
-    std::function<std::vector<wire::QueueEntry>()> work = [spool = &spool_, ids, selector] {
-        std::vector<wire::QueueEntry> entries;
-        for (QueueId id : ids) {
-            auto entry = read_held(*spool, id);
-            if (entry && matches(*entry, selector)) entries.push_back(std::move(*entry));
-        }
-        return entries;
+async::Task<Batch> Quarantine::matching(std::vector<QueueId> ids, wire::Selector selector) {
+    std::function<Batch()> work = [spool = &spool_, ids, selector] {
+        Batch batch =
+            read_batch(ids.size(), [&](std::size_t number) { return read_held(*spool, ids[number]); });
+        std::erase_if(batch.entries, [&](const auto& entry) { return !matches(entry, selector); });
+        return batch;
     };
     auto read = co_await queue_.read_pool().run(std::move(work));
-    if (!read) co_return std::vector<wire::QueueEntry>();
-    co_return std::move(*read);
+    if (read) co_return std::move(*read);
+    Batch nothing;
+    nothing.read = ids.size();
+    co_return nothing;
 }
 
 async::Task<void> Quarantine::serve(QueuePeer& peer, std::uint64_t request, wire::Quarantine asked) {
@@ -78,58 +75,50 @@ async::Task<void> Quarantine::serve(QueuePeer& peer, std::uint64_t request, wire
     if (found) ids = std::move(*found);
     if (asked.action() == wire::Quarantine::LIST) {
         co_await list(peer, request, asked.selector(), std::move(ids));
-        co_return;
+    } else {
+        co_await change_all(peer, request, std::move(asked), std::move(ids));
     }
-    wire::QueueReply reply;
-    reply.set_id(request);
-    std::uint64_t matched = 0;
-    std::uint64_t failed = 0;
-    for (std::size_t first = 0; first < ids.size(); first += kQuarantineBatch) {
-        const std::size_t last = std::min(ids.size(), first + kQuarantineBatch);
-        std::vector<QueueId> batch(ids.begin() + static_cast<std::ptrdiff_t>(first),
-                                   ids.begin() + static_cast<std::ptrdiff_t>(last));
-        auto entries = co_await matching(std::move(batch), asked.selector());
-        matched += entries.size();
-        if (asked.dry_run() || entries.empty()) continue;
-        auto changing = std::make_shared<Change>(loop_);
-        changing->action = asked.action();
-        changing->by = peer.credentials().uid;
-        for (const auto& entry : entries)
-            changing->ids.push_back(*QueueId::parse(entry.queue_id()));
-        tasks_.spawn(change(changing));
-        while (!changing->done)
-            co_await changing->ended.wait();
-        failed += changing->failed;
-    }
-    reply.mutable_quarantined()->set_messages(matched);
-    reply.mutable_quarantined()->set_failed(failed);
-    peer.reply(reply);
 }
 
 async::Task<void> Quarantine::list(QueuePeer& peer, std::uint64_t request, wire::Selector selector,
                                    std::vector<QueueId> ids) {
+    for (std::size_t first = 0; first < ids.size();) {
+        std::vector<QueueId> next = batch_of(ids, first);
+        Batch batch = co_await matching(std::move(next), selector);
+        first += batch.read;
+        bool sent = co_await post_listing(loop_, peer, request, std::move(batch.entries), true);
+        if (!sent) co_return;
+    }
+    static_cast<void>(co_await post_listing(loop_, peer, request, std::vector<wire::QueueEntry>(), false));
+}
+
+async::Task<void> Quarantine::change_all(QueuePeer& peer, std::uint64_t request, wire::Quarantine asked,
+                                         std::vector<QueueId> ids) {
     wire::QueueReply reply;
     reply.set_id(request);
-    reply.set_more(true);
-    reply.mutable_listing();
-    for (std::size_t first = 0; first < ids.size(); first += kQuarantineBatch) {
-        const std::size_t last = std::min(ids.size(), first + kQuarantineBatch);
-        std::vector<QueueId> batch(ids.begin() + static_cast<std::ptrdiff_t>(first),
-                                   ids.begin() + static_cast<std::ptrdiff_t>(last));
-        auto entries = co_await matching(std::move(batch), selector);
-        for (auto& entry : entries) {
-            for (auto& part : split_entry(std::move(entry))) {
-                if (reply.ByteSizeLong() + part.ByteSizeLong() > ipc::kFrameTarget) {
-                    bool sent = co_await post_when_read(loop_, peer, reply);
-                    if (!sent) co_return;
-                    reply.mutable_listing()->clear_entries();
-                }
-                *reply.mutable_listing()->add_entries() = std::move(part);
-            }
+    wire::Quarantined& so_far = *reply.mutable_quarantined();
+    for (std::size_t first = 0; first < ids.size();) {
+        std::vector<QueueId> next = batch_of(ids, first);
+        Batch batch = co_await matching(std::move(next), asked.selector());
+        first += batch.read;
+        so_far.set_messages(so_far.messages() + batch.entries.size());
+        if (!asked.dry_run() && !batch.entries.empty()) {
+            auto changing = std::make_shared<Change>(loop_);
+            changing->action = asked.action();
+            changing->by = peer.credentials().uid;
+            for (const auto& entry : batch.entries)
+                changing->ids.push_back(*QueueId::parse(entry.queue_id()));
+            tasks_.spawn(change(changing));
+            while (!changing->done)
+                co_await changing->ended.wait();
+            so_far.set_failed(so_far.failed() + changing->failed);
         }
+        // So that whoever waits knows that it goes on.
+        reply.set_more(first < ids.size());
+        bool sent = co_await post_when_read(loop_, peer, reply);
+        if (!sent) co_return;
     }
-    reply.set_more(false);
-    static_cast<void>(co_await post_when_read(loop_, peer, reply));
+    if (ids.empty()) peer.reply(reply);
 }
 
 async::Task<void> Quarantine::change(std::shared_ptr<Change> change) {

@@ -9,13 +9,15 @@
 #include "libcommon/async/scope.h"
 #include "libcommon/async/sync.h"
 #include "queue-manager/dispatcher.h"
+#include "queue-manager/listing.h"
 #include "queue-manager/queue.h"
 #include "queue-manager/spool.h"
 
 namespace postrider::queue_manager {
 
 /// The messages that the policy keeps back, for the administrator: lists, releases and deletes them. They
-/// are in hold/ and nowhere in memory; so each question reads the folder, and their number costs nothing.
+/// are in hold/ and nowhere in memory; so each question reads the folder, a batch at a time, and neither
+/// their number nor their size costs memory.
 ///
 /// A change, once begun, is carried to its end even if whoever asked for it goes away: a message that left
 /// hold/ must not wait for the next start to be found.
@@ -45,9 +47,11 @@ class Quarantine {
         async::Condition ended;
     };
 
-    async::Task<std::vector<wire::QueueEntry>> matching(std::vector<QueueId> ids, wire::Selector selector);
+    async::Task<Batch> matching(std::vector<QueueId> ids, wire::Selector selector);
     async::Task<void> list(QueuePeer& peer, std::uint64_t request, wire::Selector selector,
                            std::vector<QueueId> ids);
+    async::Task<void> change_all(QueuePeer& peer, std::uint64_t request, wire::Quarantine asked,
+                                 std::vector<QueueId> ids);
     async::Task<void> change(std::shared_ptr<Change> change);
 
     async::Loop& loop_;

@@ -24,8 +24,7 @@ constexpr UnixMillis kMaxTimer = 3'600'000;
 
 Queue::Queue(async::Loop& loop, const Settings& settings, Spool& spool, Resolver& resolver,
              JitterSource jitter)
-    : loop_(loop),
-      settings_(settings),
+    : settings_(settings),
       spool_(spool),
       resolver_(resolver),
       jitter_(jitter),

@@ -190,7 +190,6 @@ class Queue {
     [[nodiscard]] ReportInput report_input(const Message& message, ReportKind kind,
                                            const std::vector<std::uint32_t>& numbers) const;
 
-    async::Loop& loop_;
     const Settings& settings_;
     Spool& spool_;
     Resolver& resolver_;

@@ -49,7 +49,8 @@ void Errors::add(const std::string& file, std::string_view message) {
 }
 
 std::vector<std::string> Errors::take() {
-    if (dropped_ > 0) list_.push_back(fmt::format("{} more errors", dropped_));
+    if (dropped_ > 0)
+        list_.push_back(fmt::format("{} more {}", dropped_, dropped_ == 1 ? "error" : "errors"));
     dropped_ = 0;
     return std::exchange(list_, {});
 }

@@ -75,18 +75,16 @@ class Client {
     }
     /// As call(), for requests that are answered by several frames; all of them, in order.
     async::Task<Result<std::vector<Answer>>> call_all(Request request, async::Deadline deadline) {
-        Pending pending(*this);
-        std::vector<Answer> answers;
-        auto sent = send(pending, request, Fd());
-        if (!sent) co_return failure(sent.error());
-        bool more = true;
-        while (more) {
-            auto answer = co_await pending.next(deadline);
-            if (!answer) co_return failure(answer.error());
-            more = answer->reply.more();
-            answers.push_back(std::move(*answer));
-        }
-        co_return answers;
+        std::function<async::Deadline()> until = [deadline] { return deadline; };
+        co_return co_await collect(std::move(request), std::move(until));
+    }
+    /// The same, for an answer that may be long: it may take so much time until its first frame and between
+    /// any two.
+    async::Task<Result<std::vector<Answer>>> call_all(Request request, Milliseconds between_frames) {
+        std::function<async::Deadline()> until = [this, between_frames] {
+            return loop_.after(between_frames);
+        };
+        co_return co_await collect(std::move(request), std::move(until));
     }
     /// Sends a request that spans several frames (`parts`, all with one id) and waits for the one answer.
     async::Task<Result<Answer>> call_in_parts(std::vector<Request> parts, async::Deadline deadline) {
@@ -155,6 +153,23 @@ class Client {
         if (!channel_) return temporary(name_ + " is not available");
         request.set_id(pending.id());
         return channel_->post(request, std::move(descriptor));
+    }
+
+    async::Task<Result<std::vector<Answer>>> collect(Request request,
+                                                     std::function<async::Deadline()> until) {
+        Pending pending(*this);
+        std::vector<Answer> answers;
+        auto sent = send(pending, request, Fd());
+        if (!sent) co_return failure(sent.error());
+        bool more = true;
+        while (more) {
+            async::Deadline deadline = until();
+            auto answer = co_await pending.next(deadline);
+            if (!answer) co_return failure(answer.error());
+            more = answer->reply.more();
+            answers.push_back(std::move(*answer));
+        }
+        co_return answers;
     }
 
     async::Task<void> keep_connected() {

@@ -111,10 +111,10 @@ class Commands:
         self.expect("--dry-run counts", "2 messages would be released" in dry, dry)
         self.expect("and changes nothing", len(json.loads(self._suite.command("quarantine", "list", "--json").stdout)) == 2)
         released = self._suite.command("quarantine", "release", first).stdout
-        self.expect("release says how many", "1 messages released" in released, released)
+        self.expect("release says how many", "1 message released" in released, released)
         wait_for("the released message", lambda: len(self._suite.mailbox("alice")) > before)
         deleted = self._suite.command("quarantine", "delete", "--to", "alice@local.test").stdout
-        self.expect("delete says how many", "1 messages deleted" in deleted, deleted)
+        self.expect("delete says how many", "1 message deleted" in deleted, deleted)
         self.expect("nothing is left", "Nothing is in quarantine" in self._suite.command("quarantine", "list").stdout)
         self.expect("it was delivered once", len(self._suite.mailbox("alice")) == before + 1)
         self.expect("the log names both, and who did it", all(

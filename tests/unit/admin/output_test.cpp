@@ -19,6 +19,12 @@ TEST_CASE("durations are short and never zero by rounding") {
         CHECK(short_duration(Seconds(each.seconds)) == each.text);
 }
 
+TEST_CASE("one is one, and all other numbers are several") {
+    CHECK(counted(0, "message") == "0 messages");
+    CHECK(counted(1, "message") == "1 message");
+    CHECK(counted(2, "attempt") == "2 attempts");
+}
+
 TEST_CASE("a listing shows no control characters of a stranger") {
     wire::QueueEntry entry;
     entry.set_queue_id("0123456789ABCDEF");

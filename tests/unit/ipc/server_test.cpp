@@ -24,8 +24,10 @@ using Reply = wire::QueueReply;
 using QueuePeer = ipc::Peer<Reply>;
 using QueueClient = ipc::Client<Request, Reply>;
 
-/// A server that answers Flush with a number, QueueStatus with three frames, and breaks on anything else.
+/// A server that answers Flush with a number, QueueStatus with three frames, Etrn with four that take their
+/// time, and breaks on anything else.
 struct TestHandler {
+    Loop& loop;
     void on_connect(QueuePeer& peer) {
         ++connected;
         Reply notice;
@@ -57,9 +59,23 @@ struct TestHandler {
             return {};
         }
         if (request.has_abort()) return {};  // never answers
+        if (request.has_etrn()) {
+            peer.scope().spawn(answer_slowly(loop, peer, request.id()));
+            return {};
+        }
         return permanent("may not send this");
     }
     void on_disconnect(QueuePeer&) { ++disconnected; }
+    static Task<void> answer_slowly(Loop& loop, QueuePeer& peer, std::uint64_t id) {
+        for (int n = 0; n < 4; ++n) {
+            co_await Sleep(loop, Milliseconds(150));
+            Reply reply;
+            reply.set_id(id);
+            reply.set_more(n < 3);
+            reply.mutable_flushed();
+            peer.reply(reply);
+        }
+    }
     int connected = 0;
     int disconnected = 0;
 };
@@ -112,6 +128,16 @@ Task<void> ask_everything(Loop& loop, QueueClient& client, int& notices) {
     REQUIRE(states.has_value());
     CHECK(states->size() == 3);
 
+    // Each frame may take that long, not all together.
+    Request etrn;
+    etrn.mutable_etrn();
+    auto parts = co_await client.call_all(etrn, Milliseconds(400));
+    REQUIRE(parts.has_value());
+    CHECK(parts->size() == 4);
+    auto too_slow = co_await client.call_all(etrn, Milliseconds(10));
+    REQUIRE_FALSE(too_slow.has_value());
+    CHECK(too_slow.error().text == "no answer from test.sock");
+
     Request list;
     list.mutable_list();
     auto refused = co_await client.call(list, deadline);
@@ -141,7 +167,7 @@ Task<void> ask_everything(Loop& loop, QueueClient& client, int& notices) {
 TEST_CASE("a client and a server talk, and the client reconnects when it was cut off") {
     ScratchDirectory scratch;
     Loop loop;
-    TestHandler handler;
+    TestHandler handler{loop};
     TestServer server(loop, listening(), "test.sock", {}, 8, handler);
     server.start();
     int notices = 0;
@@ -156,7 +182,7 @@ TEST_CASE("a client and a server talk, and the client reconnects when it was cut
 TEST_CASE("a peer that does not say Hello, or lies about its role, is cut off") {
     ScratchDirectory scratch;
     Loop loop;
-    TestHandler handler;
+    TestHandler handler{loop};
     ipc::RoleUsers users;
     users.smtpd = ::geteuid() + 1;
     TestServer server(loop, listening(), "test.sock", users, 8, handler);
@@ -232,7 +258,7 @@ TEST_CASE("a peer that asks faster than it reads gets all answers, and leaves th
 TEST_CASE("more peers than the limit are turned away") {
     ScratchDirectory scratch;
     Loop loop;
-    TestHandler handler;
+    TestHandler handler{loop};
     TestServer server(loop, listening(), "test.sock", {}, 1, handler);
     server.start();
     QueueClient first(loop, "test.sock", wire::ROLE_SMTPD);

@@ -193,6 +193,19 @@ TestPeer::Received TestPeer::answer() {
     }
 }
 
+std::vector<wire::QueueEntry> TestPeer::listing(const wire::QueueRequest& request, std::size_t* frames) {
+    send(request);
+    std::vector<wire::QueueEntry> entries;
+    while (true) {
+        Received received = answer();
+        REQUIRE(received.reply.has_listing());
+        if (frames != nullptr) ++*frames;
+        for (const auto& entry : received.reply.listing().entries())
+            entries.push_back(entry);
+        if (!received.reply.more()) return entries;
+    }
+}
+
 std::string TestPeer::open(const wire::Envelope& envelope, const std::string& content) {
     // Recipients that do not fit into the first frame follow in others.
     wire::QueueRequest request;

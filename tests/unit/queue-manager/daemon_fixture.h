@@ -64,6 +64,11 @@ class TestPeer {
     /// The next frame but notices about the intake.
     Received answer();
 
+    // ---- as an administrator ----
+
+    /// All entries of the listing that answers a request. `frames` counts the frames, if it is given.
+    std::vector<wire::QueueEntry> listing(const wire::QueueRequest& request, std::size_t* frames = nullptr);
+
     // ---- as smtpd ----
 
     /// Opens a message and writes the content, but does not commit it.

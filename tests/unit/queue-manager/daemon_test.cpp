@@ -38,15 +38,7 @@ wire::QueueRequest list_request(const std::string& domain = "") {
 
 std::vector<wire::QueueEntry> list(const TestDaemon& daemon, const std::string& domain = "") {
     TestPeer admin = daemon.connect(wire::ROLE_ADMIN);
-    admin.send(list_request(domain));
-    std::vector<wire::QueueEntry> entries;
-    while (true) {
-        auto answer = admin.answer();
-        REQUIRE(answer.reply.has_listing());
-        for (const auto& entry : answer.reply.listing().entries())
-            entries.push_back(entry);
-        if (!answer.reply.more()) return entries;
-    }
+    return admin.listing(list_request(domain));
 }
 
 std::uint64_t flush(const TestDaemon& daemon, const std::string& domain) {

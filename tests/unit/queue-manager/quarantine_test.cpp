@@ -52,25 +52,19 @@ wire::QueueRequest question(wire::Quarantine::Action action, const wire::Selecto
 
 std::vector<wire::QueueEntry> listed(const TestDaemon& daemon, const wire::Selector& selector = {}) {
     TestPeer admin = daemon.connect(wire::ROLE_ADMIN);
-    admin.send(question(wire::Quarantine::LIST, selector));
-    std::vector<wire::QueueEntry> entries;
-    while (true) {
-        auto answer = admin.answer();
-        REQUIRE(answer.reply.has_listing());
-        for (const auto& entry : answer.reply.listing().entries())
-            entries.push_back(entry);
-        if (!answer.reply.more()) return entries;
-    }
+    return admin.listing(question(wire::Quarantine::LIST, selector));
 }
 
 std::uint64_t changed(const TestDaemon& daemon, wire::Quarantine::Action action,
                       const wire::Selector& selector, bool dry_run = false) {
     TestPeer admin = daemon.connect(wire::ROLE_ADMIN);
     admin.send(question(action, selector, dry_run));
-    const auto answer = admin.answer();
-    REQUIRE(answer.reply.has_quarantined());
-    CHECK(answer.reply.quarantined().failed() == 0);
-    return answer.reply.quarantined().messages();
+    while (true) {
+        const auto answer = admin.answer();
+        REQUIRE(answer.reply.has_quarantined());
+        CHECK(answer.reply.quarantined().failed() == 0);
+        if (!answer.reply.more()) return answer.reply.quarantined().messages();
+    }
 }
 
 /// What an agent was given: the ids of the messages, and those that the reports to their sender speak of.
@@ -253,6 +247,74 @@ TEST_CASE("reports about released messages go between the messages and are no se
     CHECK(taken.messages == kept);
     CHECK(taken.reported == kept);
     CHECK_FALSE(agent.job(200ms));
+    CHECK(daemon.stop() == 0);
+}
+
+TEST_CASE("a long release says how far it is, and a long listing goes on", "[daemon]") {
+    TestDaemon daemon;
+    TestRouter router(daemon.run_dir());
+    daemon.start();
+    constexpr std::uint64_t kMessages = 150;
+    TestPeer smtpd = daemon.connect(wire::ROLE_SMTPD);
+    for (std::uint64_t i = 0; i < kMessages; ++i)
+        keep_back(smtpd, "s@example.org", {"a@x.smtp.test"});
+    TestPeer admin = daemon.connect(wire::ROLE_ADMIN);
+    // Nobody is found, and yet there is a sign of life for each batch.
+    wire::Selector nobody;
+    nobody.set_sender("nobody@example.org");
+    std::size_t frames = 0;
+    CHECK(admin.listing(question(wire::Quarantine::LIST, nobody), &frames).empty());
+    CHECK(frames == 4);
+
+    admin.send(question(wire::Quarantine::RELEASE));
+    std::vector<std::uint64_t> so_far;
+    for (bool more = true; more;) {
+        const auto answer = admin.answer();
+        so_far.push_back(answer.reply.quarantined().messages());
+        more = answer.reply.more();
+        // What is counted is done.
+        CHECK(daemon.files("hold").size() <= kMessages - so_far.back());
+    }
+    CHECK(so_far == std::vector<std::uint64_t>{64, 128, kMessages});
+    CHECK(changed(daemon, wire::Quarantine::RELEASE, {}) == 0);
+    CHECK(daemon.stop() == 0);
+}
+
+TEST_CASE("messages with many recipients are listed in several batches, each once", "[daemon]") {
+    TestDaemon daemon;
+    TestRouter router(daemon.run_dir());
+    daemon.start();
+    std::vector<std::string> many;
+    for (int i = 0; i < 8000; ++i)
+        many.push_back("recipient-with-a-rather-long-name-" + std::to_string(i) + "@later.test");
+    TestPeer smtpd = daemon.connect(wire::ROLE_SMTPD);
+    TestPeer agent = daemon.connect(wire::ROLE_REMOTE_DELIVERY);
+    std::vector<std::string> held;
+    std::vector<std::string> queued;
+    for (int i = 0; i < 5; ++i) {
+        held.push_back(keep_back(smtpd, "s@example.org", many));
+        // One that waits on disk, and one in memory, in turns.
+        queued.push_back(smtpd.submit("s@example.org", many, kHeldContent));
+        queued.push_back(smtpd.submit("s@example.org", {"a@x.smtp.test"}, kHeldContent));
+    }
+    CHECK(eventually([&] { return daemon.counter("messages_waiting") == 5; }));
+    CHECK(daemon.counter("messages_active") == 5);
+    const auto check = [&](const std::vector<wire::QueueEntry>& parts, const std::vector<std::string>& ids) {
+        std::vector<std::string> seen;
+        std::size_t recipients = 0;
+        for (const auto& part : parts) {
+            if (seen.empty() || seen.back() != part.queue_id()) seen.push_back(part.queue_id());
+            recipients += static_cast<std::size_t>(part.recipients_size());
+        }
+        CHECK(seen == ids);
+        CHECK(recipients == 5 * many.size() + (ids.size() - 5));
+    };
+    TestPeer admin = daemon.connect(wire::ROLE_ADMIN);
+    check(admin.listing(question(wire::Quarantine::LIST)), held);
+    wire::QueueRequest all;
+    all.set_id(1);
+    all.mutable_list();
+    check(admin.listing(all), queued);
     CHECK(daemon.stop() == 0);
 }
 

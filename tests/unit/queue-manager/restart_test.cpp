@@ -37,14 +37,7 @@ std::vector<wire::QueueEntry> list(const TestDaemon& daemon) {
     wire::QueueRequest request;
     request.set_id(1);
     request.mutable_list();
-    admin.send(request);
-    std::vector<wire::QueueEntry> entries;
-    while (true) {
-        auto answer = admin.answer();
-        for (const auto& entry : answer.reply.listing().entries())
-            entries.push_back(entry);
-        if (!answer.reply.more()) return entries;
-    }
+    return admin.listing(request);
 }
 
 }  // namespace

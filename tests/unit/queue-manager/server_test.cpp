@@ -107,21 +107,3 @@ TEST_CASE("a listing selects by id, sender and what is still open") {
         CHECK(matches(entry, selector) == test.matches);
     }
 }
-
-TEST_CASE("the listing of a large message is split, and nothing is lost") {
-    wire::QueueEntry entry;
-    entry.set_queue_id("ID1");
-    constexpr int kRecipients = 5000;
-    for (int i = 0; i < kRecipients; ++i) {
-        entry.add_recipients()->set_address("user" + std::to_string(i) + "@example.org");
-    }
-    int seen = 0;
-    for (const auto& part : split_entry(entry)) {
-        CHECK(part.ByteSizeLong() < ipc::kFrameTarget);
-        CHECK(part.queue_id() == "ID1");
-        seen += part.recipients_size();
-    }
-    CHECK(seen == kRecipients);
-    entry.clear_recipients();
-    CHECK(split_entry(entry).size() == 1);
-}
