@@ -13,12 +13,11 @@
 namespace postrider::router {
 
 /// Looks at the table files at regular intervals, and when asked to, and gives the service new tables when
-/// they changed. Reading and building happen on a thread of their own, at a lower priority: for as long as
-/// that takes, questions are answered as before. What has an error is logged with its line and changes
-/// nothing.
+/// they changed. Reading and building happen on a thread of their own, so that look-ups of users that hang do
+/// not keep them. What has an error is logged with its line and changes nothing.
 class TableWatch {
   public:
-    /// References outlive it; the loader may outlive it in a helper thread.
+    /// References outlive it.
     TableWatch(async::Loop& loop, std::shared_ptr<TableLoader> loader, Service& service, UserCache& users,
                Milliseconds interval);
 

@@ -305,9 +305,8 @@ inline constexpr std::array<LimitRow, kLimitCount> kLimitTable = [] {
         count(Limit::TableMatchSteps, "table_match_steps", 10000, kSame, "style: packages",
               "Steps that a regular expression may take for a name; above, nobody can tell and mail waits.",
               100, 10000000),
-        bytes(Limit::LmdbCache, "lmdb_cache", 4 * kMiB, "design 13",
-              "Octets of the inner pages of a database of LMDB that are kept in memory.", 64 * kKiB,
-              16 * kGiB),
+        bytes(Limit::LmdbCache, "lmdb_cache", 16 * kMiB, "design 13",
+              "Octets of a database of LMDB that are kept in memory.", 64 * kKiB, 16 * kGiB),
 
         // The reading of the configuration itself: in force before any of it is read.
         fixed(
