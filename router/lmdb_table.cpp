@@ -24,6 +24,9 @@ constexpr int kAttempts = 20;
 /// How long pages are kept. No commit changes them, but somebody who copies another file over this one does.
 constexpr Milliseconds kKeptFor{1000};
 
+/// How long look-ups that read nothing, since they find all in kept pages, believe that there was no commit.
+constexpr Milliseconds kCheckedFor{10};
+
 }  // namespace
 
 LmdbTable::LmdbTable(Fd file, std::string path, const LmdbLimits& limits)
@@ -57,6 +60,7 @@ std::size_t LmdbTable::memory() const {
 }
 
 Result<void> LmdbTable::read(std::string& block, std::size_t size, std::uint64_t offset) const {
+    read_ = true;
     block.resize(size);
     const ssize_t got = ::pread(file_.get(), block.data(), size, static_cast<off_t>(offset));
     if (got < 0) return system_failure(*path_, errno);
@@ -100,33 +104,17 @@ Result<bool> LmdbTable::is_last_commit() const {
     return meta_now_ == other_meta_;
 }
 
-Result<LmdbPage> LmdbTable::read_page(std::string& block, std::uint64_t number) const {
-    if (number > commit_.last_page) return damaged();
-    const Result<void> done = read(block, commit_.page_size, number * commit_.page_size);
-    if (!done) return failure(done.error());
-    const LmdbPage page(block);
-    if (page.number() != number) return damaged();
-    return page;
-}
-
-Result<LmdbPage> LmdbTable::branch(std::uint64_t number) const {
+Result<LmdbPage> LmdbTable::page(std::uint64_t number) const {
     CachedPage& cached = cache_[number % cache_.size()];
     if (cached.number == number && cached.age == age_) return LmdbPage(cached.octets);
+    if (number > commit_.last_page) return damaged();
     cached.age = 0;
-    Result<LmdbPage> page = read_page(cached.octets, number);
-    if (!page) return page;
-    if (!page->is_branch()) return damaged();
+    const Result<void> done = read(cached.octets, commit_.page_size, number * commit_.page_size);
+    if (!done) return failure(done.error());
+    if (LmdbPage(cached.octets).number() != number) return damaged();
     cached.number = number;
     cached.age = age_;
-    return page;
-}
-
-/// Leaves are not kept: there are a hundred of them to a branch, and one that was not used for a while takes
-/// as long to come from memory as from the system.
-Result<LmdbPage> LmdbTable::leaf(std::uint64_t number) const {
-    Result<LmdbPage> page = read_page(leaf_, number);
-    if (page && !page->is_leaf()) return damaged();
-    return page;
+    return LmdbPage(cached.octets);
 }
 
 LmdbTable::Value LmdbTable::value_of(const LmdbValue& value, std::string_view name) const {
@@ -150,15 +138,17 @@ LmdbTable::Value LmdbTable::search(std::string_view name) const {
     if (commit_.depth == 0) return std::optional<std::string>();
     std::uint64_t number = commit_.root;
     for (unsigned level = 1; level < commit_.depth; ++level) {
-        const Result<LmdbPage> above = branch(number);
-        if (!above) return failure(above.error());
-        const LmdbPage::Found<std::uint64_t> child = above->child(name);
+        const Result<LmdbPage> branch = page(number);
+        if (!branch) return failure(branch.error());
+        if (!branch->is_branch()) return damaged();
+        const LmdbPage::Found<std::uint64_t> child = branch->child(name);
         if (child.damaged) return damaged();
         number = *child.value;
     }
-    const Result<LmdbPage> last = leaf(number);
-    if (!last) return failure(last.error());
-    const LmdbPage::Found<LmdbValue> found = last->find(name);
+    const Result<LmdbPage> leaf = page(number);
+    if (!leaf) return failure(leaf.error());
+    if (!leaf->is_leaf()) return damaged();
+    const LmdbPage::Found<LmdbValue> found = leaf->find(name);
     if (found.damaged) return damaged();
     if (!found.value) return std::optional<std::string>();
     return value_of(*found.value, name);
@@ -186,9 +176,14 @@ TableAnswer LmdbTable::find(std::string_view name) const {
     bool taken_now = false;
     for (int i = 0; i < kAttempts; ++i) {
         Value value = search(name);
+        if (!read_ && now - checked_ < kCheckedFor) return answer(name, std::move(value));
         const Result<bool> is_last = is_last_commit();
         if (!is_last) return failure(is_last.error());
-        if (*is_last) return answer(name, std::move(value));
+        if (*is_last) {
+            read_ = false;
+            checked_ = now;
+            return answer(name, std::move(value));
+        }
         const std::uint64_t seen = commit_.transaction;
         const Result<void> taken = take_commit();
         if (!taken) return failure(taken.error());

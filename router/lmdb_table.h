@@ -18,12 +18,12 @@
 namespace postrider::router {
 
 struct LmdbLimits {
-    std::size_t cache = 0;  ///< octets of branches that are kept in memory
+    std::size_t cache = 0;  ///< octets of pages that are kept in memory
     std::size_t value = 0;  ///< the largest value
 };
 
 /// A database of LMDB, its main one. Another process may write to it meanwhile; each look-up sees what was
-/// committed last.
+/// committed up to a hundredth of a second before.
 ///
 /// The file is read with pread(2), as a constant database is, and not by LMDB's library. That would map it:
 /// where somebody shortens it, this process would die, and what was looked at of it would count as memory of
@@ -39,7 +39,7 @@ class LmdbTable : public Table {
     [[nodiscard]] std::size_t memory() const override;
 
   private:
-    /// A branch that was read, for look-ups to come.
+    /// A page that was read, for look-ups to come.
     struct CachedPage {
         std::uint64_t number = 0;
         std::uint64_t age = 0;  // as age_ was when it was read
@@ -52,9 +52,7 @@ class LmdbTable : public Table {
     [[nodiscard]] Result<void> take_commit() const;
     [[nodiscard]] Result<bool> is_last_commit() const;
     [[nodiscard]] Value search(std::string_view name) const;
-    [[nodiscard]] Result<LmdbPage> branch(std::uint64_t number) const;
-    [[nodiscard]] Result<LmdbPage> leaf(std::uint64_t number) const;
-    [[nodiscard]] Result<LmdbPage> read_page(std::string& block, std::uint64_t number) const;
+    [[nodiscard]] Result<LmdbPage> page(std::uint64_t number) const;
     [[nodiscard]] Value value_of(const LmdbValue& value, std::string_view name) const;
     [[nodiscard]] Result<void> read(std::string& block, std::size_t size, std::uint64_t offset) const;
     [[nodiscard]] TableAnswer answer(std::string_view name, Value value) const;
@@ -68,10 +66,11 @@ class LmdbTable : public Table {
     mutable LmdbCommit commit_;
     mutable std::string other_meta_;         // the meta page that the next commit overwrites
     mutable std::string meta_now_;           // room for it to be read again
-    mutable std::string leaf_;               // room for a leaf
-    mutable std::vector<CachedPage> cache_;  // each branch has one place where it may be
+    mutable std::vector<CachedPage> cache_;  // each page has one place where it may be
     mutable std::uint64_t age_ = 0;          // pages of another age are of no use any more
     mutable SteadyTime aged_;
+    mutable SteadyTime checked_;  // when commit_ was the last one
+    mutable bool read_ = false;   // something was read from the file since then
 };
 
 }  // namespace postrider::router

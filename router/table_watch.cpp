@@ -15,7 +15,6 @@ constexpr Milliseconds kBetweenHints{100};
 
 /// A reload, and old tables that are to be given back.
 constexpr std::size_t kWaitingJobs = 100;
-constexpr int kNiceness = 10;
 
 }  // namespace
 
@@ -33,7 +32,7 @@ void log_outcome(const LoadOutcome& outcome) {
 TableWatch::TableWatch(async::Loop& loop, std::shared_ptr<TableLoader> loader, Service& service,
                        FactSources& sources, Milliseconds interval)
     : loop_(loop),
-      pool_(loop, 1, kWaitingJobs, kNiceness),
+      pool_(loop, 1, kWaitingJobs),
       loader_(std::move(loader)),
       service_(service),
       sources_(sources),

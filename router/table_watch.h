@@ -14,12 +14,11 @@ namespace postrider::router {
 
 /// Looks at the table files when the system tells that something happened in their folders, twice within the
 /// interval besides, so that there is time left to read them, and when asked to, and gives the service new
-/// tables when they changed. Reading and building happen on a thread of their own, at a lower priority: for
-/// as long as that takes, questions are answered as before. What has an error is logged with its line and
-/// changes nothing.
+/// tables when they changed. Reading and building happen on a thread of their own, so that look-ups of users
+/// that hang do not keep them. What has an error is logged with its line and changes nothing.
 class TableWatch {
   public:
-    /// References outlive it; the loader may outlive it in a helper thread.
+    /// References outlive it.
     TableWatch(async::Loop& loop, std::shared_ptr<TableLoader> loader, Service& service, FactSources& sources,
                Milliseconds interval);
 

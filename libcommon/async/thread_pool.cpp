@@ -2,7 +2,6 @@
 
 #include <event2/event.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -57,7 +56,7 @@ void ThreadPool::Shared::announce() const {
     static_cast<void>(!::write(wake_up.get(), &one, sizeof one));
 }
 
-ThreadPool::ThreadPool(Loop& loop, std::size_t threads, std::size_t queue_limit, int niceness)
+ThreadPool::ThreadPool(Loop& loop, std::size_t threads, std::size_t queue_limit)
     : loop_(loop), shared_(std::make_unique<Shared>()) {
     shared_->queue_limit = queue_limit;
     shared_->wake_up = Fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -73,11 +72,7 @@ ThreadPool::ThreadPool(Loop& loop, std::size_t threads, std::size_t queue_limit,
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     for (std::size_t n = 0; n < threads; ++n) {
-        shared_->threads.emplace_back([shared = shared_.get(), niceness] {
-            // On Linux this is for the thread alone. Where it is refused, work goes on at the usual pace.
-            if (niceness > 0) static_cast<void>(::setpriority(PRIO_PROCESS, 0, niceness));
-            shared->work();
-        });
+        shared_->threads.emplace_back([shared = shared_.get()] { shared->work(); });
     }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }

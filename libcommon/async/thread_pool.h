@@ -12,8 +12,7 @@ namespace postrider::async {
 class ThreadPool {
   public:
     /// Throws std::system_error if the threads cannot be started. `queue_limit` bounds the jobs that wait.
-    /// `niceness` is that of the threads: above 0, jobs that take long leave the processor to the loop.
-    ThreadPool(Loop& loop, std::size_t threads, std::size_t queue_limit, int niceness = 0);
+    ThreadPool(Loop& loop, std::size_t threads, std::size_t queue_limit);
     /// Lets the running jobs end, forgets those that wait, joins the threads.
     ~ThreadPool();
     ThreadPool(const ThreadPool&) = delete;

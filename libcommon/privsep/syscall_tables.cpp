@@ -6,7 +6,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -175,11 +174,6 @@ Rules descriptor_flags() {
 /// Threads of this process; a new process lacks CLONE_THREAD.
 Rules threads() {
     return {{"clone", {has(0, CLONE_THREAD | CLONE_VM | CLONE_SIGHAND)}}};
-}
-
-/// That a thread takes less of the processors' time than it could.
-Rules standing_back() {
-    return {{"setpriority", {is(0, PRIO_PROCESS), is(1, 0)}}};
 }
 
 Rules accepting() {
@@ -431,8 +425,8 @@ Filter filter_of(Daemon daemon) {
             return allow_list(base(), descriptor_flags());
         case Daemon::Router:
             return allow_list(base() + descriptor_flags() + accepting() + connecting_locally() +
-                              connecting_to_network() + threads() + standing_back() + reading_files() +
-                              noticing_changes() + user_database());
+                              connecting_to_network() + threads() + reading_files() + noticing_changes() +
+                              user_database());
         case Daemon::QueueManager:
             return allow_list(base() + descriptor_flags() + accepting() + connecting_locally() + threads() +
                               reading_files() + noticing_changes() + changing_files());
