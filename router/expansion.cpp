@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "libcommon/log/log.h"
-#include "router/users.h"
+#include "router/local_user.h"
 
 // How this ends. Work is a list of nodes, each an address and the stage at which it enters: redirect lines,
 // then aliases, then the forwarding of the user, then his mailbox. A node either becomes a leaf or is
@@ -50,21 +50,10 @@ constexpr std::string_view kPostmaster = "postmaster";
 constexpr std::string_view kAbuse = "abuse";
 constexpr std::string_view kRoot = "root";
 constexpr std::string_view kOwnerPrefix = "owner-";
-constexpr const char* kNoCatchall = "the catch-all has no mailbox";
 
 /// Programs and files of alias tables get the rights of nobody, whose ids these are on every Linux: an alias
 /// file names no user, and root's it must not be.
 constexpr uid_t kNobody = 65534;
-
-/// Whose rights a delivery to a mailbox of a virtual domain has.
-SystemUser owner_of_mailboxes(const LocalDomain& domain, const std::string& home) {
-    SystemUser owner;
-    owner.name = domain.owner->name;
-    owner.uid = domain.owner->ids.uid;
-    owner.gid = domain.owner->ids.gid;
-    owner.home = home;
-    return owner;
-}
 
 class Expander {
   public:
@@ -89,9 +78,9 @@ class Expander {
     void visit(const Node& node);
     bool visit_redirects(const Node& node);
     void visit_alias(const Node& node, const LocalDomain& domain, const AliasMatch& match);
-    void visit_virtual_user(const Node& node, const LocalDomain& domain, const std::string& local);
-    void visit_system_user(const Node& node, const LocalDomain& domain, const std::string& local);
+    void visit_user(const Node& node, const LocalDomain& domain, const std::string& local);
     void unclear(const Node& node, const std::string& reason);
+    void unclear_user(const Node& node, const LocalUserAnswer& answer);
     void unknown_user(const Node& node, const LocalDomain& domain, std::string_view local);
     void visit_catchall(const Node& node, const LocalDomain& domain);
 
@@ -204,11 +193,7 @@ void Expander::visit(const Node& node) {
             return;
         }
     }
-    if (domain->users) {
-        visit_virtual_user(node, *domain, local);
-    } else {
-        visit_system_user(node, *domain, local);
-    }
+    visit_user(node, *domain, local);
 }
 
 /// Whether there is a redirect line for the address: then its mail goes there, and to the address itself only
@@ -257,65 +242,24 @@ void Expander::visit_alias(const Node& node, const LocalDomain& domain, const Al
     follow(source, alias.destinations, 0);
 }
 
-void Expander::visit_virtual_user(const Node& node, const LocalDomain& domain, const std::string& local) {
-    VirtualUserAnswer found = domain.users->find(local);
-    if (found && !*found) {
-        const std::optional<std::string> undetailed = without_detail(tables_, local);
-        if (undetailed) found = domain.users->find(*undetailed);
-    }
-    if (!found) {
-        unclear(node, found.error().text);
-        return;
-    }
-    if (!*found) {
+void Expander::visit_user(const Node& node, const LocalDomain& domain, const std::string& local) {
+    LocalUserAnswer found = find_local_user(tables_, domain, local, facts_);
+    LocalUser& user = found.user;
+    if (found.state == FactState::Unknown) {
         unknown_user(node, domain, local);
-        return;
-    }
-    const VirtualUser& user = **found;
-    if (node.stage <= Stage::Forward && !user.forward.empty()) {
+    } else if (found.state != FactState::Known) {
+        unclear_user(node, found);
+    } else if (node.stage <= Stage::Forward && !user.forward.empty()) {
         note(node.depth, fmt::format("{}: forward= at {}", node.address.text(), user.position.line_text()));
         follow(Source{node, user.name, domain.name, Stage::Mailbox, node.owner, user.position}, user.forward,
                0);
-        return;
-    }
-    add_mailbox(node, domain, owner_of_mailboxes(domain, user.home), user.name);
-}
-
-void Expander::visit_system_user(const Node& node, const LocalDomain& domain, const std::string& local) {
-    std::string name = local;
-    UserAnswer answer;
-    answer.state = FactState::Unknown;
-    if (can_be_user_name(name)) answer = facts_.system_user(name);
-    if (answer.state == FactState::Unknown) {
-        std::optional<std::string> user = without_detail(tables_, local);
-        if (user && can_be_user_name(*user)) {
-            name = std::move(*user);
-            answer = facts_.system_user(name);
-        }
-    }
-    switch (answer.state) {
-        case FactState::Unknown:
-            unknown_user(node, domain, local);
-            return;
-        case FactState::Unavailable:
-        case FactState::Pending:
-            unavailable_ = "the user database does not answer";
-            return;
-        case FactState::Known:
-            break;
-    }
-    SystemUser user = *answer.user;
-    if (domain.owner) {
-        user.uid = domain.owner->ids.uid;
-        user.gid = domain.owner->ids.gid;
-    }
-    // Nothing is ever delivered with the rights of root.
-    if (user.uid == 0 && is_reserved(local)) {
+    } else if (user.rights.uid != 0) {
+        add_mailbox(node, domain, std::move(user.rights), user.name);
+    } else if (is_reserved(local)) {
+        // Nothing is ever delivered with the rights of root.
         unknown_user(node, domain, local);
-    } else if (user.uid == 0) {
-        add_failure(node, "5.2.1 the mailbox is not available");
     } else {
-        add_mailbox(node, domain, std::move(user), name);
+        add_failure(node, "5.2.1 the mailbox is not available");
     }
 }
 
@@ -324,6 +268,14 @@ void Expander::unclear(const Node& node, const std::string& reason) {
     note(node.depth, fmt::format("{}: {}", node.address.text(), reason));
     log::warning("table_unclear").add("address", node.address.text()).add("reason", reason);
     unavailable_ = "a table cannot be read";
+}
+
+void Expander::unclear_user(const Node& node, const LocalUserAnswer& answer) {
+    if (!answer.unclear_table.empty()) {
+        unclear(node, answer.unclear_table);
+    } else {
+        unavailable_ = "the user database does not answer";
+    }
 }
 
 /// Somebody must read what is sent to postmaster, abuse and root, so they fall back on each other before they
@@ -348,35 +300,16 @@ void Expander::visit_catchall(const Node& node, const LocalDomain& domain) {
     note(node.depth, fmt::format("{}: catch-all {} at {}", node.address.text(), domain.catchall,
                                  domain.catchall_position.line_text()));
     if (node.parent == nullptr) result_.rule = domain.catchall_position;
-    SystemUser user;
-    if (domain.users) {
-        const VirtualUserAnswer found = domain.users->find(domain.catchall);
-        if (!found) {
-            unclear(node, found.error().text);
-            return;
-        }
-        if (!*found) {
-            // Only a database can have lost him since the tables were built.
-            unavailable_ = kNoCatchall;
-            return;
-        }
-        user = owner_of_mailboxes(domain, (*found)->home);
-    } else {
-        const UserAnswer answer = facts_.system_user(domain.catchall);
-        if (answer.state == FactState::Known) user = *answer.user;
+    LocalUserAnswer found = find_exact_user(domain, domain.catchall, facts_);
+    SystemUser& rights = found.user.rights;
+    if (found.state == FactState::Known && rights.uid != 0) {
+        add_mailbox(node, domain, std::move(rights), domain.catchall);
+    } else if (found.state == FactState::Known || found.state == FactState::Unknown) {
         // His mail waits until there is one: an administrator who wants to have it must not lose it.
-        if (answer.state != FactState::Known || user.uid == 0) {
-            unavailable_ = answer.state == FactState::Known || answer.state == FactState::Unknown
-                               ? kNoCatchall
-                               : "the user database does not answer";
-            return;
-        }
-        if (domain.owner) {
-            user.uid = domain.owner->ids.uid;
-            user.gid = domain.owner->ids.gid;
-        }
+        unavailable_ = "the catch-all has no mailbox";
+    } else {
+        unclear_user(node, found);
     }
-    add_mailbox(node, domain, std::move(user), domain.catchall);
 }
 
 void Expander::follow(const Source& source, const std::vector<Destination>& destinations,
