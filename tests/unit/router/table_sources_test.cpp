@@ -64,6 +64,9 @@ std::string first_destination(const AliasTable& table, const std::string& name) 
 /// As mdb_load reads them: a key and a value, a line each.
 constexpr const char* kLoad = "VERSION=3\nformat=print\ntype=btree\nmapsize=67108864\nHEADER=END\n";
 
+/// Longer than a look-up in a database of LMDB may be behind.
+constexpr Milliseconds kBehind{20};
+
 }  // namespace
 
 TEST_CASE("aliases and users from a constant database made by cdb") {
@@ -152,7 +155,7 @@ TEST_CASE("aliases from LMDB, while mdb_load writes") {
             more += " user" + std::to_string(i) + "\n bob\n";
         folder.write("b.txt", more + " sales\n john\n faulty\n a b\nDATA=END\n");
         folder.run(std::string("mdb_load ") + (name[1] == '.' ? "-n " : "") + "-f b.txt " + name);
-        std::this_thread::sleep_for(Milliseconds(20));  // for so long a look-up may be behind
+        std::this_thread::sleep_for(kBehind);
         CHECK(first_destination(*table, "sales") == "john");
         CHECK(first_destination(*table, "user999") == "bob");
         CHECK(first_destination(*table, "faulty").starts_with("cannot tell"));
@@ -174,6 +177,7 @@ TEST_CASE("an LMDB file that was cut off or is none cannot tell") {
     folder.run("truncate -s 8192 a.lmdb");
     CHECK(first_destination(*table, "user1000").starts_with("cannot tell"));
     folder.run("truncate -s 0 a.lmdb");
+    std::this_thread::sleep_for(kBehind);
     CHECK(first_destination(*table, "user4999").starts_with("cannot tell"));
     folder.write("b.lmdb", "no database at all");
     CHECK_FALSE(opened.aliases("lmdb:" + folder.path("b.lmdb")));
