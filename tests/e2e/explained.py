@@ -337,7 +337,9 @@ def _connections(session: Observed, command: Command, _: Reply) -> bool:
 def _limit(session: Observed, name: str) -> str:
     document = session._asker.ask("", (f"client={session.client}", f"port={session._port}", "tls=no"))
     limits = {limit["name"]: limit["value"] for limit in document["limits"]} if document else {}
-    return limits.get(name) or session._suite.command("config", name).stdout.split()[1]
+    value = limits.get(name) or session._suite.command("config", name).stdout.split()[1]
+    factors = {"k": 1024, "M": 1024 ** 2, "G": 1024 ** 3}
+    return str(int(value[:-1]) * factors[value[-1]]) if value[-1:] in factors else value
 
 
 def _early(_: Observed, command: Command, __: Reply) -> bool:

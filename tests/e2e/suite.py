@@ -313,8 +313,9 @@ class Suite:
         return self.log()[-3000:]
 
     def command(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Runs `postrider --config … WORDS`."""
-        done = subprocess.run([str(self.binaries / "postrider"), "--config", str(self.config_file), *words],
+        """Runs `postrider --config … WORDS` on the suite's host, with its users."""
+        view = self.view() if self.as_root else []
+        done = subprocess.run([*view, str(self.binaries / "postrider"), "--config", str(self.config_file), *words],
                               text=True, capture_output=True, timeout=120, stdin=subprocess.DEVNULL)
         if check and done.returncode != 0:
             raise TestFailure(f"postrider {' '.join(words)} exited {done.returncode}: {done.stderr or done.stdout}")

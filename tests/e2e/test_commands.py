@@ -131,7 +131,8 @@ class Commands:
         config = self._suite.command("config", "hostname").stdout
         self.expect("config NAME", "mx2.test" in config and "postrider.conf:1" in config, config)
         self.expect("config", "max_message_size" in self._suite.command("config").stdout)
-        self.expect("check of a good configuration", self._suite.command("check", check=False).returncode == 0)
+        checked = self._suite.command("check", check=False)
+        self.expect("check of a good configuration", checked.returncode == 0, checked)
         wrong = self._suite.command("frobnicate", check=False)
         self.expect("an unknown verb is a usage error", wrong.returncode == 64, wrong)
 

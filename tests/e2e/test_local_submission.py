@@ -177,7 +177,7 @@ class LocalSubmission:
         root.command = lambda *words: [*words]  # type: ignore[method-assign]
         shown = root.sendmail("-bv", "sales@local.test", "bob@local.test")
         self.expect("-bv shows the way of each", shown.returncode == 0 and b"aliases:1" in shown.stdout
-                    and b"recipient <bob@local.test>: accepted" in shown.stdout, shown)
+                    and b"rcpt <bob@local.test>: 250" in shown.stdout, shown)
         shown = root.sendmail("-bv", "bob@local.test", "nosuch@local.test")
         self.expect("-bv of an unknown user is no success", shown.returncode == 69, shown)
         shown = root.sendmail("-bv", "-odd@local.test")

@@ -211,7 +211,7 @@ TEST_CASE("a peer that does not say Hello, or lies about its role, is cut off") 
 TEST_CASE("a peer that asks faster than it reads gets all answers, and leaves the others their turn") {
     ScratchDirectory scratch;
     Loop loop;
-    TestHandler handler;
+    TestHandler handler{loop};
     TestServer server(loop, listening(), "test.sock", {}, 8, handler);
     server.start();
     auto socket = ipc::connect_seqpacket("test.sock");

@@ -112,6 +112,9 @@ TEST_CASE("a key that does not belong to its certificate is found at --check and
                               ":23: " + keyd.path("etc/b.key") + ": not the key of";
     CHECK(keyd.log().find(error) != keyd.log().rfind(error));
     keyd.write("postrider.conf", "tls_certificate a.pem a.key\n");
+    CHECK(keyd.run({"--check"}) == 1);
+    CHECK(keyd.log().find("everybody may read the private key") != std::string::npos);
+    std::filesystem::permissions(keyd.path("etc/a.key"), std::filesystem::perms(0600));
     CHECK(keyd.run({"--check"}) == 0);
 }
 
