@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
+#include <optional>
 #include <utility>
 
 namespace postrider::queue_manager {
@@ -114,6 +114,37 @@ void replace_unusable(std::vector<wire::Delivery>& deliveries, const wire::Recip
 std::string effect_of(const wire::Delivery& delivery) {
     return fmt::format("{}\n{}\n{}\n{}", static_cast<int>(delivery.transport()), delivery.next_hop(),
                        delivery.recipient(), delivery.local().SerializeAsString());
+}
+
+/// Takes away what the message does already. If all that is left leads to mailboxes whose forward files were
+/// read before, one of them stays: these files may lead to each other and nowhere else, and then nobody would
+/// hear of it. With one owner more behind it, the router sees the circle, or the way out of it.
+void drop_duplicates(const Message& message, const ActiveDelivery& replaced,
+                     std::vector<wire::Delivery>& deliveries) {
+    std::map<std::string, const ActiveDelivery*> present;
+    for (const auto& other : message.deliveries) {
+        const bool is_other = other.delivery.number() != replaced.delivery.number();
+        if (is_other && other.phase != Phase::Failed && other.phase != Phase::FailedUnsaid)
+            present.emplace(effect_of(other.delivery), &other);
+    }
+    bool reached = false;
+    std::optional<wire::Delivery> read_before;
+    std::erase_if(deliveries, [&](const wire::Delivery& delivery) {
+        // What is only told, and who to, is never the same.
+        if (is_expansion(delivery)) return false;
+        const auto [place, is_new] = present.emplace(effect_of(delivery), nullptr);
+        if (is_new || delivery.transport() == wire::TRANSPORT_ERROR) {
+            reached = true;
+            return false;
+        }
+        const ActiveDelivery* same = place->second;
+        const bool was_read = same != nullptr && same->phase == Phase::Delivered &&
+                              same->last_result.outcome() == wire::DeliveryResult::EXPANDED;
+        reached |= !was_read;
+        if (was_read && !read_before) read_before = delivery;
+        return true;
+    });
+    if (!reached && read_before) deliveries.push_back(std::move(*read_before));
 }
 
 /// A result that says what a forward file holds, of a delivery that may have one.
@@ -289,18 +320,7 @@ ResolutionPlan plan_expansion(const Settings& settings, const Message& message,
         deliveries.front().set_recipient(replaced.delivery.recipient());
     }
     replace_unusable(deliveries, recipient);
-    std::set<std::string> present;
-    for (const auto& other : message.deliveries) {
-        const bool replaces = other.delivery.number() != replaced.delivery.number();
-        if (replaces && other.phase != Phase::Failed && other.phase != Phase::FailedUnsaid) {
-            present.insert(effect_of(other.delivery));
-        }
-    }
-    std::erase_if(deliveries, [&present](const wire::Delivery& delivery) {
-        // What is only told, and who to, is never the same.
-        const bool only_told = delivery.transport() == wire::TRANSPORT_ERROR || is_expansion(delivery);
-        return !only_told && !present.insert(effect_of(delivery)).second;
-    });
+    drop_duplicates(message, replaced, deliveries);
     std::uint32_t number = message.next_number;
     for (auto& delivery : deliveries)
         delivery.set_number(number++);

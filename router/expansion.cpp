@@ -25,8 +25,9 @@
 // A recipient is never lost by it: all that the dropped address leads to is in the result. Only if that is
 // nothing, all ways are circles, and the recipient is refused as a loop.
 //
-// A forward file is read in another expansion, later. That one knows the owners of the files before. They
-// come behind all else, so no such owner enters again, but the last one, who may in his own mailbox.
+// A forward file is read in another expansion, later. That one knows the owners of the files before. The rule
+// is the same: none of their mailboxes, which the files replace, enters again, but the last one as the
+// owner's own mailbox.
 namespace postrider::router {
 
 namespace {
@@ -375,8 +376,7 @@ void Expander::add_child(const Source& source, Address address, Stage stage, con
         child.address.domain = domain->name;
     child.key = key_of(child.address);
     child.stage = stage;
-    const bool forwarded = stage != Stage::OwnMailbox && forwarders_.contains(child.key);
-    if (forwarded || !entered_.insert(entry_of(stage, child)).second) {
+    if (!entered_.insert(entry_of(stage, child)).second) {
         dropped_ = true;
         const bool circle = is_ancestor(child, parent);
         note(parent.depth + 1, child.address.text(), circle ? "circle" : "known", {}, rule);
@@ -414,6 +414,11 @@ void Expander::add_mailbox(const Node& node, const LocalDomain& domain, SystemUs
     leaf.system_user = !domain.owner;
     leaf.forward_file = node.stage <= Stage::Alias ||
                         (node.stage != Stage::OwnMailbox && tables_.forward_file_overrides_self);
+    if (leaf.forward_file && forwarders_.contains(node.key)) {
+        dropped_ = true;
+        note(node.depth, node.address.text(), "circle", {}, node.rule);
+        return;
+    }
     const std::string local = folded(node.address.local);
     if (without_detail(tables_, local) == name) leaf.detail = local.substr(name.size() + 1);
     leaf.owner = node.owner;

@@ -103,8 +103,9 @@ struct ForwardFile {
     config::Position position;
 };
 
-/// Expands what stands in a forward file by the same rules. The owner and his ancestors are ancestors of all
-/// destinations; the owner himself, however he is written there, is his mailbox without forward file.
+/// Expands what stands in a forward file by the same rules. What leads back to the mailbox of the owner or of
+/// an ancestor, whose files are read already, is dropped there; the owner himself, however he is written in
+/// the file, is his mailbox without forward file.
 [[nodiscard]] Expansion expand_forward_file(const ForwardFile& file, const Tables& tables, Facts& facts,
                                             std::vector<TraceLine>* trace = nullptr);
 

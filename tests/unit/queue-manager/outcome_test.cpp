@@ -396,6 +396,48 @@ TEST_CASE("what two ways lead to is delivered once, and both are told of") {
     CHECK(message.deliveries[5].delivery.transport() == wire::TRANSPORT_ALIAS);
 }
 
+TEST_CASE("forward files that lead to each other only are read until somebody hears of the circle") {
+    const Settings settings;
+    auto message = message_from("s@example.org");
+    message.unresolved.clear();
+    const auto mailbox_of = [](std::uint32_t number, const std::string& user) {
+        wire::Delivery delivery = forwarding_delivery(number);
+        delivery.set_recipient(user + "@example.org");
+        delivery.mutable_local()->set_user(user);
+        return delivery;
+    };
+    for (const auto& [number, user] : {std::pair(1U, "alice"), std::pair(2U, "carol")}) {
+        ActiveDelivery replaced;
+        replaced.delivery = mailbox_of(number, user);
+        replaced.phase = Phase::Expanding;
+        replaced.last_result.set_outcome(wire::DeliveryResult::EXPANDED);
+        message.add_delivery(replaced);
+    }
+    message.next_number = 3;
+    Resolution to_carol;
+    to_carol.deliveries = {mailbox_of(0, "carol")};
+    Resolution to_alice;
+    to_alice.deliveries = {mailbox_of(0, "alice")};
+    // Carol's file will be read, and say who hears of it.
+    apply_resolution(message, plan_expansion(settings, message, *message.find(1), to_carol, kArrival));
+    CHECK(message.deliveries.size() == 2);
+    // Alice's was: it is read once more behind Carol's, since nobody else is there.
+    auto plan = plan_expansion(settings, message, *message.find(2), to_alice, kArrival);
+    REQUIRE(plan.deliveries.size() == 1);
+    CHECK(plan.deliveries[0].recipient() == "alice@example.org");
+    // With somebody else it need not be, and not if somebody has it already.
+    to_alice.deliveries.push_back(to("dave@example.org"));
+    plan = plan_expansion(settings, message, *message.find(2), to_alice, kArrival);
+    REQUIRE(plan.deliveries.size() == 1);
+    CHECK(plan.deliveries[0].recipient() == "dave@example.org");
+    ActiveDelivery dave;
+    dave.delivery = to("dave@example.org");
+    dave.delivery.set_number(3);
+    dave.phase = Phase::Delivered;
+    message.add_delivery(dave);
+    CHECK(plan_expansion(settings, message, *message.find(2), to_alice, kArrival).deliveries.empty());
+}
+
 TEST_CASE("a forward file that leads nowhere is told to the sender") {
     Settings settings;
     auto message = message_from("s@example.org");
