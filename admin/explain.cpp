@@ -75,10 +75,9 @@ Result<void> take_word(std::string_view name, const std::string& value, ExplainC
 }
 
 const Listener* listener_of(const config::Settings& settings, std::uint16_t port) {
-    const auto found =
-        std::find_if(settings.listeners.begin(), settings.listeners.end(), [&](const Listener& one) {
-            return one.kind != ListenerKind::Local && one.port == port;
-        });
+    const auto found = std::find_if(
+        settings.listeners.begin(), settings.listeners.end(),
+        [&](const Listener& one) { return one.kind != ListenerKind::Local && one.port == port; });
     return found == settings.listeners.end() ? nullptr : &*found;
 }
 
@@ -133,9 +132,9 @@ Result<wire::ExplainQuestion> explain_question(const config::Settings& settings,
     const bool usual = what.port == kSubmissionPort || what.port == kSubmissionsPort;
     const bool submission = listener == nullptr ? usual : listener->kind == ListenerKind::Submission;
     // Passwords travel encrypted, as a rule.
-    const bool likely = !what.login.empty() ||
-                        (listener == nullptr ? what.port == kSubmissionsPort
-                                             : listener->tls == config::ListenerTls::Implicit);
+    const bool likely =
+        !what.login.empty() || (listener == nullptr ? what.port == kSubmissionsPort
+                                                    : listener->tls == config::ListenerTls::Implicit);
     client.set_address(what.client);
     client.set_helo(what.helo);
     client.set_login(what.login);

@@ -24,8 +24,8 @@ struct ExplainCase {
     bool has_sender = false;
 };
 
-/// Reads "client=192.0.2.1", "helo=", "from=", "login=", "port=", "tls=" and "size=" words. Error (Permanent):
-/// a word that is none of them, and one that is there twice.
+/// Reads "client=192.0.2.1", "helo=", "from=", "login=", "port=", "tls=" and "size=" words. Error
+/// (Permanent): a word that is none of them, and one that is there twice.
 [[nodiscard]] Result<ExplainCase> parse_explain_words(const std::string& recipient,
                                                       const std::vector<std::string>& words);
 

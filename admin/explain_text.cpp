@@ -48,7 +48,8 @@ class Text {
             case wire::ExplainedItem::kLimit: {
                 const wire::ExplainedLimit& limit = item.limit();
                 begin("limits");
-                add("  {}{}{} ({})", limit.name(), limit.value().empty() ? "" : " ", limit.value(), limit.rule());
+                add("  {}{}{} ({})", limit.name(), limit.value().empty() ? "" : " ", limit.value(),
+                    limit.rule());
                 break;
             }
             case wire::ExplainedItem::kRate:
@@ -117,8 +118,8 @@ void Text::add_stage(const wire::ExplainedStage& stage) {
         stage.reached() ? "" : ", if it came that far");
     if (verdict.fate() != wire::Verdict::DELIVER) {
         const std::string reason = verdict.fate_reason().empty() ? "" : ": " + verdict.fate_reason();
-        add("  then {}{} ({})", verdict.fate() == wire::Verdict::QUARANTINE ? "kept back" : "discarded", reason,
-            verdict.fate_rule());
+        add("  then {}{} ({})", verdict.fate() == wire::Verdict::QUARANTINE ? "kept back" : "discarded",
+            reason, verdict.fate_rule());
     }
     for (const wire::ExplainedLine& line : stage.lines())
         add("  {}{} line: {}", line.is_default() ? "default " : "", line.kind(), line.position());
@@ -130,8 +131,8 @@ void Text::add_stage(const wire::ExplainedStage& stage) {
 
 void Text::add_rate(const wire::ExplainedRate& rate) {
     begin("rates");
-    add("  {} {}: {} of {} {} in {} used, more is {} ({})", rate.kind(), rate.who(), rate.used(), rate.count(),
-        rate.things(), config::format_duration(Milliseconds(rate.period_ms())),
+    add("  {} {}: {} of {} {} in {} used, more is {} ({})", rate.kind(), rate.who(), rate.used(),
+        rate.count(), rate.things(), config::format_duration(Milliseconds(rate.period_ms())),
         rate.rejects() ? "rejected" : "deferred", rate.rule());
 }
 
@@ -167,7 +168,7 @@ std::string target_text(const wire::ExplainedDelivery& explained) {
     switch (delivery.transport()) {
         case wire::TRANSPORT_SMTP:
             return fmt::format("smtp {}", explained.route() == "mx" ? "by the MX of " + delivery.next_hop()
-                                                                     : explained.route());
+                                                                    : explained.route());
         case wire::TRANSPORT_DISCARD:
             return "discarded";
         case wire::TRANSPORT_ERROR:
@@ -206,6 +207,7 @@ void Text::add_exchangers(const wire::ExplainedDelivery& explained) {
         std::string line = fmt::format("    {} {}", host.preference(), host.host());
         for (const auto& address : host.addresses())
             line += " " + address;
+        if (host.more_addresses()) line += " and more";
         if (host.unclear()) line += " (the DNS does not answer)";
         if (host.addresses().empty() && !host.unclear()) line += " (no address)";
         add("{}{}", line, host.is_us() ? " = this host" : "");
@@ -213,7 +215,8 @@ void Text::add_exchangers(const wire::ExplainedDelivery& explained) {
     if (explained.more_exchangers()) add("    and more");
     const std::optional<OwnPosition> own = own_position(explained);
     if (!own) {
-        add("    {}", explained.exchangers().empty() ? "no exchanger was found" : "this host is none of them");
+        add("    {}",
+            explained.exchangers().empty() ? "no exchanger was found" : "this host is none of them");
     } else if (own->is_best) {
         add("    this host is the best of them: there is no way on");
     } else {

@@ -22,8 +22,10 @@ namespace postrider::admin {
 /// "smtp", "maildir", "program", "file", "discard", "error".
 [[nodiscard]] std::string_view transport_name(wire::Transport transport);
 
-/// The waits between attempts at a delivery, and how long it is tried: its own, or those of the configuration.
-[[nodiscard]] std::vector<Milliseconds> retry_of(const wire::Delivery& delivery, const config::Settings& settings);
+/// The waits between attempts at a delivery, and how long it is tried: its own, or those of the
+/// configuration.
+[[nodiscard]] std::vector<Milliseconds> retry_of(const wire::Delivery& delivery,
+                                                 const config::Settings& settings);
 [[nodiscard]] Milliseconds lifetime_of(const wire::Delivery& delivery, const config::Settings& settings);
 
 /// Our own place among the exchangers of a delivery.

@@ -1,7 +1,8 @@
 #include "admin/json_output.h"
 
-#include <chrono>
 #include <nlohmann/json.hpp>
+
+#include <chrono>
 #include <utility>
 
 #include "admin/explain_text.h"
@@ -58,10 +59,10 @@ Json to_json(const wire::Client& client) {
     Json names = Json::array();
     for (const auto& name : client.unconfirmed_names())
         names.push_back(name);
-    return {{"kind", client.kind()},   {"address", client.address()},
-            {"name", client.name()},   {"unconfirmed_names", std::move(names)},
-            {"helo", client.helo()},   {"login", client.login()},
-            {"port", client.port()},   {"tls", client.tls()}};
+    return {{"kind", client.kind()}, {"address", client.address()},
+            {"name", client.name()}, {"unconfirmed_names", std::move(names)},
+            {"helo", client.helo()}, {"login", client.login()},
+            {"port", client.port()}, {"tls", client.tls()}};
 }
 
 std::string_view state_name(wire::ExplainedListing::State state) {
@@ -71,13 +72,10 @@ std::string_view state_name(wire::ExplainedListing::State state) {
 
 Json to_json(const wire::ExplainedStage& stage) {
     const wire::Verdict& verdict = stage.verdict();
-    Json json = {{"stage", stage.name()},
-                 {"reached", stage.reached()},
-                 {"action", action_name(verdict.action())},
-                 {"code", verdict.code()},
-                 {"enhanced", verdict.enhanced()},
-                 {"text", verdict.text()},
-                 {"rule", verdict.rule()}};
+    Json json = {
+        {"stage", stage.name()},  {"reached", stage.reached()},     {"action", action_name(verdict.action())},
+        {"code", verdict.code()}, {"enhanced", verdict.enhanced()}, {"text", verdict.text()},
+        {"rule", verdict.rule()}};
     if (stage.name() == "rcpt" && verdict.action() == wire::Verdict::ACCEPT) {
         json["fate"] = fate_name(verdict.fate());
         if (verdict.fate() != wire::Verdict::DELIVER) json["fate_rule"] = verdict.fate_rule();
@@ -138,12 +136,9 @@ Json route_json(const wire::ExplainedDelivery& explained, const config::Settings
     Json waits = Json::array();
     for (const Milliseconds wait : retry_of(delivery, settings))
         waits.push_back(std::chrono::duration_cast<Seconds>(wait).count());
-    Json route = {{"way", explained.route()},
-                  {"next_hop", delivery.next_hop()},
-                  {"retry_seconds", std::move(waits)},
-                  {"lifetime_seconds", nullptr},
-                  {"hold", delivery.hold()},
-                  {"backup", delivery.backup()}};
+    Json route = {{"way", explained.route()},          {"next_hop", delivery.next_hop()},
+                  {"retry_seconds", std::move(waits)}, {"lifetime_seconds", nullptr},
+                  {"hold", delivery.hold()},           {"backup", delivery.backup()}};
     if (!delivery.never_expires()) {
         route["lifetime_seconds"] =
             std::chrono::duration_cast<Seconds>(lifetime_of(delivery, settings)).count();
@@ -157,6 +152,7 @@ Json route_json(const wire::ExplainedDelivery& explained, const config::Settings
         hosts.push_back({{"preference", host.preference()},
                          {"host", host.host()},
                          {"addresses", std::move(addresses)},
+                         {"more_addresses", host.more_addresses()},
                          {"is_us", host.is_us()},
                          {"unclear", host.unclear()}});
     }

@@ -241,8 +241,8 @@ int check_by(const std::string& daemon, const Arguments& arguments) {
     return WEXITSTATUS(status);
 }
 
-/// The daemons check what they read. The router reads the general settings and the tables, so that all errors in
-/// them are found at once; passwords and certificates are looked for where these say.
+/// The daemons check what they read. The router reads the general settings and the tables, so that all errors
+/// in them are found at once; passwords and certificates are looked for where these say.
 int check(const Arguments& arguments) {
     int worst = check_by("router", arguments);
     const auto settings = config::load(arguments.config_file).settings;
@@ -330,8 +330,9 @@ void define_others(CLI::App& app, Arguments& arguments, Chosen& chosen) {
     });
     auto* explain_command = app.add_subcommand("explain", "what happens to mail for an address, and why");
     explain_command->add_option("ADDRESS", arguments.address, "recipient")->required();
-    explain_command->add_option("WORDS", arguments.words,
-                                "client=ADDRESS helo=NAME from=ADDRESS login=NAME port=NUMBER tls=yes|no size=SIZE");
+    explain_command->add_option(
+        "WORDS", arguments.words,
+        "client=ADDRESS helo=NAME from=ADDRESS login=NAME port=NUMBER tls=yes|no size=SIZE");
     explain_command->callback([&chosen] { chosen.needs_suite = explain; });
     auto* mx_command = app.add_subcommand("mx-check", "the exchangers of a domain, and our place among them");
     mx_command->add_option("DOMAIN", arguments.domain, "domain")->required();

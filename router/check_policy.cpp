@@ -33,9 +33,10 @@ void check_default(const config::Settings& settings, std::vector<std::string>& d
         return line->words.front().text == kind_name(PolicyKind::Recipient);
     });
     if (given) return;
-    dangers.push_back(fmt::format("{}: the policy has no default rcpt line; say what becomes of recipients of "
-                                  "whom no line speaks: default rcpt reject",
-                                  first->position.line_text()));
+    dangers.push_back(
+        fmt::format("{}: the policy has no default rcpt line; say what becomes of recipients of "
+                    "whom no line speaks: default rcpt reject",
+                    first->position.line_text()));
 }
 
 /// The lines about one domain, by the forms of their keys.

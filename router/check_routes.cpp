@@ -75,8 +75,8 @@ const Route* compulsory_smarthost(const Tables& tables) {
     return route != nullptr && route->compulsory ? route : nullptr;
 }
 
-/// Whether the way leads to port 25 of a host outside: what has an address of a private network may be reached
-/// all the same.
+/// Whether the way leads to port 25 of a host outside: what has an address of a private network may be
+/// reached all the same.
 bool takes_port_of_smtp(const Route& route) {
     if (route.kind != Route::Kind::Via || !route.next_hop.ends_with(":25")) return false;
     const std::string_view host = std::string_view(route.next_hop).substr(0, route.next_hop.rfind(':'));
@@ -133,11 +133,12 @@ void check_backup_line(const Directive& line, const Tables& tables, std::vector<
                         "its own, such as route {} via [ADDRESS]:2525",
                         smarthost->next_hop, smarthost->position.line_text(), domain, domain));
     } else if (takes_port_of_smtp(*route)) {
-        add_doubt(doubts, line.position,
-                  fmt::format("mail leaves by {} only ({}), so that {} ({}) cannot be reached: it takes another "
-                              "port, such as :2525",
-                              smarthost->next_hop, smarthost->position.line_text(), route->next_hop,
-                              route->position.line_text()));
+        add_doubt(
+            doubts, line.position,
+            fmt::format("mail leaves by {} only ({}), so that {} ({}) cannot be reached: it takes another "
+                        "port, such as :2525",
+                        smarthost->next_hop, smarthost->position.line_text(), route->next_hop,
+                        route->position.line_text()));
     }
 }
 

@@ -39,8 +39,8 @@ struct MxDecision {
     std::optional<DnsRefusal> refusal;
 };
 
-/// The line whose `mx=` holds for a recipient, unless it is off: `rule`, which is the line about him, or where
-/// that is nullptr the `default rcpt` line. nullptr if there is none.
+/// The line whose `mx=` holds for a recipient, unless it is off: `rule`, which is the line about him, or
+/// where that is nullptr the `default rcpt` line. nullptr if there is none.
 [[nodiscard]] const PolicyRule* mx_line(const PolicyRule* rule, const Tables& tables);
 
 /// `rule` is the line about the recipient, or nullptr, and then the `default rcpt` line counts.

@@ -26,8 +26,8 @@ Result<DomainPattern> DomainPattern::parse(std::string_view text) {
 }
 
 bool DomainPattern::matches(std::string_view name) const {
-    const bool below = name.size() > domain.size() && name.ends_with(domain) &&
-                       name[name.size() - domain.size() - 1] == '.';
+    const bool below =
+        name.size() > domain.size() && name.ends_with(domain) && name[name.size() - domain.size() - 1] == '.';
     switch (kind) {
         case Kind::Exact:
             return name == domain;

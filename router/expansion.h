@@ -42,11 +42,12 @@ struct Leaf {
 /// One step of the way, for explain.
 struct TraceLine {
     std::size_t depth = 0;
-    std::string address;    ///< that it is about; empty where the step is about none
-    std::string_view step;  ///< alias, redirect, redirect+copy, forward, forward_file, list, catchall, mailbox,
-                            ///< program, file, remote, failure; or, where the way ends, circle and known
-    std::string detail;     ///< what is there: the name of the alias, the path, the reason
-    std::string rule;       ///< the line that says so
+    std::string address;  ///< that it is about; empty where the step is about none
+    std::string_view
+        step;            ///< alias, redirect, redirect+copy, forward, forward_file, list, catchall, mailbox,
+                         ///< program, file, remote, failure; or, where the way ends, circle and known
+    std::string detail;  ///< what is there: the name of the alias, the path, the reason
+    std::string rule;    ///< the line that says so
 };
 
 /// What became of a recipient.

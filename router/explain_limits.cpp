@@ -50,8 +50,8 @@ class LimitsOfSession {
             limits_.push_back(limit_of(name_of(part), std::move(part.value), origin_of(part.item)));
         add_listener();
         for (const Counterpart& one : kCounterparts) {
-            const Limit limit = client_.local && one.item == PolicyItem::Conns ? Limit::MaxConnectionsPerUser
-                                                                               : one.limit;
+            const Limit limit =
+                client_.local && one.item == PolicyItem::Conns ? Limit::MaxConnectionsPerUser : one.limit;
             if (!is_said(one.item)) add_general(limit);
         }
         add_general(Limit::MaxExpandedRecipients);
@@ -67,9 +67,8 @@ class LimitsOfSession {
 
   private:
     [[nodiscard]] static std::string_view name_of(const PolicyPart& part) {
-        const auto* const found =
-            std::find_if(std::begin(kCounterparts), std::end(kCounterparts),
-                         [&](const Counterpart& one) { return one.item == part.item; });
+        const auto* const found = std::find_if(std::begin(kCounterparts), std::end(kCounterparts),
+                                               [&](const Counterpart& one) { return one.item == part.item; });
         return found == std::end(kCounterparts) ? part.name : config::limit_row(found->limit).name;
     }
 

@@ -207,7 +207,8 @@ RecipientDecision decide_address(const Client& client, const Address& address, c
         decision.verdict = refusal_of(*rule, kRefusedRecipient, facts);
         return decision;
     }
-    if (tables.local_domain(address.domain) != nullptr) return decide_expanded(address, tables, known, nullptr);
+    if (tables.local_domain(address.domain) != nullptr)
+        return decide_expanded(address, tables, known, nullptr);
     decision.verdict = decide_relay(client, address, rule, nullptr, facts, tables, known);
     const bool accepted = decision.verdict.action == Verdict::Action::Accept;
     if (accepted && !redirects_of(tables, address, address.domain).empty())

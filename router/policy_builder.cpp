@@ -160,7 +160,8 @@ void PolicyBuilder::look_for_open_relay(PolicyKind kind, const Word& key, const 
     if (kind == PolicyKind::Rdns) {
         const Result<DomainPattern> name = DomainPattern::parse(key.text);
         if (name && name->domain.find('.') == std::string::npos)
-            errors_.add(key.position, fmt::format("every client below {} could send mail anywhere", key.text));
+            errors_.add(key.position,
+                        fmt::format("every client below {} could send mail anywhere", key.text));
     }
     const auto add_danger = [&](std::string text) {
         built_.dangers.push_back(fmt::format("{}: {}", rule.position.line_text(), text));

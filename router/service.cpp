@@ -359,9 +359,8 @@ void Service::answer_explain(Peer& peer, std::uint64_t id, const wire::ExplainQu
         }
         describe_beginning(*client, facts);
     }
-    ExplainedAnswer answer =
-        explain(question, client ? &*client : nullptr,
-                {*tables_, history_, std::chrono::steady_clock::now()}, facts);
+    ExplainedAnswer answer = explain(question, client ? &*client : nullptr,
+                                     {*tables_, history_, std::chrono::steady_clock::now()}, facts);
     if (!facts.complete()) return;
     ++counters_.explanations;
     reply_in_parts(peer, id, split_into_frames(std::move(answer.items)),

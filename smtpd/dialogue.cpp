@@ -159,8 +159,8 @@ Answer Dialogue::unreadable_command(const Error& error, std::string_view line) {
 Action Dialogue::hello(const mail::Command& command) {
     const bool extended = command.verb == Verb::Ehlo;
     if (extended && hidden(wire::SessionPolicy::EHLO)) return not_implemented();
-    if (auto refusal = mail::refuse_greeting(command.argument, is_strict(),
-                                             settings_.limits.size(Limit::DomainLength)))
+    if (auto refusal =
+            mail::refuse_greeting(command.argument, is_strict(), settings_.limits.size(Limit::DomainLength)))
         return refuse(std::move(*refusal));
     // RFC 5321, 4.1.4: EHLO and HELO in the middle of a session reset it.
     reset_transaction();

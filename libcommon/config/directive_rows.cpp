@@ -210,24 +210,13 @@ DirectiveRow net_row() {
 
 DirectiveRow rdns_row() {
     return policy_row("rdns", "DOMAIN ITEM …", "Policy for clients by their name in the DNS.", {},
-                      {{"accept"},
-                       {"reject"},
-                       {"defer"},
-                       {"relay"},
-                       {"quarantine"},
-                       {"discard"}});
+                      {{"accept"}, {"reject"}, {"defer"}, {"relay"}, {"quarantine"}, {"discard"}});
 }
 
 DirectiveRow helo_row() {
     return policy_row("helo", "PATTERN ITEM …", "Policy for clients by the name they greet with.",
                       {{"quirks"}},
-                      {{"accept"},
-                       {"reject"},
-                       {"defer"},
-                       {"strict"},
-                       {"fqdn"},
-                       {"quarantine"},
-                       {"discard"}});
+                      {{"accept"}, {"reject"}, {"defer"}, {"strict"}, {"fqdn"}, {"quarantine"}, {"discard"}});
 }
 
 DirectiveRow login_row() {
@@ -252,27 +241,16 @@ DirectiveRow port_row() {
 }
 
 DirectiveRow sender_row() {
-    return policy_row("sender", "ADDRESS ITEM …", "Policy for envelope senders.",
-                      {{"tls"}, {"senddns"}, {"spf", kPlanned}, {"rate"}, {"rcptrate"}, {"over"}},
-                      {{"accept"},
-                       {"reject"},
-                       {"defer"},
-                       {"authreq"},
-                       {"norelay"},
-                       {"quarantine"},
-                       {"discard"}});
+    return policy_row(
+        "sender", "ADDRESS ITEM …", "Policy for envelope senders.",
+        {{"tls"}, {"senddns"}, {"spf", kPlanned}, {"rate"}, {"rcptrate"}, {"over"}},
+        {{"accept"}, {"reject"}, {"defer"}, {"authreq"}, {"norelay"}, {"quarantine"}, {"discard"}});
 }
 
 DirectiveRow rcpt_row() {
     return policy_row("rcpt", "ADDRESS ITEM …", "Policy for recipients.",
                       {{"mx"}, {"dnsbl"}, {"maxsize"}, {"filter", kPlanned}, {"verify"}},
-                      {{"accept"},
-                       {"reject"},
-                       {"defer"},
-                       {"relay"},
-                       {"local"},
-                       {"quarantine"},
-                       {"discard"}});
+                      {{"accept"}, {"reject"}, {"defer"}, {"relay"}, {"local"}, {"quarantine"}, {"discard"}});
 }
 
 /// A line with items of any kind of line: the router checks which of them are in place.

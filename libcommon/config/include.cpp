@@ -99,8 +99,8 @@ class TreeReader {
         const Word& word = directive.words.front();
         for (Directive& line : parse_file(resolve_path(word.position.directory(), word.text), &word)) {
             if (!line.words.empty() || !line.options.empty()) {
-                errors_.add(line.position, fmt::format("nothing may stand behind {}: there is one key a line",
-                                                       line.name));
+                errors_.add(line.position,
+                            fmt::format("nothing may stand behind {}: there is one key a line", line.name));
                 continue;
             }
             file.keys.push_back({std::move(line.name), std::move(line.position)});

@@ -86,9 +86,8 @@ class Classes {
                 narrow_by_class(line.words[++i].text, kinds, seen);
                 continue;
             }
-            narrow(kinds, [&](const DirectiveRow& row, std::string_view) {
-                return is_among(row.flags, word.text);
-            });
+            narrow(kinds,
+                   [&](const DirectiveRow& row, std::string_view) { return is_among(row.flags, word.text); });
         }
         for (const Option& option : line.options) {
             narrow(kinds, [&](const DirectiveRow& row, std::string_view kind) {
@@ -107,8 +106,9 @@ std::optional<std::string_view> kind_of_lines(const Directive& include, const Cl
     const std::optional<Kinds> kinds = classes.kinds_of(name.text);
     if (!kinds) {
         const std::string_view best = nearest(name.text, classes.names());
-        errors.add(name.position, fmt::format("there is no class {}{}", name.text,
-                                              best.empty() ? "" : fmt::format("; did you mean \"{}\"?", best)));
+        errors.add(name.position,
+                   fmt::format("there is no class {}{}", name.text,
+                               best.empty() ? "" : fmt::format("; did you mean \"{}\"?", best)));
         return std::nullopt;
     }
     constexpr std::size_t kWordsWithKind = 4;  // FILE as KIND CLASS
@@ -121,15 +121,15 @@ std::optional<std::string_view> kind_of_lines(const Directive& include, const Cl
             return std::nullopt;
         }
         if (std::find(kinds->begin(), kinds->end(), kind) != kinds->end()) return *known;
-        errors.add(name.position, fmt::format("some items of class {} are not for {} lines", name.text, kind));
+        errors.add(name.position,
+                   fmt::format("some items of class {} are not for {} lines", name.text, kind));
         return std::nullopt;
     }
     if (kinds->size() == 1) return kinds->front();
     errors.add(name.position,
-               kinds->empty()
-                   ? fmt::format("no kind of line can have all items of class {}", name.text)
-                   : fmt::format("the keys may be those of {} lines: write include FILE as {} {}",
-                                 fmt::join(*kinds, " or "), kinds->front(), name.text));
+               kinds->empty() ? fmt::format("no kind of line can have all items of class {}", name.text)
+                              : fmt::format("the keys may be those of {} lines: write include FILE as {} {}",
+                                            fmt::join(*kinds, " or "), kinds->front(), name.text));
     return std::nullopt;
 }
 

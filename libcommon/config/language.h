@@ -141,8 +141,8 @@ struct ParsedFiles {
 
 /// Parses `path` and everything it includes: `include FILE`, relative to the including file, and
 /// `include DIR/*.SUFFIX`, in the byte order of the names (names with a leading dot are left out). Loops, too
-/// deep nesting and too much text are errors at the `include` that would go too far. The FILE of `include FILE
-/// as …` has one word a line and is no configuration of its own.
+/// deep nesting and too much text are errors at the `include` that would go too far. The FILE of `include
+/// FILE as …` has one word a line and is no configuration of its own.
 [[nodiscard]] ParsedFiles parse_files(const std::string& path, FileSource& source, const ParseLimits& limits,
                                       Errors& errors);
 

@@ -27,10 +27,10 @@ enum class Checked {
 struct Program {
     std::string name;          ///< of the executable, for the log and the usage
     bool has_workers = false;  ///< accepts --worker N
-    /// Checks what the daemon reads besides the general settings, for --check and before serving. Prints every
-    /// error that LoadResult::errors does not have as file:line:column: message, and every danger behind
-    /// "warning: ". Where the settings have errors only --check calls it, with what remains of them. May be
-    /// empty.
+    /// Checks what the daemon reads besides the general settings, for --check and before serving. Prints
+    /// every error that LoadResult::errors does not have as file:line:column: message, and every danger
+    /// behind "warning: ". Where the settings have errors only --check calls it, with what remains of them.
+    /// May be empty.
     std::function<Checked(const config::LoadResult&)> check;
     /// Serves until it is told to stop; the exit status. Exceptions mean that the system refused something
     /// the daemon cannot run without. `worker` is the number behind --worker.

@@ -14,8 +14,8 @@ using Strings = std::vector<std::string>;
 Strings lines_for(const std::string& configuration) {
     MemoryFiles source({{"/c/main", configuration}, {"/c/k", "a.test\nb.test\n"}});
     Errors errors(100);
-    const ParsedFiles parsed = parse_files(
-        "/c/main", source, {.include_depth = 4, .total_size = 10'000, .files = 20}, errors);
+    const ParsedFiles parsed =
+        parse_files("/c/main", source, {.include_depth = 4, .total_size = 10'000, .files = 20}, errors);
     Strings lines;
     for (const Directive& line : lines_of_keys(parsed.key_files, parsed.directives, errors)) {
         std::string text = line.position.line_text() + " " + line.name;

@@ -103,13 +103,13 @@ TEST_CASE("mail that mx= admits goes past the default route, but not past one of
 TEST_CASE("a domain that mx= admits does not depend on what the default route says") {
     for (const char* route : {"none", "error \"550 5.1.2 no way\"", "discard", "via smart.test"}) {
         CAPTURE(route);
-        const auto tables = tables_of(kUs + "default rcpt mx=backup\nroute * " + route + "\n",
-                                      {{"aliases", kAliases}});
+        const auto tables =
+            tables_of(kUs + "default rcpt mx=backup\nroute * " + route + "\n", {{"aliases", kAliases}});
         CHECK(code_for("u@primary.test", *tables) == 0);
         CHECK(code_for("u@remote.test", *tables) == 550);
     }
-    const auto own = tables_of(kUs + "default rcpt mx=backup\nroute primary.test none\n",
-                               {{"aliases", kAliases}});
+    const auto own =
+        tables_of(kUs + "default rcpt mx=backup\nroute primary.test none\n", {{"aliases", kAliases}});
     CHECK(code_for("u@primary.test", *own) == 550);
 }
 
