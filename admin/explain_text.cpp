@@ -207,6 +207,7 @@ void Text::add_exchangers(const wire::ExplainedDelivery& explained) {
         std::string line = fmt::format("    {} {}", host.preference(), host.host());
         for (const auto& address : host.addresses())
             line += " " + address;
+        if (host.more_addresses()) line += " and more";
         if (host.unclear()) line += " (the DNS does not answer)";
         if (host.addresses().empty() && !host.unclear()) line += " (no address)";
         add("{}{}", line, host.is_us() ? " = this host" : "");

@@ -152,6 +152,7 @@ Json route_json(const wire::ExplainedDelivery& explained, const config::Settings
         hosts.push_back({{"preference", host.preference()},
                          {"host", host.host()},
                          {"addresses", std::move(addresses)},
+                         {"more_addresses", host.more_addresses()},
                          {"is_us", host.is_us()},
                          {"unclear", host.unclear()}});
     }

@@ -21,8 +21,10 @@ namespace postrider::router {
 
 namespace {
 
-/// What comes from tables and clients is cut to this, so that every item fits into a frame.
+// Every item has to fit into a frame, whatever tables, clients and the DNS say.
 constexpr std::size_t kLongestText = 8192;
+constexpr std::size_t kLargestItem = ipc::kMaxFrame / 2;
+constexpr std::size_t kShownAddresses = 16;
 
 std::string cut(std::string text) {
     text.resize(mail::utf8_cut(text, kLongestText));
@@ -306,11 +308,17 @@ void Explainer::add_exchangers(wire::ExplainedDelivery& explained) {
     const Exchangers found = find_exchangers(delivery.next_hop(), tables_, facts_);
     explained.set_more_exchangers(!found.complete);
     for (const Exchanger& host : found.hosts) {
+        if (explained.ByteSizeLong() > kLargestItem) {
+            explained.set_more_exchangers(true);
+            break;
+        }
         wire::ExplainedExchanger& exchanger = *explained.add_exchangers();
         exchanger.set_preference(host.preference);
         exchanger.set_host(host.host);
-        for (const config::IpAddress& address : host.addresses)
-            exchanger.add_addresses(address.text());
+        const std::size_t shown = std::min(host.addresses.size(), kShownAddresses);
+        for (std::size_t i = 0; i < shown; ++i)
+            exchanger.add_addresses(host.addresses[i].text());
+        exchanger.set_more_addresses(shown < host.addresses.size());
         exchanger.set_is_us(host.is_us);
         exchanger.set_unclear(host.unclear);
     }

@@ -2,7 +2,6 @@
 
 #include <catch2/catch.hpp>
 
-#include "admin/explain.h"
 #include "admin/json_output.h"
 
 using namespace postrider;
@@ -62,14 +61,4 @@ TEST_CASE("the list of daemons and /proc are read, and nonsense is skipped") {
     CHECK(daemons[0].seccomp == 2);
     CHECK(daemons[0].no_new_privileges);
     CHECK(daemons[0].resident_kib == 1234);
-}
-
-TEST_CASE("the words of explain") {
-    auto what = parse_explain_words("a@b", {"client=[192.0.2.1]", "helo=h", "from=<>", "login=l"});
-    REQUIRE(what.has_value());
-    CHECK(what->client == "192.0.2.1");
-    CHECK(what->has_sender);
-    CHECK(what->sender.empty());
-    CHECK_FALSE(parse_explain_words("a@b", {"client"}).has_value());
-    CHECK_FALSE(parse_explain_words("a@b", {"to=x"}).has_value());
 }
