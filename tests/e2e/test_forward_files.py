@@ -24,7 +24,7 @@ retry 2h
 forward_file_size 4k
 pipe_timeout 2s
 """
-FILES = {"aliases": "bob: $user, robert@remote.test\nring: ring2\nring2: dave\nkeeper: dave\n",
+FILES = {"aliases": "bob: $user, robert@remote.test\nring: ring2\nring2: dave\nboth: alice, carol\nkeeper: dave\n",
          "virtual_users": "erin\nfrank forward=$user,dave@local.test\ngrace forward=dave@local.test\n"}
 SENDER = "sender@remote.test"
 
@@ -165,6 +165,12 @@ class ForwardFiles:
         reports = [text for text in self.sink.messages() if subject in text]
         self.expect("a circle without: one report 5.4.6", len(reports) == 1 and b"5.4.6" in reports[0], reports)
         self.expect("and no copy", set(self.copies(subject)) == {"remote"}, self.copies(subject))
+        subject = self.send("both@local.test")
+        self._suite.wait_until_empty()
+        reports = [text for text in self.sink.messages() if subject in text]
+        self.expect("an alias for all who are in a circle: the sender hears of it",
+                    reports and all(b"5.4.6" in text for text in reports), self._suite.log_tail())
+        self.expect("and nobody gets it", set(self.copies(subject)) == {"remote"}, self.copies(subject))
         # R sends back to alice what alice forwards to bob@remote.test.
         self.forward("alice", "bob@remote.test\n")
         subject = self.check("what goes to another host", ("alice@local.test",), {"remote": 1})
