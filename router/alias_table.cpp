@@ -8,7 +8,7 @@
 #include "libcommon/mail/ascii.h"
 #include "libcommon/mail/local_part.h"
 #include "router/name_patterns.h"
-#include "router/text_index.h"
+#include "router/text_table.h"
 
 namespace postrider::router {
 
@@ -18,23 +18,13 @@ using config::Errors;
 using config::Position;
 
 /// An alias file in memory.
-class AliasFile : public Table {
+class AliasFile : public TextTable {
   public:
-    AliasFile(std::string text, std::shared_ptr<const std::string> file)
-        : index_(std::move(text)), file_(std::move(file)) {}
+    using TextTable::TextTable;
 
     /// Reads the text; returns the lists that are included.
     std::vector<Destination> fill(Errors& errors);
 
-    [[nodiscard]] TableAnswer find(std::string_view name) const override {
-        std::optional<TableEntry> entry;
-        static_cast<void>(index_.find(name, [&](std::size_t offset) {
-            entry = entry_at(offset);
-            return entry->name == name;
-        }));
-        if (entry && entry->name != name) entry.reset();
-        return entry;
-    }
     [[nodiscard]] TableAnswer find_wild(std::string_view name) const override {
         const std::optional<std::uint32_t> offset = wild_.find_first(name);
         if (!offset) return std::nullopt;
@@ -45,29 +35,28 @@ class AliasFile : public Table {
     }
     void for_each(const Visit& visit) const override {
         std::vector<std::size_t> offsets(wild_offsets_.begin(), wild_offsets_.end());
-        offsets.reserve(offsets.size() + index_.entries());
-        index_.for_each([&](std::size_t offset) { offsets.push_back(offset); });
+        offsets.reserve(offsets.size() + index().entries());
+        index().for_each([&](std::size_t offset) { offsets.push_back(offset); });
         std::sort(offsets.begin(), offsets.end());
         static_cast<void>(std::all_of(offsets.begin(), offsets.end(),
                                       [&](std::size_t offset) { return visit(entry_at(offset)); }));
     }
-    [[nodiscard]] std::size_t memory() const override { return sizeof *this + index_.memory(); }
 
   private:
     void add(const AliasLine& line, Errors& errors);
     [[nodiscard]] Position position_at(std::size_t offset) const {
-        return Position{file_, index_.line_at(offset), 1};
+        return Position{file(), index().line_at(offset), 1};
     }
     [[nodiscard]] std::optional<std::size_t> offset_of(std::string_view name) const {
-        return index_.find(name, [&](std::size_t offset) {
-            const std::optional<AliasText> alias = read_alias(index_.text(), offset, Position());
+        return index().find(name, [&](std::size_t offset) {
+            const std::optional<AliasText> alias = read_alias(index().text(), offset, Position());
             return alias && alias->name == name;
         });
     }
-    [[nodiscard]] TableEntry entry_at(std::size_t offset) const {
+    [[nodiscard]] TableEntry entry_at(std::size_t offset) const override {
         TableEntry entry;
         entry.position = position_at(offset);
-        std::optional<AliasText> alias = read_alias(index_.text(), offset, entry.position);
+        std::optional<AliasText> alias = read_alias(index().text(), offset, entry.position);
         // What read_alias_file() has passed on once is an alias; an empty name matches nothing.
         if (!alias) return entry;
         entry.name = std::move(alias->name);
@@ -77,14 +66,12 @@ class AliasFile : public Table {
         return entry;
     }
 
-    TextIndex index_;
     NamePatterns wild_;                        // names with wildcards, numbered by the offsets of their lines
     std::vector<std::uint32_t> wild_offsets_;  // these
-    std::shared_ptr<const std::string> file_;
 };
 
 void AliasFile::add(const AliasLine& line, Errors& errors) {
-    const Position position{file_, line.line, 1};
+    const Position position{file(), line.line, 1};
     if (line.wild) {
         Result<NamePattern> pattern = NamePattern::parse(line.name);
         if (!pattern) {
@@ -97,13 +84,13 @@ void AliasFile::add(const AliasLine& line, Errors& errors) {
         errors.add(position, fmt::format("alias {} is there already, at {}", line.name,
                                          position_at(*earlier).line_text()));
     } else {
-        index_.add(line.name, line.offset);
+        index().add(line.name, line.offset);
     }
 }
 
 std::vector<Destination> AliasFile::fill(Errors& errors) {
     std::vector<Destination> includes;
-    read_alias_file(index_.text(), file_, errors, [&](const AliasLine& line) {
+    read_alias_file(index().text(), file(), errors, [&](const AliasLine& line) {
         add(line, errors);
         if (line.destinations == nullptr) return;
         std::copy_if(line.destinations->begin(), line.destinations->end(), std::back_inserter(includes),

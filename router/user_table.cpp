@@ -8,7 +8,7 @@
 #include "router/alias_table.h"
 #include "router/path_template.h"
 #include "router/plain_line.h"
-#include "router/text_index.h"
+#include "router/text_table.h"
 
 namespace postrider::router {
 
@@ -51,50 +51,35 @@ std::optional<VirtualUser> user_of_line(const Directive& line, bool needs_home, 
 }
 
 /// A users file in memory.
-class UserFile : public Table {
+class UserFile : public TextTable {
   public:
-    UserFile(std::string text, std::shared_ptr<const std::string> file)
-        : index_(std::move(text)), file_(std::move(file)) {}
+    using TextTable::TextTable;
 
     /// Reads the text; returns the lists that are included.
     std::vector<Destination> fill(bool needs_home, Errors& errors);
 
-    [[nodiscard]] TableAnswer find(std::string_view name) const override {
-        std::optional<TableEntry> entry;
-        static_cast<void>(index_.find(name, [&](std::size_t offset) {
-            entry = entry_at(offset);
-            return entry->name == name;
-        }));
-        if (entry && entry->name != name) entry.reset();
-        return entry;
-    }
-    [[nodiscard]] std::size_t memory() const override { return sizeof *this + index_.memory(); }
-
   private:
     void add(std::string_view name, std::size_t offset, std::uint32_t line, Errors& errors);
-    [[nodiscard]] TableEntry entry_at(std::size_t offset) const;
-
-    TextIndex index_;
-    std::shared_ptr<const std::string> file_;
+    [[nodiscard]] TableEntry entry_at(std::size_t offset) const override;
 };
 
 void UserFile::add(std::string_view name, std::size_t offset, std::uint32_t line, Errors& errors) {
     const std::optional<std::size_t> earlier =
-        index_.find(name, [&](std::size_t place) { return entry_at(place).name == name; });
+        index().find(name, [&](std::size_t place) { return entry_at(place).name == name; });
     if (earlier) {
-        errors.add(Position{file_, line, 1}, fmt::format("user {} is there already, at {}", name,
-                                                         entry_at(*earlier).position.line_text()));
+        errors.add(Position{file(), line, 1}, fmt::format("user {} is there already, at {}", name,
+                                                          entry_at(*earlier).position.line_text()));
     } else {
-        index_.add(name, offset);
+        index().add(name, offset);
     }
 }
 
 TableEntry UserFile::entry_at(std::size_t offset) const {
     TableEntry entry;
     Errors none(0);
-    const std::string_view text = index_.text();
-    TextPlace place{offset, index_.line_at(offset)};
-    const std::optional<Directive> line = config::parse_line(text, place, file_, none);
+    const std::string_view text = index().text();
+    TextPlace place{offset, index().line_at(offset)};
+    const std::optional<Directive> line = config::parse_line(text, place, file(), none);
     // What fill() has found once is a line; an empty name matches nothing.
     if (!line) return entry;
     entry.name = folded(line->name);
@@ -107,7 +92,7 @@ TableEntry UserFile::entry_at(std::size_t offset) const {
 
 std::vector<Destination> UserFile::fill(bool needs_home, Errors& errors) {
     std::vector<Destination> includes;
-    const std::string_view text = index_.text();
+    const std::string_view text = index().text();
     std::string name;
     bool has_home = false;
     for (TextPlace place; place.offset < text.size();) {
@@ -119,7 +104,7 @@ std::vector<Destination> UserFile::fill(bool needs_home, Errors& errors) {
             ++place.line;
             continue;
         }
-        const std::optional<Directive> line = config::parse_line(text, place, file_, errors);
+        const std::optional<Directive> line = config::parse_line(text, place, file(), errors);
         if (!line) continue;
         const std::optional<VirtualUser> user = user_of_line(*line, needs_home, errors);
         if (!user) continue;
