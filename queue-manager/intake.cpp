@@ -4,6 +4,7 @@
 #include <functional>
 #include <utility>
 
+#include "libcommon/ipc/channel.h"
 #include "libcommon/log/log.h"
 
 namespace postrider::queue_manager {
@@ -14,6 +15,8 @@ namespace {
 constexpr std::size_t kMaxOpenPerPeer = 2500;
 constexpr std::size_t kMaxOpen = 10'000;
 constexpr std::size_t kMaxPartialPerPeer = 100;
+// Content that waits in memory for the disk; what would exceed it is refused for now.
+constexpr std::size_t kMaxInlineBytes = std::size_t{64} << 20;
 // A mailbox of RFC 5321 has at most 320 octets; SMTPUTF8 and xtext make it longer.
 constexpr int kMaxField = 4096;
 constexpr Milliseconds kSpaceInterval{5000};
@@ -114,8 +117,9 @@ void Intake::connected(QueuePeer& peer) {
 void Intake::gone(QueuePeer& peer) {
     auto found = connections_.find(&peer);
     if (found == connections_.end()) return;
-    for (const auto& [id, open] : found->second->open)
-        spool_.discard(id);
+    for (const auto& [id, open] : found->second->open) {
+        if (open.file) spool_.discard(id);
+    }
     open_messages_ -= found->second->open.size();
     by_number_.erase(found->second->number);
     connections_.erase(found);
@@ -167,60 +171,99 @@ void Intake::begin(Connection& connection, std::uint64_t request, Partial partia
         return peer.fail(request, Error(Severity::Temporary, "4.3.2 too many messages are being received"));
     }
     QueueId id = queue_.next_id();
-    auto incoming = spool_.create(id, partial.envelope);
-    if (!incoming) {
-        log::error("cannot_create_message").add("reason", incoming.error().text);
-        // Until the next look at the disk, so that every MAIL does not find out for itself.
-        set_refusal(kNoStorage);
-        return peer.fail(request, Error(Severity::Temporary, kNoStorage));
-    }
     Open open;
-    open.header = incoming->header;
     open.envelope = std::move(partial.envelope);
-    open.file = std::move(incoming->file);
     connection.open.emplace(id, std::move(open));
     ++open_messages_;
     wire::QueueReply reply;
     reply.set_id(request);
     reply.mutable_opened()->set_queue_id(id.text());
-    peer.reply(reply, std::move(incoming->writer));
+    peer.reply(reply);
 }
 
-Result<void> Intake::commit(QueuePeer& peer, std::uint64_t request, const wire::CommitMessage& frame) {
+Result<void> Intake::open_content(QueuePeer& peer, std::uint64_t request, const wire::OpenContent& frame) {
+    Connection& connection = connection_of(peer);
+    auto id = QueueId::parse(frame.queue_id());
+    if (!id) return permanent("asks for the content of what is no queue id");
+    auto found = connection.open.find(*id);
+    if (found == connection.open.end()) return permanent("asks for the content of what it did not open");
+    Open& open = found->second;
+    if (open.file) return permanent("asks twice for the content of a message");
+    auto incoming = spool_.create(*id, open.envelope);
+    if (!incoming) {
+        cannot_create(incoming.error());
+        peer.fail(request, Error(Severity::Temporary, kNoStorage));
+        return {};
+    }
+    open.header = incoming->header;
+    open.file = std::move(incoming->file);
+    wire::QueueReply reply;
+    reply.set_id(request);
+    reply.mutable_content_opened();
+    peer.reply(reply, std::move(incoming->writer));
+    return {};
+}
+
+void Intake::cannot_create(const Error& error) {
+    log::error("cannot_create_message").add("reason", error.text);
+    // Until the next look at the disk, so that every MAIL does not find out for itself.
+    set_refusal(kNoStorage);
+}
+
+Result<void> Intake::commit(QueuePeer& peer, std::uint64_t request, wire::CommitMessage&& frame) {
     Connection& connection = connection_of(peer);
     auto id = QueueId::parse(frame.queue_id());
     if (!id) return permanent("commits what is no queue id");
     auto found = connection.open.find(*id);
     if (found == connection.open.end()) return permanent("commits a message that it did not open");
-    Open open = std::move(found->second);
+    const bool has_file = static_cast<bool>(found->second.file);
+    if (frame.has_content() == has_file) return permanent("commits content in the wrong place");
+    if (frame.content().size() > ipc::kMaxInlineContent) return permanent("commits too much content at once");
+    auto commit = std::make_shared<Commit>();
+    commit->id = *id;
+    commit->open = std::move(found->second);
+    commit->frame = std::move(frame);
     connection.open.erase(found);
     --open_messages_;
-    tasks_.spawn(commit_open(connection.number, request, std::move(open), frame.content_length(),
-                             frame.content_xxh3()));
+    if (!commit->open.envelope.quarantine_rule().empty()) commit->target = Folder::Hold;
+    tasks_.spawn(commit_open(connection.number, request, std::move(commit)));
     return {};
 }
 
-async::Task<void> Intake::commit_open(std::uint64_t number, std::uint64_t request, Open open,
-                                      std::uint64_t content_length, std::uint64_t content_xxh3) {
-    QueueId id = open.header.id;
-    // Shared with the thread, which may still use it when this task is cancelled at the end of the process.
-    auto file = std::make_shared<Fd>(std::move(open.file));
-    const Folder target = open.envelope.quarantine_rule().empty() ? Folder::New : Folder::Hold;
-    std::function<Result<queue_file::Header>()> work = [spool = &spool_, header = open.header, file,
-                                                        content_length, content_xxh3, target] {
-        return spool->commit(header, file->get(), content_length, content_xxh3, target);
-    };
-    auto result = co_await queue_.sync_pool().run(std::move(work));
-    Result<queue_file::Header> committed = temporary("4.3.2 too many messages are being committed");
-    if (result) {
-        committed = std::move(*result);
-    } else {
-        spool_.discard(id);
+Result<Spool::Committed> Intake::make_durable(Spool& spool, Commit& commit) {
+    const wire::CommitMessage& frame = commit.frame;
+    if (frame.has_content()) {
+        return spool.commit_message(commit.id, commit.open.envelope, frame.content(), commit.target);
     }
+    Fd file = std::move(commit.open.file);
+    auto header = spool.commit(commit.open.header, file.get(), frame.content_length(), frame.content_xxh3(),
+                               commit.target);
+    if (!header) return failure(std::move(header.error()));
+    return Spool::Committed{*header, std::move(file)};
+}
+
+async::Task<void> Intake::commit_open(std::uint64_t number, std::uint64_t request,
+                                      std::shared_ptr<Commit> commit) {
+    const QueueId id = commit->id;
+    const std::size_t in_memory = commit->frame.content().size();
+    Result<Spool::Committed> committed = temporary("4.3.2 too many messages are being committed");
+    if (inline_bytes_ + in_memory <= kMaxInlineBytes) {
+        inline_bytes_ += in_memory;
+        std::function<Result<Spool::Committed>()> work = [spool = &spool_, commit] {
+            return make_durable(*spool, *commit);
+        };
+        auto result = co_await queue_.sync_pool().run(std::move(work));
+        inline_bytes_ -= in_memory;
+        if (result) committed = std::move(*result);
+        // As long as nobody looks at the disk again, every message would find out for itself.
+        if (result && !committed && committed.error().temporary()) set_refusal(kNoStorage);
+    }
+    // It was not even tried.
+    if (commit->open.file) spool_.discard(id);
     auto found = by_number_.find(number);
     if (found == by_number_.end()) {
         // smtpd is gone, so the sender was not answered and will send again: this copy is not wanted.
-        if (committed) static_cast<void>(spool_.remove(id, target));
+        if (committed) static_cast<void>(spool_.remove(id, commit->target));
         co_return;
     }
     QueuePeer& peer = *found->second->peer;
@@ -233,7 +276,7 @@ async::Task<void> Intake::commit_open(std::uint64_t number, std::uint64_t reques
     reply.set_id(request);
     reply.mutable_committed();
     peer.reply(reply);
-    queue_.accept(*committed, std::move(open.envelope), std::move(*file));
+    queue_.accept(committed->header, std::move(commit->open.envelope), std::move(committed->file));
 }
 
 Result<void> Intake::abort(QueuePeer& peer, const wire::AbortMessage& frame) {
@@ -243,9 +286,9 @@ Result<void> Intake::abort(QueuePeer& peer, const wire::AbortMessage& frame) {
     auto found = connection.open.find(*id);
     // One that is being committed: the answer crossed this frame, and the message stands.
     if (found == connection.open.end()) return {};
+    if (found->second.file) spool_.discard(*id);
     connection.open.erase(found);
     --open_messages_;
-    spool_.discard(*id);
     return {};
 }
 

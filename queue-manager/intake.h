@@ -38,8 +38,9 @@ class Intake {
     [[nodiscard]] Result<void> open(QueuePeer& peer, std::uint64_t request, wire::OpenMessage&& frame);
     [[nodiscard]] Result<void> more_recipients(QueuePeer& peer, std::uint64_t request,
                                                wire::MoreRecipients&& frame);
-    [[nodiscard]] Result<void> commit(QueuePeer& peer, std::uint64_t request,
-                                      const wire::CommitMessage& frame);
+    [[nodiscard]] Result<void> open_content(QueuePeer& peer, std::uint64_t request,
+                                            const wire::OpenContent& frame);
+    [[nodiscard]] Result<void> commit(QueuePeer& peer, std::uint64_t request, wire::CommitMessage&& frame);
     [[nodiscard]] Result<void> abort(QueuePeer& peer, const wire::AbortMessage& frame);
 
     [[nodiscard]] std::size_t open_messages() const { return open_messages_; }
@@ -47,10 +48,18 @@ class Intake {
     [[nodiscard]] bool accepting() const { return refusal_.empty(); }
 
   private:
+    /// A message between its Opened and its end. It has a file in tmp/ only if the peer asked for one.
     struct Open {
-        queue_file::Header header;
         wire::Envelope envelope;
+        queue_file::Header header;
         Fd file;
+    };
+    /// What a thread makes durable; shared with it, because the task that waits may be cancelled before.
+    struct Commit {
+        QueueId id;
+        Open open;
+        wire::CommitMessage frame;
+        Folder target = Folder::New;
     };
     struct Partial {
         wire::Envelope envelope;
@@ -66,9 +75,12 @@ class Intake {
 
     Connection& connection_of(QueuePeer& peer) { return *connections_.at(&peer); }
     void begin(Connection& connection, std::uint64_t request, Partial partial);
-    async::Task<void> commit_open(std::uint64_t connection, std::uint64_t request, Open open,
-                                  std::uint64_t content_length, std::uint64_t content_xxh3);
+    /// On a thread of the pool.
+    [[nodiscard]] static Result<Spool::Committed> make_durable(Spool& spool, Commit& commit);
+    async::Task<void> commit_open(std::uint64_t connection, std::uint64_t request,
+                                  std::shared_ptr<Commit> commit);
     void check_space();
+    void cannot_create(const Error& error);
     void set_refusal(std::string reason);
     void announce(QueuePeer& peer);
 
@@ -80,6 +92,7 @@ class Intake {
     Spool::FreeSpace space_;
     std::uint64_t next_connection_ = 1;
     std::size_t open_messages_ = 0;
+    std::size_t inline_bytes_ = 0;  // of content that is in memory until it is durable
     std::unordered_map<QueuePeer*, std::unique_ptr<Connection>> connections_;
     std::unordered_map<std::uint64_t, Connection*> by_number_;
     async::Timer space_timer_;

@@ -17,6 +17,7 @@ bool may_send(wire::Role role, wire::QueueRequest::BodyCase frame) {
     switch (frame) {
         case wire::QueueRequest::kOpen:
         case wire::QueueRequest::kMoreRecipients:
+        case wire::QueueRequest::kOpenContent:
         case wire::QueueRequest::kCommit:
         case wire::QueueRequest::kAbort:
         case wire::QueueRequest::kEtrn:
@@ -53,7 +54,9 @@ Result<void> Server::on_request(QueuePeer& peer, wire::QueueRequest&& request,
         case wire::QueueRequest::kMoreRecipients:
             return intake_.more_recipients(peer, request.id(), std::move(*request.mutable_more_recipients()));
         case wire::QueueRequest::kCommit:
-            return intake_.commit(peer, request.id(), request.commit());
+            return intake_.commit(peer, request.id(), std::move(*request.mutable_commit()));
+        case wire::QueueRequest::kOpenContent:
+            return intake_.open_content(peer, request.id(), request.open_content());
         case wire::QueueRequest::kAbort:
             return intake_.abort(peer, request.abort());
         case wire::QueueRequest::kAgentReady:

@@ -155,14 +155,20 @@ Result<Fd> Spool::open_in(const Fd& directory, QueueId id, int flags) const {
     return file;
 }
 
+Result<Fd> Spool::create_in_tmp(QueueId id) const {
+    Fd file(::openat(tmp_.get(), id.text().c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, kFileMode));
+    if (!file) return system_failure("create queue file", errno);
+    return file;
+}
+
 Result<Spool::Incoming> Spool::create(QueueId id, const wire::Envelope& envelope) {
     auto beginning = queue_file::encode_beginning(id, envelope);
     if (!beginning) return failure(std::move(beginning.error()));
     Incoming incoming;
     incoming.header = beginning->header;
-    std::string name = id.text();
-    incoming.file = Fd(::openat(tmp_.get(), name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, kFileMode));
-    if (!incoming.file) return system_failure("create queue file", errno);
+    auto file = create_in_tmp(id);
+    if (!file) return failure(std::move(file.error()));
+    incoming.file = std::move(*file);
     auto written = write_all_at(incoming.file, beginning->bytes, 0);
     if (!written) {
         discard(id);
@@ -186,18 +192,12 @@ void Spool::discard(QueueId id) {
 Result<queue_file::Header> Spool::commit(const queue_file::Header& receiving, int file,
                                          std::uint64_t content_length, std::uint64_t content_xxh3,
                                          Folder target) {
-    std::string name = receiving.id.text();
-    const Fd& folder = folder_of(receiving.id, target);
-    auto refuse = [&](const char* what, const Fd& place) {
-        auto error = system_failure(what, errno);
-        // A failed write or sync is never repeated: the kernel may have dropped the data and would then
-        // report success. The file goes, and the sender keeps the message.
-        static_cast<void>(::unlinkat(place.get(), name.c_str(), 0));
-        return error;
-    };
-
     struct stat status {};
-    if (::fstat(file, &status) != 0) return refuse("fstat", tmp_);
+    if (::fstat(file, &status) != 0) {
+        auto error = system_failure("fstat", errno);
+        discard(receiving.id);
+        return error;
+    }
     // The writer is not believed about the length: the journal's place depends on it.
     std::uint64_t expected = receiving.content_offset() + content_length;
     if (content_length > queue_file::Header::kMaxContentLength ||
@@ -208,9 +208,28 @@ Result<queue_file::Header> Spool::commit(const queue_file::Header& receiving, in
     std::string bytes = queue_file::complete_header(receiving, content_length, content_xxh3);
     ssize_t written = ::pwrite(file, bytes.data(), bytes.size(), 0);
     if (written != static_cast<ssize_t>(bytes.size())) {
-        if (written >= 0) errno = EIO;
-        return refuse("write header", tmp_);
+        auto error = system_failure("write header", written < 0 ? errno : EIO);
+        discard(receiving.id);
+        return error;
     }
+    auto settled = settle(receiving.id, file, target);
+    if (!settled) return failure(std::move(settled.error()));
+    auto header = queue_file::decode_header(bytes);
+    if (!header) return failure(std::move(header.error()));
+    return *header;
+}
+
+/// Makes a complete file in tmp/ durable in `target`. On error it does not exist any more.
+Result<void> Spool::settle(QueueId id, int file, Folder target) {
+    const std::string name = id.text();
+    const Fd& folder = folder_of(id, target);
+    auto refuse = [&](const char* what, const Fd& place) {
+        auto error = system_failure(what, errno);
+        // A failed write or sync is never repeated: the kernel may have dropped the data and would then
+        // report success. The file goes, and the sender keeps the message.
+        static_cast<void>(::unlinkat(place.get(), name.c_str(), 0));
+        return error;
+    };
     // Renamed before the sync, because the one sync then makes data, inode and name durable together; the
     // other order lost the name in power cuts. Never onto another message, though ids do not repeat.
     if (::renameat2(tmp_.get(), name.c_str(), folder.get(), name.c_str(), RENAME_NOREPLACE) != 0) {
@@ -220,25 +239,30 @@ Result<queue_file::Header> Spool::commit(const queue_file::Header& receiving, in
     if (::fsync(file) != 0) return refuse("fsync", folder);
     // Only where the file system does not make the name durable with the file (queue_directory_sync).
     if (sync_directory_ && ::fsync(folder.get()) != 0) return refuse("fsync of the folder", folder);
-
-    auto header = queue_file::decode_header(bytes);
-    if (!header) return failure(std::move(header.error()));
-    return *header;
+    return {};
 }
 
 Result<Spool::Committed> Spool::commit_message(QueueId id, const wire::Envelope& envelope,
-                                               std::string_view content) {
-    auto incoming = create(id, envelope);
-    if (!incoming) return failure(std::move(incoming.error()));
-    auto written = write_all(incoming->writer, content);
+                                               std::string_view content, Folder target) {
+    auto beginning = queue_file::encode_beginning(id, envelope);
+    if (!beginning) return failure(std::move(beginning.error()));
+    const std::string header_bytes =
+        queue_file::complete_header(beginning->header, content.size(), queue_file::content_hash(content));
+    auto header = queue_file::decode_header(header_bytes);
+    if (!header) return failure(std::move(header.error()));
+    auto file = create_in_tmp(id);
+    if (!file) return failure(std::move(file.error()));
+    std::string bytes = std::move(beginning->bytes);
+    bytes.replace(0, header_bytes.size(), header_bytes);
+    bytes += content;
+    auto written = write_all_at(*file, bytes, 0);
     if (!written) {
         discard(id);
         return failure(std::move(written.error()));
     }
-    auto header =
-        commit(incoming->header, incoming->file.get(), content.size(), queue_file::content_hash(content));
-    if (!header) return failure(std::move(header.error()));
-    return Committed{*header, std::move(incoming->file)};
+    auto settled = settle(id, file->get(), target);
+    if (!settled) return failure(std::move(settled.error()));
+    return Committed{*header, std::move(*file)};
 }
 
 Result<void> Spool::append_journal(QueueId id, const Fd& file, std::uint64_t& end,

@@ -77,13 +77,14 @@ class Spool {
     /// Removes a message from hold/, durably. Called on a thread of the pool.
     [[nodiscard]] Result<void> remove_held(QueueId id);
 
-    /// A message of our own: create, write and commit in one. Called on a thread of the pool.
+    /// A message whose content is in memory: created, written at once and committed. Called on a thread of
+    /// the pool.
     struct Committed {
         queue_file::Header header;
         Fd file;
     };
     [[nodiscard]] Result<Committed> commit_message(QueueId id, const wire::Envelope& envelope,
-                                                   std::string_view content);
+                                                   std::string_view content, Folder target = Folder::New);
 
     /// Forgets a message that was not committed.
     void discard(QueueId id);
@@ -141,6 +142,8 @@ class Spool {
     [[nodiscard]] const Fd& folder_of(QueueId id, Folder folder) const;
     [[nodiscard]] Result<Fd> open_in(const Fd& directory, QueueId id, int flags) const;
     [[nodiscard]] Result<void> move(QueueId id, Folder folder, const Fd& target);
+    [[nodiscard]] Result<Fd> create_in_tmp(QueueId id) const;
+    [[nodiscard]] Result<void> settle(QueueId id, int file, Folder target);
     void lock();
     void load_key();
     void empty_tmp();

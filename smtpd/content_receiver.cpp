@@ -5,6 +5,7 @@
 #include <new>
 
 #include "libcommon/base/file.h"
+#include "libcommon/ipc/channel.h"
 
 namespace postrider::smtpd {
 
@@ -28,18 +29,13 @@ Verdict refuse(ReplyCode code, EnhancedCode enhanced, std::string text, std::str
 
 }  // namespace
 
-ContentReceiver::ContentReceiver(Fd file, std::string trace, const config::Settings& settings,
-                                 ContentOptions options)
-    : file_(std::move(file)),
-      settings_(settings),
+ContentReceiver::ContentReceiver(std::string trace, const config::Settings& settings, ContentOptions options)
+    : settings_(settings),
       options_(std::move(options)),
       chunk_checker_(options_.binary),
       trace_length_(trace.size()),
       header_(settings.hostname),
-      hash_state_(XXH3_createState()),
-      buffer_(std::move(trace)) {
-    if (!hash_state_ || XXH3_64bits_reset(hash_state_.get()) != XXH_OK) throw std::bad_alloc();
-}
+      buffer_(std::move(trace)) {}
 
 mail::DataFault ContentReceiver::fault() const {
     return options_.in_chunks ? chunk_checker_.fault() : decoder_.fault();
@@ -50,7 +46,24 @@ std::uint64_t ContentReceiver::octets() const {
 }
 
 bool ContentReceiver::is_worthless() const {
-    return fault() != DataFault::None || write_error_.has_value() || octets() > options_.max_size;
+    return fault() != DataFault::None || write_error_.has_value() || given_up_.has_value() ||
+           octets() > options_.max_size;
+}
+
+bool ContentReceiver::needs_file() const {
+    return !file_ && !is_worthless() && buffer_.size() > ipc::kMaxInlineContent;
+}
+
+void ContentReceiver::write_to(Fd file) {
+    hash_state_.reset(XXH3_createState());
+    if (!hash_state_ || XXH3_64bits_reset(hash_state_.get()) != XXH_OK) throw std::bad_alloc();
+    file_ = std::move(file);
+    if (header_done_) write_buffer();
+}
+
+void ContentReceiver::give_up(Verdict why) {
+    given_up_ = std::move(why);
+    std::string().swap(buffer_);
 }
 
 std::size_t ContentReceiver::feed(std::string_view octets) {
@@ -79,7 +92,7 @@ void ContentReceiver::take_decoded(std::size_t before) {
     // The header, which is bounded, is written as a whole: fields may be added to it.
     if (!header_.complete()) return;
     if (!header_done_) complete_header();
-    if (buffer_.size() >= kWriteBlock) write_buffer();
+    if (file_ && buffer_.size() >= kWriteBlock) write_buffer();
 }
 
 void ContentReceiver::complete_header() {
@@ -118,8 +131,7 @@ Verdict ContentReceiver::finish() {
     header_.finish();
     chunk_checker_.finish();
     if (!is_worthless() && !header_done_) complete_header();
-    if (!is_worthless() && !buffer_.empty()) write_buffer();
-    std::string().swap(buffer_);
+    if (file_ && !is_worthless() && !buffer_.empty()) write_buffer();
     switch (fault()) {
         case DataFault::None:
             break;
@@ -142,12 +154,23 @@ Verdict ContentReceiver::finish() {
     if (header_.received_by_us() >= settings_.limits.size(Limit::MaxSelfReceived)) {
         return refuse(554, {5, 4, 6}, "The message was here before, this is a loop", "max_self_received");
     }
+    return write_verdict();
+}
+
+Verdict ContentReceiver::write_verdict() const {
+    if (given_up_) return *given_up_;
     if (write_error_) return refuse(452, {4, 3, 1}, "Insufficient system storage", "content-write");
     return {};
 }
 
+std::optional<std::string> ContentReceiver::take_content() {
+    if (file_) return std::nullopt;
+    length_ = buffer_.size();
+    return std::move(buffer_);
+}
+
 std::uint64_t ContentReceiver::hash() const {
-    return XXH3_64bits_digest(hash_state_.get());
+    return hash_state_ ? XXH3_64bits_digest(hash_state_.get()) : 0;
 }
 
 }  // namespace postrider::smtpd

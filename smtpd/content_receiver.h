@@ -28,14 +28,14 @@ struct ContentOptions {
     std::string message_id_field;
 };
 
-/// Takes what follows a 354 or a BDAT: removes the dot-stuffing, writes the content into the message's
-/// descriptor, and finds out whether the message can be accepted. It reads to the end of the content whatever
-/// is wrong with it, because nothing of it may be taken for a command. Memory is bounded, whatever the size
-/// of the message.
+/// Takes what follows a 354 or a BDAT: removes the dot-stuffing, keeps the content or, if it is not small,
+/// writes it into the message's descriptor, and finds out whether the message can be accepted. It reads to
+/// the end of the content whatever is wrong with it, because nothing of it may be taken for a command. Memory
+/// is bounded, whatever the size of the message.
 class ContentReceiver {
   public:
-    /// Writes to `file`, at its position, first `trace` (our own `Received:` field), then the content.
-    ContentReceiver(Fd file, std::string trace, const config::Settings& settings, ContentOptions options);
+    /// The content begins with `trace`, our own `Received:` field.
+    ContentReceiver(std::string trace, const config::Settings& settings, ContentOptions options);
 
     /// Takes the next octets of DATA from the client, which may be any number. Returns how many were used:
     /// all of them, unless the content ended before, when the rest are commands.
@@ -50,11 +50,23 @@ class ContentReceiver {
     /// Whether the message will be refused, whatever still comes.
     [[nodiscard]] bool is_worthless() const;
 
-    /// To be called once, at the end of the content: writes what is still in memory. Returns why the message
-    /// is refused; accepted if it is complete in the descriptor.
-    [[nodiscard]] Verdict finish();
+    /// Whether more has come than is kept in memory: it is to be given a descriptor, or up. To be asked after
+    /// each feed, and again after finish(), which may add to the content.
+    [[nodiscard]] bool needs_file() const;
+    /// The content goes to `file`, at its position, from now on; blocks for what was kept so far.
+    void write_to(Fd file);
+    /// There is no place for the content: it is refused with `why`.
+    void give_up(Verdict why);
 
-    /// What was written, the trace included. Valid after finish().
+    /// To be called once, at the end of the content: writes what is still in memory, if there is a
+    /// descriptor. Returns why the message is refused; accepted if it is complete.
+    [[nodiscard]] Verdict finish();
+    /// Why writing failed after finish(); accepted if it did not.
+    [[nodiscard]] Verdict write_verdict() const;
+
+    /// All of the content, if it was not written. Valid after finish(), once.
+    [[nodiscard]] std::optional<std::string> take_content();
+    /// What was kept or written, the trace included. Valid after finish().
     [[nodiscard]] std::uint64_t length() const { return length_; }
     [[nodiscard]] std::uint64_t hash() const;
 
@@ -72,7 +84,7 @@ class ContentReceiver {
     [[nodiscard]] mail::DataFault fault() const;
     [[nodiscard]] std::uint64_t octets() const;
 
-    Fd file_;
+    Fd file_;  // none while all is in memory
     const config::Settings& settings_;
     ContentOptions options_;
     mail::DataDecoder decoder_;
@@ -85,6 +97,7 @@ class ContentReceiver {
     std::string buffer_;  // received and not yet written
     std::uint64_t length_ = 0;
     std::optional<Error> write_error_;
+    std::optional<Verdict> given_up_;
 };
 
 }  // namespace postrider::smtpd

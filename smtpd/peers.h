@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,16 +35,12 @@ class Router {
     virtual async::Task<VerifiedAddress> verify(wire::Client client, std::string address, bool expand) = 0;
 };
 
-/// A message that the queue-manager has opened for us.
-struct OpenedMessage {
-    std::string queue_id;
-    Fd content;  ///< to write the content to
-};
-
 /// A message whose content is complete.
 struct CompleteMessage {
     std::string queue_id;
-    std::uint64_t length = 0;  ///< octets written to OpenedMessage::content
+    /// All of it, at most ipc::kMaxInlineContent octets; nothing if it was written to Queue::open_content().
+    std::optional<std::string> content;
+    std::uint64_t length = 0;  ///< octets written
     std::uint64_t hash = 0;    ///< their XXH3-64
 };
 
@@ -63,7 +60,10 @@ class Queue {
     virtual ~Queue() = default;
 
     [[nodiscard]] virtual const Intake& intake() const = 0;
-    virtual async::Task<Result<OpenedMessage>> open(wire::Envelope envelope, std::uint64_t expected_size) = 0;
+    /// Opens a message; its queue id. `expected_size`: what the client announced, 0 if nothing.
+    virtual async::Task<Result<std::string>> open(wire::Envelope envelope, std::uint64_t expected_size) = 0;
+    /// The descriptor to write the content of an opened message to, if it is too large for CompleteMessage.
+    virtual async::Task<Result<Fd>> open_content(std::string queue_id) = 0;
     /// Success means that the message is on stable storage; nothing else may be taken for it.
     virtual async::Task<Result<void>> commit(CompleteMessage message) = 0;
     /// Forgets a message that was opened. Whether this arrives does not matter: without a commit there is

@@ -62,7 +62,7 @@ void QueueLink::notice(const wire::QueueReply& reply) {
     log::info("intake").add("accepting", intake_.accepting).add("reason", intake_.reason);
 }
 
-async::Task<Result<OpenedMessage>> QueueLink::open(wire::Envelope envelope, std::uint64_t expected_size) {
+async::Task<Result<std::string>> QueueLink::open(wire::Envelope envelope, std::uint64_t expected_size) {
     if (!client_.connected()) {
         // As with the router: a restart is a pause and not a refusal.
         const async::Deadline restarted = loop_.after(restart_time_);
@@ -73,20 +73,31 @@ async::Task<Result<OpenedMessage>> QueueLink::open(wire::Envelope envelope, std:
     const async::Deadline deadline = loop_.after(open_timeout_);
     auto answer = co_await client_.call_in_parts(std::move(requests), deadline);
     if (!answer) co_return failure(answer.error());
-    if (!answer->reply.has_opened() || answer->descriptors.size() != 1) {
-        co_return temporary("the queue-manager opened a message without giving it");
+    if (!answer->reply.has_opened()) co_return temporary("the queue-manager did not open the message");
+    co_return answer->reply.opened().queue_id();
+}
+
+async::Task<Result<Fd>> QueueLink::open_content(std::string queue_id) {
+    wire::QueueRequest request;
+    request.mutable_open_content()->set_queue_id(std::move(queue_id));
+    const async::Deadline deadline = loop_.after(open_timeout_);
+    auto answer = co_await client_.call(std::move(request), deadline);
+    if (!answer) co_return failure(answer.error());
+    if (!answer->reply.has_content_opened() || answer->descriptors.size() != 1) {
+        co_return temporary("the queue-manager did not give a place for the content");
     }
-    OpenedMessage message;
-    message.queue_id = answer->reply.opened().queue_id();
-    message.content = std::move(answer->descriptors.front());
-    co_return message;
+    co_return std::move(answer->descriptors.front());
 }
 
 async::Task<Result<void>> QueueLink::commit(CompleteMessage message) {
     wire::QueueRequest request;
     request.mutable_commit()->set_queue_id(std::move(message.queue_id));
-    request.mutable_commit()->set_content_length(message.length);
-    request.mutable_commit()->set_content_xxh3(message.hash);
+    if (message.content) {
+        request.mutable_commit()->set_content(std::move(*message.content));
+    } else {
+        request.mutable_commit()->set_content_length(message.length);
+        request.mutable_commit()->set_content_xxh3(message.hash);
+    }
     const async::Deadline deadline = loop_.after(commit_timeout_);
     auto answer = co_await client_.call(std::move(request), deadline);
     if (!answer) co_return failure(answer.error());

@@ -23,7 +23,8 @@ class QueueLink : public Queue {
     void start() { client_.start(); }
 
     [[nodiscard]] const Intake& intake() const override { return intake_; }
-    async::Task<Result<OpenedMessage>> open(wire::Envelope envelope, std::uint64_t expected_size) override;
+    async::Task<Result<std::string>> open(wire::Envelope envelope, std::uint64_t expected_size) override;
+    async::Task<Result<Fd>> open_content(std::string queue_id) override;
     async::Task<Result<void>> commit(CompleteMessage message) override;
     void abort(const std::string& queue_id) override;
     async::Task<Result<std::uint64_t>> start_queue(std::string domain, bool subdomains,

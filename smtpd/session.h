@@ -109,6 +109,7 @@ class Session {
 
     // DATA and BDAT: session_data.cpp.
     async::Task<bool> open_message();
+    async::Task<void> place_content(Incoming& incoming);
     async::Task<void> take_message();
     async::Task<void> take_chunk(TakeChunk chunk);
     async::Task<void> forget_chunk(std::uint64_t size);

@@ -52,12 +52,21 @@ async::Task<bool> Session::open_message() {
         co_return false;
     }
     incoming_ = std::make_unique<Incoming>();
-    incoming_->queue_id = opened->queue_id;
+    incoming_->queue_id = *opened;
     incoming_->began = services_.loop.now();
     incoming_->receiver =
-        std::make_unique<ContentReceiver>(std::move(opened->content), trace(opened->queue_id),
-                                          services_.settings, content_options(opened->queue_id));
+        std::make_unique<ContentReceiver>(trace(*opened), services_.settings, content_options(*opened));
     co_return true;
+}
+
+// Small content travels with the commit; what is larger gets a place of its own as soon as that shows.
+async::Task<void> Session::place_content(Incoming& incoming) {
+    auto file = co_await services_.queue.open_content(incoming.queue_id);
+    if (file) {
+        incoming.receiver->write_to(std::move(*file));
+    } else {
+        incoming.receiver->give_up(queue_refusal(file.error(), services_.queue.intake()));
+    }
 }
 
 // The queue-manager forgets what was opened and never committed.
@@ -139,6 +148,10 @@ async::Task<void> Session::complete_message() {
     std::unique_ptr<Incoming> incoming = std::move(incoming_);
     ContentReceiver& receiver = *incoming->receiver;
     Verdict verdict = receiver.finish();
+    if (verdict.accepted() && receiver.needs_file()) {
+        co_await place_content(*incoming);
+        verdict = receiver.write_verdict();
+    }
     if (receiver.write_error()) {
         log::error("cannot write a message")
             .add("session", client_.session_text())
@@ -150,14 +163,18 @@ async::Task<void> Session::complete_message() {
         co_await refuse_message(std::move(verdict));
         co_return;
     }
-    if (!dialogue_.transaction().discarded.empty()) log_discarded(incoming->queue_id, receiver.length());
+    CompleteMessage complete;
+    complete.queue_id = incoming->queue_id;
+    complete.content = receiver.take_content();
+    complete.length = receiver.length();
+    complete.hash = receiver.hash();
+    if (!dialogue_.transaction().discarded.empty()) log_discarded(complete.queue_id, complete.length);
     if (dialogue_.transaction().is_discarded()) {
         services_.queue.abort(incoming->queue_id);
         Answer answer = dialogue_.message_accepted(incoming->queue_id);
         co_await say(std::move(answer), "DATA");
         co_return;
     }
-    CompleteMessage complete{incoming->queue_id, receiver.length(), receiver.hash()};
     incoming.reset();
     co_await commit(std::move(complete));
 }
@@ -169,6 +186,7 @@ async::Task<Session::Transfer> Session::transfer_data() {
         stream_.consume(used);
         if (incoming_->receiver->done()) co_return Transfer::Complete;
         incoming_->octets += used;
+        if (incoming_->receiver->needs_file()) co_await place_content(*incoming_);
         since_turn += used;
         if (since_turn >= kFairShare) {
             since_turn = 0;
@@ -190,6 +208,7 @@ async::Task<Session::Transfer> Session::transfer_chunk(std::uint64_t size) {
         left -= used;
         stream_.consume(used);
         incoming_->octets += used;
+        if (incoming_->receiver->needs_file()) co_await place_content(*incoming_);
         if (left == 0) co_return Transfer::Complete;
         since_turn += used;
         if (since_turn >= kFairShare) {

@@ -22,6 +22,8 @@ namespace postrider::ipc {
 constexpr std::size_t kMaxFrame = std::size_t{64} * 1024;
 /// What a sender aims at when it splits, so that the fields around the payload always fit.
 constexpr std::size_t kFrameTarget = std::size_t{56} * 1024;
+/// The content of a message that travels within a frame; more goes through a descriptor.
+constexpr std::size_t kMaxInlineContent = std::size_t{48} * 1024;
 /// Frames that wait to be sent to a peer that does not read; one more breaks the channel.
 constexpr std::size_t kMaxQueuedFrames = 4096;
 

@@ -231,8 +231,14 @@ std::string TestPeer::open(const wire::Envelope& envelope, const std::string& co
     auto opened = answer();
     CHECK(opened.reply.id() == request.id());
     if (!opened.reply.has_opened()) return {};
-    REQUIRE(opened.descriptor);
-    REQUIRE(write_all(opened.descriptor, content));
+    wire::QueueRequest place;
+    place.set_id(next_id_++);
+    place.mutable_open_content()->set_queue_id(opened.reply.opened().queue_id());
+    send(place);
+    auto given = answer();
+    if (!given.reply.has_content_opened()) return {};
+    REQUIRE(given.descriptor);
+    REQUIRE(write_all(given.descriptor, content));
     return opened.reply.opened().queue_id();
 }
 

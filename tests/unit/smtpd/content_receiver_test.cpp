@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "libcommon/base/file.h"
+#include "libcommon/ipc/channel.h"
 #include "tests/unit/smtpd/player.h"
 
 namespace postrider::smtpd {
@@ -25,7 +26,8 @@ Received receive(const std::string& stream, std::size_t piece, const config::Set
     Fd file(::memfd_create("content", MFD_CLOEXEC));
     ContentOptions options;
     options.max_size = settings.limits.get(config::Limit::MaxMessageSize);
-    ContentReceiver receiver(Fd(::dup(file.get())), "Received: us\r\n", settings, options);
+    ContentReceiver receiver("Received: us\r\n", settings, options);
+    receiver.write_to(Fd(::dup(file.get())));
     Received result;
     std::size_t at = 0;
     while (at < stream.size() && !receiver.done())
@@ -116,7 +118,8 @@ TEST_CASE("a large chunk is written as it comes, even if no line in it ends") {
     Fd file(::memfd_create("content", MFD_CLOEXEC));
     ContentOptions options;
     options.binary = true;
-    ContentReceiver receiver(Fd(::dup(file.get())), "Received: us\r\n", settings, options);
+    ContentReceiver receiver("Received: us\r\n", settings, options);
+    receiver.write_to(Fd(::dup(file.get())));
     std::size_t given = 0;
     for (; given < 3'000'000; given += 50'000) {
         receiver.feed_chunk(std::string(50'000, 'x'));
@@ -129,13 +132,60 @@ TEST_CASE("a large chunk is written as it comes, even if no line in it ends") {
     CHECK(receiver.length() == given + 16);
 }
 
+TEST_CASE("small content stays in memory, and what is larger asks for a file") {
+    const config::Settings settings = test::test_settings();
+    const std::string trace = "Received: us\r\n";
+    const std::string head = "Subject: a\r\n\r\n";
+    const std::string line = std::string(998, 'x') + "\r\n";
+    for (const std::size_t lines : {0, 1, 49, 50, 200}) {
+        ContentOptions options;
+        options.max_size = std::uint64_t{1} << 30U;
+        ContentReceiver receiver(trace, settings, options);
+        const std::string content = head + repeated(line, static_cast<int>(lines));
+        REQUIRE(receiver.feed(content + ".\r\n") == content.size() + 3);
+        REQUIRE(receiver.finish().accepted());
+        CHECK(receiver.needs_file() == (trace.size() + content.size() > ipc::kMaxInlineContent));
+        if (!receiver.needs_file()) {
+            CHECK(receiver.take_content() == trace + content);
+            CHECK(receiver.length() == trace.size() + content.size());
+            continue;
+        }
+        Fd file(::memfd_create("content", MFD_CLOEXEC));
+        receiver.write_to(Fd(::dup(file.get())));
+        CHECK(receiver.write_verdict().accepted());
+        CHECK_FALSE(receiver.take_content().has_value());
+        CHECK(receiver.length() == trace.size() + content.size());
+        const std::string stored = read_at(file, receiver.length() + 1, 0).value();
+        CHECK((stored == trace + content));
+        CHECK(XXH3_64bits(stored.data(), stored.size()) == receiver.hash());
+    }
+}
+
+TEST_CASE("content for which there is no place is refused as was said") {
+    const config::Settings settings = test::test_settings();
+    ContentOptions options;
+    options.max_size = std::uint64_t{1} << 30U;
+    ContentReceiver receiver("Received: us\r\n", settings, options);
+    CHECK(receiver.feed(repeated("line\r\n", 20'000)) == 120'000);
+    REQUIRE(receiver.needs_file());
+    Verdict why;
+    why.refusal = mail::Reply{451, mail::EnhancedCode{4, 3, 0}, {"later"}};
+    receiver.give_up(std::move(why));
+    CHECK_FALSE(receiver.needs_file());
+    CHECK(receiver.feed("more\r\n.\r\n") == 9);
+    CHECK(receiver.done());
+    const Verdict verdict = receiver.finish();
+    REQUIRE_FALSE(verdict.accepted());
+    CHECK(mail::summary(*verdict.refusal).starts_with("451 4.3.0"));
+}
+
 TEST_CASE("a full disk is a temporary refusal") {
     const config::Settings settings = test::test_settings();
     for (const std::string& stream : {std::string("a\r\n.\r\n"), repeated("line\r\n", 50'000) + ".\r\n"}) {
         ContentOptions options;
         options.max_size = std::uint64_t{1} << 30U;
-        ContentReceiver receiver(Fd(::open("/dev/full", O_WRONLY | O_CLOEXEC)), "Received: us\r\n", settings,
-                                 options);
+        ContentReceiver receiver("Received: us\r\n", settings, options);
+        receiver.write_to(Fd(::open("/dev/full", O_WRONLY | O_CLOEXEC)));
         CHECK(receiver.feed(stream) == stream.size());
         REQUIRE(receiver.done());
         const Verdict verdict = receiver.finish();
@@ -153,7 +203,8 @@ Received receive_chunks(const std::string& content, std::size_t piece, ContentOp
     Fd file(::memfd_create("content", MFD_CLOEXEC));
     options.in_chunks = true;
     options.max_size = std::uint64_t{64} * 1024;
-    ContentReceiver receiver(Fd(::dup(file.get())), "Received: us\r\n", settings, options);
+    ContentReceiver receiver("Received: us\r\n", settings, options);
+    receiver.write_to(Fd(::dup(file.get())));
     for (std::size_t at = 0; at < content.size(); at += piece)
         receiver.feed_chunk(std::string_view(content).substr(at, piece));
     Received result;

@@ -115,6 +115,8 @@ class QueueHandler {
         } else if (request.has_more_recipients()) {
             opening_.mutable_recipients()->MergeFrom(request.more_recipients().recipients());
             if (!request.more_recipients().more()) open(peer, request.id());
+        } else if (request.has_open_content()) {
+            open_content(peer, request.id(), request.open_content().queue_id());
         } else if (request.has_commit()) {
             commit(peer, request.id(), request.commit());
         } else if (request.has_abort()) {
@@ -140,13 +142,19 @@ class QueueHandler {
   private:
     void open(Peer& peer, std::uint64_t request) {
         const std::string id = "ID" + std::to_string(++number_);
-        Fd file(::memfd_create("message", MFD_CLOEXEC));
-        Fd copy(::fcntl(file.get(), F_DUPFD_CLOEXEC, 0));
-        files_[id] = std::move(file);
         messages_[id].envelope = std::move(opening_);
         wire::QueueReply reply;
         reply.set_id(request);
         reply.mutable_opened()->set_queue_id(id);
+        peer.reply(reply);
+    }
+    void open_content(Peer& peer, std::uint64_t request, const std::string& id) {
+        Fd file(::memfd_create("message", MFD_CLOEXEC));
+        Fd copy(::fcntl(file.get(), F_DUPFD_CLOEXEC, 0));
+        files_[id] = std::move(file);
+        wire::QueueReply reply;
+        reply.set_id(request);
+        reply.mutable_content_opened();
         peer.reply(reply, std::move(copy));
     }
     void commit(Peer& peer, std::uint64_t request, const wire::CommitMessage& commit) {
@@ -156,10 +164,14 @@ class QueueHandler {
             return;
         }
         Message& message = found->second;
-        message.content = read_at(files_.at(commit.queue_id()), commit.content_length() + 1, 0).value();
-        const bool whole =
-            message.content.size() == commit.content_length() &&
-            XXH3_64bits(message.content.data(), message.content.size()) == commit.content_xxh3();
+        bool whole = true;
+        if (commit.has_content()) {
+            message.content = commit.content();
+        } else {
+            message.content = read_at(files_.at(commit.queue_id()), commit.content_length() + 1, 0).value();
+            whole = message.content.size() == commit.content_length() &&
+                    XXH3_64bits(message.content.data(), message.content.size()) == commit.content_xxh3();
+        }
         if (!whole) {
             peer.fail(request, Error(Severity::Temporary, "length or hash do not fit"));
             return;

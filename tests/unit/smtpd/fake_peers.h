@@ -109,6 +109,7 @@ class FakeQueue : public Queue {
 
     Intake state;
     std::optional<Error> open_error;
+    std::optional<Error> content_error;
     std::optional<Error> commit_error;
     bool full_disk = false;  ///< the content goes to /dev/full
     std::map<std::string, Message> messages;
@@ -119,20 +120,30 @@ class FakeQueue : public Queue {
     }
 
     [[nodiscard]] const Intake& intake() const override { return state; }
-    async::Task<Result<OpenedMessage>> open(wire::Envelope envelope, std::uint64_t) override {
+    async::Task<Result<std::string>> open(wire::Envelope envelope, std::uint64_t) override {
         if (open_error) co_return failure(*open_error);
-        OpenedMessage opened;
-        opened.queue_id = "ID" + std::to_string(messages.size() + 1);
-        messages[opened.queue_id].envelope = std::move(envelope);
+        std::string queue_id = "ID" + std::to_string(messages.size() + 1);
+        messages[queue_id].envelope = std::move(envelope);
+        co_return queue_id;
+    }
+    async::Task<Result<Fd>> open_content(std::string queue_id) override {
+        if (content_error) co_return failure(*content_error);
         Fd file(full_disk ? ::open("/dev/full", O_WRONLY | O_CLOEXEC)
                           : ::memfd_create("message", MFD_CLOEXEC));
-        opened.content = Fd(::dup(file.get()));
-        files_[opened.queue_id] = std::move(file);
-        co_return opened;
+        Fd copy(::dup(file.get()));
+        files_[queue_id] = std::move(file);
+        co_return copy;
     }
     async::Task<Result<void>> commit(CompleteMessage message) override {
         if (commit_error) co_return failure(*commit_error);
         Message& stored = messages.at(message.queue_id);
+        if (message.content) {
+            if (full_disk) co_return temporary("No space left on device");
+            if (files_.count(message.queue_id) > 0) co_return permanent("content in two places");
+            stored.content = std::move(*message.content);
+            stored.committed = true;
+            co_return Result<void>();
+        }
         stored.content = read_at(files_.at(message.queue_id), message.length + 1, 0).value();
         const bool whole = stored.content.size() == message.length &&
                            XXH3_64bits(stored.content.data(), stored.content.size()) == message.hash;
