@@ -88,7 +88,7 @@ wire::QueueEntry entry_of(const Message& message) {
         attempts = std::max(attempts, delivery.attempts);
     }
     entry.set_attempts(attempts);
-    bool untouched = message.folder == Folder::New && attempts == 0;
+    bool untouched = message.folder != Folder::Cur && attempts == 0;
     entry.set_state(message.busy() ? "active" : untouched ? "new" : "waiting");
     if (message.is_held()) {
         entry.set_state("held");
@@ -188,8 +188,11 @@ async::Task<void> Admin::list(QueuePeer& peer, std::uint64_t request, wire::Sele
 void Admin::open_file(QueuePeer& peer, std::uint64_t request, const wire::OpenQueueFile& frame) {
     auto id = QueueId::parse(frame.queue_id());
     if (!id) return peer.fail(request, id.error());
+    const Message* message = queue_.active(*id);
     auto folder = queue_.folder_of(*id);
-    auto file = folder ? spool_.open_readable(*id, *folder) : spool_.open_kept(*id);
+    Result<Fd> file = message != nullptr ? queue_.open_readable(*message)
+                      : folder           ? spool_.open_readable(*id, *folder)
+                                         : spool_.open_kept(*id);
     if (!file) return peer.fail(request, file.error());
     wire::QueueReply reply;
     reply.set_id(request);

@@ -245,6 +245,38 @@ Result<Spool::Committed> Intake::make_durable(Spool& spool, Commit& commit) {
 async::Task<void> Intake::commit_open(std::uint64_t number, std::uint64_t request,
                                       std::shared_ptr<Commit> commit) {
     const QueueId id = commit->id;
+    Result<Spool::Committed> committed = temporary("the commit was not begun");
+    auto in_journal = co_await commit_to_journal(commit);
+    if (in_journal) {
+        committed = std::move(*in_journal);
+    } else {
+        committed = co_await commit_to_file(commit);
+    }
+    auto found = by_number_.find(number);
+    if (found == by_number_.end()) {
+        // smtpd is gone, so the sender was not answered and will send again: this copy is not wanted.
+        if (committed && commit->image) {
+            queue_.journal()->end(id);
+        } else if (committed) {
+            static_cast<void>(spool_.remove(id, commit->target));
+        }
+        co_return;
+    }
+    QueuePeer& peer = *found->second->peer;
+    if (!committed) {
+        log::error("cannot_commit_message").add("id", id.text()).add("reason", committed.error().text);
+        peer.fail(request, committed.error());
+        co_return;
+    }
+    wire::QueueReply reply;
+    reply.set_id(request);
+    reply.mutable_committed();
+    peer.reply(reply);
+    queue_.accept(committed->header, std::move(commit->open.envelope), std::move(committed->file),
+                  std::move(commit->image));
+}
+
+async::Task<Result<Spool::Committed>> Intake::commit_to_file(std::shared_ptr<Commit> commit) {
     const std::size_t in_memory = commit->frame.content().size();
     Result<Spool::Committed> committed = temporary("4.3.2 too many messages are being committed");
     if (inline_bytes_ + in_memory <= kMaxInlineBytes) {
@@ -259,24 +291,32 @@ async::Task<void> Intake::commit_open(std::uint64_t number, std::uint64_t reques
         if (result && !committed && committed.error().temporary()) set_refusal(kNoStorage);
     }
     // It was not even tried.
-    if (commit->open.file) spool_.discard(id);
-    auto found = by_number_.find(number);
-    if (found == by_number_.end()) {
-        // smtpd is gone, so the sender was not answered and will send again: this copy is not wanted.
-        if (committed) static_cast<void>(spool_.remove(id, commit->target));
-        co_return;
+    if (commit->open.file) spool_.discard(commit->id);
+    co_return committed;
+}
+
+async::Task<std::optional<Result<Spool::Committed>>> Intake::commit_to_journal(
+    std::shared_ptr<Commit> commit) {
+    IntakeJournal* journal = queue_.journal();
+    const std::string& content = commit->frame.content();
+    const bool small = commit->frame.has_content() && content.size() <= settings_.intake_journal_max;
+    if (journal == nullptr || !small || commit->target != Folder::New) co_return std::nullopt;
+    if (!queue_.room_for(static_cast<std::size_t>(commit->open.envelope.recipients_size())))
+        co_return std::nullopt;
+    auto encoded = queue_file::encode_complete(commit->id, commit->open.envelope, content);
+    if (!encoded || !journal->has_room(encoded->bytes.size())) co_return std::nullopt;
+    commit->image = std::make_shared<const std::string>(std::move(encoded->bytes));
+    auto position = journal->append(commit->id, *commit->image);
+    Result<void> durable;
+    if (position) {
+        durable = co_await journal->durable(*position);
+    } else {
+        durable = failure(std::move(position.error()));
     }
-    QueuePeer& peer = *found->second->peer;
-    if (!committed) {
-        log::error("cannot_commit_message").add("id", id.text()).add("reason", committed.error().text);
-        peer.fail(request, committed.error());
-        co_return;
-    }
-    wire::QueueReply reply;
-    reply.set_id(request);
-    reply.mutable_committed();
-    peer.reply(reply);
-    queue_.accept(committed->header, std::move(commit->open.envelope), std::move(committed->file));
+    if (durable) co_return Spool::Committed{encoded->header, Fd()};
+    journal->end(commit->id);
+    queue_.rescue_journal();
+    co_return Result<Spool::Committed>(failure(std::move(durable.error())));
 }
 
 Result<void> Intake::abort(QueuePeer& peer, const wire::AbortMessage& frame) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -60,6 +61,7 @@ class Intake {
         Open open;
         wire::CommitMessage frame;
         Folder target = Folder::New;
+        std::shared_ptr<const std::string> image;  ///< of one that is in the intake journal
     };
     struct Partial {
         wire::Envelope envelope;
@@ -75,6 +77,9 @@ class Intake {
 
     Connection& connection_of(QueuePeer& peer) { return *connections_.at(&peer); }
     void begin(Connection& connection, std::uint64_t request, Partial partial);
+    async::Task<Result<Spool::Committed>> commit_to_file(std::shared_ptr<Commit> commit);
+    /// In the intake journal, if it takes the message; nullopt if it does not.
+    async::Task<std::optional<Result<Spool::Committed>>> commit_to_journal(std::shared_ptr<Commit> commit);
     /// On a thread of the pool.
     [[nodiscard]] static Result<Spool::Committed> make_durable(Spool& spool, Commit& commit);
     async::Task<void> commit_open(std::uint64_t connection, std::uint64_t request,

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -66,6 +67,10 @@ struct Message {
     wire::Envelope envelope;
     Folder folder = Folder::New;
     Fd file;  ///< read and write; may be closed to save descriptors, the spool opens it again
+    /// While it is in the intake journal: its file as it was committed, and the records that follow it.
+    std::shared_ptr<const std::string> image;
+    std::string image_records;
+    bool settling = false;  ///< it is becoming a file
     std::uint64_t journal_end = 0;
     /// Records that could not be written (disk full); they go before the next ones.
     std::vector<wire::JournalRecord> unwritten;

@@ -24,7 +24,8 @@ constexpr UnixMillis kMaxTimer = 3'600'000;
 
 Queue::Queue(async::Loop& loop, const Settings& settings, Spool& spool, Resolver& resolver,
              JitterSource jitter)
-    : settings_(settings),
+    : loop_(loop),
+      settings_(settings),
       spool_(spool),
       resolver_(resolver),
       jitter_(jitter),
@@ -41,6 +42,8 @@ Queue::Queue(async::Loop& loop, const Settings& settings, Spool& spool, Resolver
       tasks_(loop) {}
 
 Result<void> Queue::start() {
+    auto recovered = recover_journal();
+    if (!recovered) return recovered;
     auto scanned = spool_.scan([this](const Spool::Found& found) {
         WaitingIndex::Entry entry;
         entry.due = found.due;
@@ -80,7 +83,8 @@ bool Queue::room_for(std::size_t recipients) const {
            (active_.empty() || active_recipients_ + recipients <= settings_.active_recipients);
 }
 
-void Queue::accept(const queue_file::Header& header, wire::Envelope envelope, Fd file) {
+void Queue::accept(const queue_file::Header& header, wire::Envelope envelope, Fd file,
+                   std::shared_ptr<const std::string> image) {
     ++counters_.committed;
     log::info("queued")
         .add("id", header.id.text())
@@ -98,6 +102,15 @@ void Queue::accept(const queue_file::Header& header, wire::Envelope envelope, Fd
     }
     auto recipients = static_cast<std::size_t>(envelope.recipients_size());
     auto message = std::make_unique<Message>(header, std::move(envelope), std::move(file));
+    if (image) {
+        message->image = std::move(image);
+        message->folder = Folder::Journal;
+        Message& active = activate(std::move(message));
+        for (QueueId id : journal_->in_the_way()) {
+            if (Message* other = find(id)) settle(*other);
+        }
+        return advance(active);
+    }
     if (!room_for(recipients) || stopped_) {
         // It is durable; it is read again when there is room.
         waiting_.add(header.id, entry_for(*message, now()));
@@ -149,6 +162,7 @@ void Queue::step(Message& message) {
         offer_due(message);
         report_due(message);
     }
+    if (message.settling) return;
     if (message.finished()) return finish(message);
     if (!message.unwritten.empty()) journal(message, {});
     if (!stopped_) rest(message);
@@ -170,8 +184,8 @@ void Queue::rest(Message& message) {
 void Queue::journal(Message& message, std::vector<wire::JournalRecord> records) {
     auto& all = message.unwritten;
     std::move(records.begin(), records.end(), std::back_inserter(all));
-    if (all.empty() || !open_file(message)) return;
-    auto written = spool_.append_journal(message.id(), message.file, message.journal_end, all);
+    if (all.empty()) return;
+    auto written = write_records(message, all);
     if (!written) {
         // What was delivered stays known in memory; only a crash before the next attempt to write would make
         // a second copy.
@@ -213,6 +227,7 @@ void Queue::to_waiting(Message& message) {
     UnixMillis due = message.next_due();
     // What is held may be kept for ever; nothing else should wait for nothing.
     if (due == kNever && message.count(Phase::Waiting) == 0) due = now() + kRetryFault;
+    if (message.image) return settle(message);
     if (!open_file(message)) return set_timer(message, now() + kRetryFault);
     auto moved = spool_.wait_until(message.id(), message.folder, message.file, due_on_disk(message, due));
     if (!moved) {
@@ -233,6 +248,7 @@ void Queue::to_waiting(Message& message) {
 
 void Queue::finish(Message& message) {
     QueueId id = message.id();
+    if (message.keep_as_failed && message.image) return settle(message);
     if (message.keep_as_failed) {
         journal(message, {});
         auto moved = spool_.move_to_failed(id, message.folder);
@@ -242,7 +258,12 @@ void Queue::finish(Message& message) {
         erase(id);
         return;
     }
-    auto removed = spool_.remove(id, message.folder);
+    Result<void> removed;
+    if (message.image) {
+        journal_->end(id);
+    } else {
+        removed = spool_.remove(id, message.folder);
+    }
     if (!removed) {
         log::error("cannot_remove_message").add("id", id.text()).add("reason", removed.error().text);
         // The file will be found at the next start: it has to say that nothing is left to do.

@@ -17,6 +17,7 @@
 #include "libcommon/async/thread_pool.h"
 #include "libcommon/queue_file/queue_id.h"
 #include "queue-manager/holds.h"
+#include "queue-manager/intake_journal.h"
 #include "queue-manager/message.h"
 #include "queue-manager/outcome.h"
 #include "queue-manager/reports.h"
@@ -70,8 +71,18 @@ class Queue {
     /// Whether reports are being written or recipients resolved.
     [[nodiscard]] bool idle() const { return tasks_.size() == 0; }
 
-    /// Takes over a message that is durable in new/, or notes that there is one in hold/.
-    void accept(const queue_file::Header& header, wire::Envelope envelope, Fd file);
+    /// Takes over a message that is durable in new/, or notes that there is one in hold/. `image`: it is
+    /// durable in the intake journal instead, and has no file; that is all of it.
+    void accept(const queue_file::Header& header, wire::Envelope envelope, Fd file,
+                std::shared_ptr<const std::string> image = nullptr);
+    /// Where small messages are committed; nullptr if they are not. May have no room.
+    [[nodiscard]] IntakeJournal* journal() const { return journal_.get(); }
+    /// Whether a message with so many recipients would be worked on at once.
+    [[nodiscard]] bool room_for(std::size_t recipients) const;
+    /// To be called when the intake journal has failed: what is in it becomes files.
+    void rescue_journal();
+    /// A descriptor to read a message in memory from: its file, or a copy of what is in the intake journal.
+    [[nodiscard]] Result<Fd> open_readable(const Message& message) const;
 
     // ---- for the dispatcher ----
 
@@ -143,9 +154,17 @@ class Queue {
     async::Task<void> load(QueueId id, WaitingIndex::Entry entry);
     void loaded(QueueId id, WaitingIndex::Entry entry, Result<Spool::Loaded> result);
     void make_due(Message& message);
-    [[nodiscard]] bool room_for(std::size_t recipients) const;
     [[nodiscard]] WaitingIndex::Entry entry_for(const Message& message, UnixMillis due);
     [[nodiscard]] std::optional<UnixMillis> delay_report_due(const Message& message) const;
+
+    // The intake journal (queue_settle.cpp).
+    [[nodiscard]] Result<void> recover_journal();
+    [[nodiscard]] Result<void> write_records(Message& message,
+                                             const std::vector<wire::JournalRecord>& records);
+    /// Makes a file of a message in the journal; advance() follows when it is durable.
+    void settle(Message& message);
+    async::Task<void> settle_file(QueueId id);
+    [[nodiscard]] bool settled(Message& message, std::size_t written, Result<Fd> file);
 
     // Resolving and offering (queue_offer.cpp).
     void want_resolving(Message& message);
@@ -190,6 +209,7 @@ class Queue {
     [[nodiscard]] ReportInput report_input(const Message& message, ReportKind kind,
                                            const std::vector<std::uint32_t>& numbers) const;
 
+    async::Loop& loop_;
     const Settings& settings_;
     Spool& spool_;
     Resolver& resolver_;
@@ -224,6 +244,7 @@ class Queue {
     // The pools come after what their work uses, and the tasks that wait for them last: they end first.
     async::ThreadPool sync_pool_;
     async::ThreadPool read_pool_;
+    std::unique_ptr<IntakeJournal> journal_;
     async::Scope tasks_;
 };
 

@@ -122,9 +122,7 @@ bool Queue::take_plan(Message& message, ResolutionPlan plan) {
     if (!plan.records.empty()) {
         // Before anything is acted on: a crash must not resolve these recipients again after some of their
         // deliveries were made.
-        auto written = open_file(message) ? spool_.append_journal(message.id(), message.file,
-                                                                  message.journal_end, plan.records)
-                                          : Result<void>(temporary("the queue file cannot be opened"));
+        auto written = write_records(message, plan.records);
         if (!written) {
             log::error("cannot_write_journal")
                 .add("id", message.id().text())
@@ -258,7 +256,7 @@ std::optional<Queue::Dispatch> Queue::next_job(TransportSet transports) {
             static_cast<void>(scheduler_.finished(job->number, JobOutcome::Unknown, now(), Milliseconds(0)));
             continue;
         }
-        auto file = spool_.open_readable(job->message, message->folder);
+        auto file = open_readable(*message);
         Dispatch dispatch;
         dispatch.job = std::move(*job);
         for (const auto& ready : dispatch.job.deliveries) {

@@ -16,10 +16,9 @@ constexpr std::size_t kMaxHeaderRead = std::size_t{64} << 10;
 
 /// What a pool thread does for a report: reads the original, composes, commits. Owns all it uses but the
 /// spool, which outlives the pool.
-Result<Spool::Committed> commit_report(Spool& spool, Folder folder, std::uint64_t content_offset,
+Result<Spool::Committed> commit_report(Spool& spool, const Result<Fd>& original, std::uint64_t content_offset,
                                        ReportInput input, wire::Envelope& envelope) {
-    auto original = spool.open_readable(input.original_id, folder);
-    if (!original) return failure(std::move(original.error()));
+    if (!original) return failure(original.error());
     std::size_t wanted = std::min<std::uint64_t>(input.content_length, kMaxHeaderRead + input.max_body);
     auto content = read_at(*original, wanted, content_offset);
     if (!content) return failure(std::move(content.error()));
@@ -132,11 +131,10 @@ async::Task<void> Queue::write_report(QueueId id, ReportInput input, std::vector
     ReportKind kind = input.kind;
     QueueId report_id = input.report_id;
     auto envelope = std::make_shared<wire::Envelope>();
-    std::function<Result<Spool::Committed>()> work = [spool = &spool_, folder = message->folder,
-                                                      offset = message->header.content_offset(),
-                                                      input = std::move(input), envelope] {
-        return commit_report(*spool, folder, offset, input, *envelope);
-    };
+    auto original = std::make_shared<const Result<Fd>>(open_readable(*message));
+    std::function<Result<Spool::Committed>()> work =
+        [spool = &spool_, original, offset = message->header.content_offset(), input = std::move(input),
+         envelope] { return commit_report(*spool, *original, offset, input, *envelope); };
     auto result = co_await sync_pool_.run(std::move(work));
     // A message that is being reported about stays active, so it is still there.
     message = find(id);

@@ -46,6 +46,8 @@ struct Settings {
     std::size_t active_recipients = 200'000;
     std::size_t resolve_concurrency = 100;
     std::size_t sync_threads = 8;
+    std::size_t intake_journal_max = 0;  ///< octets of content; 0: no journal
+    std::size_t intake_journal_size = std::size_t{64} << 20;
     Milliseconds ipc_timeout{30'000};
     Milliseconds shutdown_grace{30'000};
 };

@@ -99,6 +99,7 @@ Spool::Spool(const std::string& path, bool sync_directory) : sync_directory_(syn
     hold_ = open_folder(root_, "hold");
     failed_ = open_folder(root_, "failed");
     corrupt_ = open_folder(root_, "corrupt");
+    journal_ = open_folder(root_, "journal");
     load_key();
 }
 
@@ -144,6 +145,7 @@ const Fd& Spool::folder_of(QueueId id, Folder folder) const {
         case Folder::Hold:
             return hold_;
         case Folder::Cur:
+        case Folder::Journal:
             break;
     }
     return cur_[slice_of(id)];
@@ -212,15 +214,15 @@ Result<queue_file::Header> Spool::commit(const queue_file::Header& receiving, in
         discard(receiving.id);
         return error;
     }
-    auto settled = settle(receiving.id, file, target);
-    if (!settled) return failure(std::move(settled.error()));
+    auto placed = place(receiving.id, file, target, true);
+    if (!placed) return failure(std::move(placed.error()));
     auto header = queue_file::decode_header(bytes);
     if (!header) return failure(std::move(header.error()));
     return *header;
 }
 
 /// Makes a complete file in tmp/ durable in `target`. On error it does not exist any more.
-Result<void> Spool::settle(QueueId id, int file, Folder target) {
+Result<void> Spool::place(QueueId id, int file, Folder target, bool sync) {
     const std::string name = id.text();
     const Fd& folder = folder_of(id, target);
     auto refuse = [&](const char* what, const Fd& place) {
@@ -235,6 +237,7 @@ Result<void> Spool::settle(QueueId id, int file, Folder target) {
     if (::renameat2(tmp_.get(), name.c_str(), folder.get(), name.c_str(), RENAME_NOREPLACE) != 0) {
         return refuse("rename from tmp/", tmp_);
     }
+    if (!sync) return {};
     // fsync, not fdatasync: the latter need not write the name and lost it on ext4. It is the last step.
     if (::fsync(file) != 0) return refuse("fsync", folder);
     // Only where the file system does not make the name durable with the file (queue_directory_sync).
@@ -244,25 +247,47 @@ Result<void> Spool::settle(QueueId id, int file, Folder target) {
 
 Result<Spool::Committed> Spool::commit_message(QueueId id, const wire::Envelope& envelope,
                                                std::string_view content, Folder target) {
-    auto beginning = queue_file::encode_beginning(id, envelope);
-    if (!beginning) return failure(std::move(beginning.error()));
-    const std::string header_bytes =
-        queue_file::complete_header(beginning->header, content.size(), queue_file::content_hash(content));
-    auto header = queue_file::decode_header(header_bytes);
-    if (!header) return failure(std::move(header.error()));
+    auto encoded = queue_file::encode_complete(id, envelope, content);
+    if (!encoded) return failure(std::move(encoded.error()));
     auto file = create_in_tmp(id);
     if (!file) return failure(std::move(file.error()));
-    std::string bytes = std::move(beginning->bytes);
-    bytes.replace(0, header_bytes.size(), header_bytes);
-    bytes += content;
-    auto written = write_all_at(*file, bytes, 0);
+    auto written = write_all_at(*file, encoded->bytes, 0);
     if (!written) {
         discard(id);
         return failure(std::move(written.error()));
     }
-    auto settled = settle(id, file->get(), target);
-    if (!settled) return failure(std::move(settled.error()));
-    return Committed{*header, std::move(*file)};
+    auto placed = place(id, file->get(), target, true);
+    if (!placed) return failure(std::move(placed.error()));
+    return Committed{encoded->header, std::move(*file)};
+}
+
+bool Spool::exists(QueueId id) const {
+    const std::string name = id.text();
+    const Fd& cur = cur_[slice_of(id)];
+    for (const Fd* folder : {&new_, &cur, &hold_, &failed_, &corrupt_}) {
+        if (::faccessat(folder->get(), name.c_str(), F_OK, 0) == 0) return true;
+    }
+    return false;
+}
+
+Result<Fd> Spool::settle(QueueId id, std::string_view file, bool sync) {
+    // What the intake journal says of it is older then.
+    if (exists(id)) return Fd();
+    auto made = create_in_tmp(id);
+    if (!made) return made;
+    auto written = write_all_at(*made, file, 0);
+    if (!written) {
+        discard(id);
+        return failure(std::move(written.error()));
+    }
+    auto placed = place(id, made->get(), Folder::New, sync);
+    if (!placed) return failure(std::move(placed.error()));
+    return made;
+}
+
+Result<void> Spool::sync_everything() {
+    if (::syncfs(root_.get()) != 0) return system_failure("syncfs", errno);
+    return {};
 }
 
 Result<void> Spool::append_journal(QueueId id, const Fd& file, std::uint64_t& end,

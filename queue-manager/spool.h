@@ -28,6 +28,7 @@ namespace postrider::queue_manager {
 ///     hold/           in quarantine
 ///     failed/         could neither be delivered nor returned
 ///     corrupt/        did not parse; never deleted by the suite
+///     journal/        small messages before their first attempt has ended (intake_journal.h)
 ///
 /// What a crash or power cut can leave at each step, and why nothing is lost:
 ///
@@ -68,6 +69,15 @@ class Spool {
     [[nodiscard]] Result<queue_file::Header> commit(const queue_file::Header& receiving, int file,
                                                     std::uint64_t content_length, std::uint64_t content_xxh3,
                                                     Folder target = Folder::New);
+
+    /// A message that has been in the intake journal becomes a file in new/: `file` is all of it. Durable
+    /// when it returns, unless `sync` is false. One that there is already is left alone. Returns the file, to
+    /// write the journal to. Called on a thread of the pool.
+    [[nodiscard]] Result<Fd> settle(QueueId id, std::string_view file, bool sync = true);
+    /// Makes all that was written so far durable.
+    [[nodiscard]] Result<void> sync_everything();
+    [[nodiscard]] const Fd& journal_folder() const { return journal_; }
+    [[nodiscard]] const queue_file::JournalKey& key() const { return *key_; }
 
     /// The messages in hold/, in the order of their ids.
     [[nodiscard]] Result<std::vector<QueueId>> held() const;
@@ -143,7 +153,8 @@ class Spool {
     [[nodiscard]] Result<Fd> open_in(const Fd& directory, QueueId id, int flags) const;
     [[nodiscard]] Result<void> move(QueueId id, Folder folder, const Fd& target);
     [[nodiscard]] Result<Fd> create_in_tmp(QueueId id) const;
-    [[nodiscard]] Result<void> settle(QueueId id, int file, Folder target);
+    [[nodiscard]] Result<void> place(QueueId id, int file, Folder target, bool sync);
+    [[nodiscard]] bool exists(QueueId id) const;
     void lock();
     void load_key();
     void empty_tmp();
@@ -157,6 +168,7 @@ class Spool {
     Fd hold_;
     Fd failed_;
     Fd corrupt_;
+    Fd journal_;
     bool sync_directory_;
     std::optional<queue_file::JournalKey> key_;
 };

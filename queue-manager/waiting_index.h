@@ -19,8 +19,8 @@ namespace postrider::queue_manager {
 using queue_file::QueueId;
 
 /// The folder a message's file is in; its id tells which of the sixteen of cur/. What is in Hold is in no
-/// index: only its file knows of it.
-enum class Folder : std::uint8_t { New, Cur, Hold };
+/// index: only its file knows of it. Journal: it has no file yet (intake_journal.h).
+enum class Folder : std::uint8_t { New, Cur, Hold, Journal };
 
 /// A domain or next hop that waiting messages are about, as a number, so that a million messages for one
 /// domain do not hold its name a million times.

@@ -81,6 +81,8 @@ enum class Limit : std::uint8_t {
     MxErrorGrace,
     DsnMaxBody,
     QueueSyncThreads,
+    IntakeJournalMax,
+    IntakeJournalSize,
     QueueMessages,
     QueueRecipients,
     ResolveConcurrency,

@@ -429,7 +429,7 @@ Filter filter_of(Daemon daemon) {
                               user_database());
         case Daemon::QueueManager:
             return allow_list(base() + descriptor_flags() + accepting() + connecting_locally() + threads() +
-                              reading_files() + noticing_changes() + changing_files());
+                              reading_files() + noticing_changes() + changing_files() + sealed_memory());
         case Daemon::Authd:
             return allow_list(base() + descriptor_flags() + accepting() + connecting_locally() + threads() +
                               reading_files() + noticing_changes());

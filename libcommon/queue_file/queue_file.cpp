@@ -45,6 +45,18 @@ Result<Beginning> encode_beginning(QueueId id, const wire::Envelope& envelope) {
     return beginning;
 }
 
+Result<Beginning> encode_complete(QueueId id, const wire::Envelope& envelope, std::string_view content) {
+    auto encoded = encode_beginning(id, envelope);
+    if (!encoded) return encoded;
+    Header& header = encoded->header;
+    header.state = FileState::Complete;
+    header.content_length = content.size();
+    header.content_xxh3 = content_hash(content);
+    encoded->bytes.replace(0, Header::kSize, encode_header(header));
+    encoded->bytes += content;
+    return encoded;
+}
+
 std::string complete_header(const Header& receiving, std::uint64_t content_length,
                             std::uint64_t content_xxh3) {
     Header header = receiving;

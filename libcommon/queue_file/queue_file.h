@@ -26,12 +26,16 @@ struct QueueFile {
 
 /// The first bytes of a new file, header and envelope; the content follows them.
 struct Beginning {
-    Header header;  ///< in state Receiving
+    Header header;
     std::string bytes;
 };
 
 /// Encodes the beginning of a file. Error (Permanent): the envelope exceeds Header::kMaxEnvelopeLength.
 [[nodiscard]] Result<Beginning> encode_beginning(QueueId id, const wire::Envelope& envelope);
+
+/// Encodes a file whose content is known; the header is a complete one. Error as encode_beginning.
+[[nodiscard]] Result<Beginning> encode_complete(QueueId id, const wire::Envelope& envelope,
+                                                std::string_view content);
 
 /// The 128 bytes of the completed header; `receiving` is the header that encode_beginning wrote.
 [[nodiscard]] std::string complete_header(const Header& receiving, std::uint64_t content_length,

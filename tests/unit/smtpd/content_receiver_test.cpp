@@ -137,11 +137,11 @@ TEST_CASE("small content stays in memory, and what is larger asks for a file") {
     const std::string trace = "Received: us\r\n";
     const std::string head = "Subject: a\r\n\r\n";
     const std::string line = std::string(998, 'x') + "\r\n";
-    for (const std::size_t lines : {0, 1, 49, 50, 200}) {
+    for (const int lines : {0, 1, 49, 50, 200}) {
         ContentOptions options;
         options.max_size = std::uint64_t{1} << 30U;
         ContentReceiver receiver(trace, settings, options);
-        const std::string content = head + repeated(line, static_cast<int>(lines));
+        const std::string content = head + repeated(line, lines);
         REQUIRE(receiver.feed(content + ".\r\n") == content.size() + 3);
         REQUIRE(receiver.finish().accepted());
         CHECK(receiver.needs_file() == (trace.size() + content.size() > ipc::kMaxInlineContent));

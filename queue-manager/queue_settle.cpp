@@ -1,0 +1,136 @@
+// Messages in the intake journal, and how they become files.
+
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "libcommon/base/file.h"
+#include "libcommon/log/log.h"
+#include "libcommon/queue_file/journal.h"
+#include "queue-manager/queue.h"
+
+namespace postrider::queue_manager {
+
+namespace {
+
+/// A copy of `bytes` that nobody can change.
+Result<Fd> sealed_copy(std::string_view bytes) {
+    Fd memory(::memfd_create("message", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    if (!memory) return system_failure("memfd_create", errno);
+    auto written = write_all_at(memory, bytes, 0);
+    if (!written) return failure(std::move(written.error()));
+    if (::fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0)
+        return system_failure("F_ADD_SEALS", errno);
+    return memory;
+}
+
+}  // namespace
+
+/// What an earlier process left in the journal becomes files, before anything of the spool is read. Should we
+/// be killed meanwhile, the next start finds some of the files and makes the others.
+Result<void> Queue::recover_journal() {
+    std::size_t messages = 0;
+    auto recovered =
+        IntakeJournal::recover(spool_.journal_folder(), spool_.key(), [&](QueueId id, std::string file) {
+            ++messages;
+            auto settled = spool_.settle(id, file, false);
+            return settled ? Result<void>() : failure(std::move(settled.error()));
+        });
+    if (!recovered) return recovered;
+    if (messages > 0) {
+        auto durable = spool_.sync_everything();
+        if (!durable) return durable;
+        log::info("journal_recovered").add("messages", messages);
+    }
+    IntakeJournal::remove_segments(spool_.journal_folder());
+    if (settings_.intake_journal_max == 0) return {};
+    constexpr std::size_t kSegments = 8;
+    journal_ = std::make_unique<IntakeJournal>(loop_, spool_.journal_folder(), spool_.key(),
+                                               settings_.intake_journal_size / kSegments, kSegments);
+    journal_->start();
+    return {};
+}
+
+Result<void> Queue::write_records(Message& message, const std::vector<wire::JournalRecord>& records) {
+    if (!message.image) {
+        if (!open_file(message)) return temporary("the queue file cannot be opened");
+        return spool_.append_journal(message.id(), message.file, message.journal_end, records);
+    }
+    for (const auto& record : records) {
+        auto written = journal_->append_record(message.id(), record);
+        if (!written) {
+            // A file can take it.
+            settle(message);
+            return written;
+        }
+        const std::uint64_t offset = message.header.journal_offset() + message.image_records.size();
+        auto kept =
+            queue_file::append_record(record, spool_.key(), message.id(), offset, message.image_records);
+        if (!kept) return kept;
+    }
+    return {};
+}
+
+Result<Fd> Queue::open_readable(const Message& message) const {
+    if (message.image) return sealed_copy(*message.image);
+    return spool_.open_readable(message.id(), message.folder);
+}
+
+void Queue::rescue_journal() {
+    for (QueueId id : journal_->endangered()) {
+        if (Message* message = find(id)) settle(*message);
+    }
+}
+
+void Queue::settle(Message& message) {
+    if (message.settling) return;
+    message.settling = true;
+    tasks_.spawn(settle_file(message.id()));
+}
+
+async::Task<void> Queue::settle_file(QueueId id) {
+    // Not within the caller, who still works on the message.
+    co_await async::next_turn(loop_);
+    Message* message = find(id);
+    auto bytes = std::make_shared<const std::string>(*message->image + message->image_records);
+    const std::size_t written = message->image_records.size();
+    std::function<Result<Fd>()> work = [spool = &spool_, id, bytes] { return spool->settle(id, *bytes); };
+    auto file = co_await sync_pool_.run(std::move(work));
+    // One that is becoming a file stays active.
+    message = find(id);
+    message->settling = false;
+    Result<Fd> result = temporary("too many messages are being committed");
+    if (file) result = std::move(*file);
+    if (settled(*message, written, std::move(result))) {
+        advance(*message);
+    } else {
+        set_timer(*message, now() + kRetryFault);
+    }
+}
+
+/// The file has the first `written` octets of the records.
+bool Queue::settled(Message& message, std::size_t written, Result<Fd> file) {
+    if (file && !*file) file = spool_.open_writable(message.id(), Folder::New);
+    if (file) {
+        const auto later = std::string_view(message.image_records).substr(written);
+        auto appended = write_all_at(*file, later, message.header.journal_offset() + written);
+        if (!appended) file = failure(std::move(appended.error()));
+    }
+    if (!file) {
+        log::error("cannot_settle_message").add("id", message.id().text()).add("reason", file.error().text);
+        return false;
+    }
+    message.journal_end = message.header.journal_offset() + message.image_records.size();
+    message.file = std::move(*file);
+    ++open_files_;
+    message.folder = Folder::New;
+    message.image.reset();
+    std::string().swap(message.image_records);
+    // Only now: until here a crash would find it in the journal.
+    journal_->end(message.id());
+    return true;
+}
+
+}  // namespace postrider::queue_manager
