@@ -257,6 +257,10 @@ void Admin::status(QueuePeer& peer, std::uint64_t request) {
     add("corrupt_total", counters.corrupt);
     add("jobs_total", counters.jobs);
     add("jobs_lost_total", counters.lost_jobs);
+    const IntakeJournal* journal = queue_.journal();
+    add("journal_ready", journal != nullptr && journal->has_room(0) ? 1 : 0);
+    add("journal_messages", journal != nullptr ? journal->messages() : 0);
+    add("journal_syncs_total", journal != nullptr ? journal->syncs() : 0);
     add("quarantined_total", counters.quarantined);
     add("quarantine_released_total", counters.released);
     peer.reply(reply);

@@ -20,10 +20,9 @@
 #include "libcommon/ipc/journal.pb.h"
 #include "libcommon/queue_file/journal_key.h"
 #include "libcommon/queue_file/queue_id.h"
+#include "queue-manager/journal_segment.h"
 
 namespace postrider::queue_manager {
-
-using queue_file::QueueId;
 
 /// Where small messages are durable until their first attempt has ended.
 ///
@@ -32,14 +31,6 @@ using queue_file::QueueId;
 /// fdatasync(), which writes their octets and nothing else, because the segment was written in full before.
 /// A message that its first attempt does not finish becomes a file like any other (Queue::settle), and at a
 /// start all that is left here does (recover()); so nothing else of the suite knows this place.
-///
-/// A segment is a header and entries behind it, each with a tag that only the spool's key makes (see
-/// journal_key.h) and that holds for its place and the segment's sequence number alone. So what a crash cut
-/// short, or what an earlier use of the segment left, is no entry. Kinds of entries:
-///
-///     message   the octets of a queue file: header, envelope, content
-///     record    one for the journal of that file
-///     ended     the message is finished, or a file
 ///
 /// Segments are used in turn and in their order, also again: one is free when no message of it, or of those
 /// before it, is left. So an entry that says that a message ended outlives the message.
@@ -87,19 +78,15 @@ class IntakeJournal {
     [[nodiscard]] std::uint64_t syncs() const { return syncs_; }
 
   private:
-    enum class Kind : std::uint8_t { Message = 1, Record = 2, Ended = 3 };
     struct Segment {
         std::shared_ptr<Fd> file;
         std::uint64_t sequence = 0;
         std::size_t end = 0;
         std::unordered_set<QueueId> messages;
     };
-    class Recovery;
 
-    [[nodiscard]] static std::string entry_of(const queue_file::JournalKey& key, std::uint64_t sequence,
-                                              std::size_t offset, Kind kind, QueueId id,
-                                              std::string_view payload);
-    [[nodiscard]] Result<void> write(Kind kind, QueueId id, std::string_view payload, std::size_t reserve);
+    [[nodiscard]] Result<void> write(EntryKind kind, QueueId id, std::string_view payload,
+                                     std::size_t reserve);
     [[nodiscard]] Result<void> use_next_segment();
     void make_segment();
     async::Task<void> make(std::string name);

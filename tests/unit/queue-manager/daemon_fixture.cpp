@@ -206,7 +206,7 @@ std::vector<wire::QueueEntry> TestPeer::listing(const wire::QueueRequest& reques
     }
 }
 
-std::string TestPeer::open(const wire::Envelope& envelope, const std::string& content) {
+std::string TestPeer::open(const wire::Envelope& envelope) {
     // Recipients that do not fit into the first frame follow in others.
     wire::QueueRequest request;
     request.set_id(next_id_++);
@@ -231,15 +231,30 @@ std::string TestPeer::open(const wire::Envelope& envelope, const std::string& co
     auto opened = answer();
     CHECK(opened.reply.id() == request.id());
     if (!opened.reply.has_opened()) return {};
+    return opened.reply.opened().queue_id();
+}
+
+std::string TestPeer::open(const wire::Envelope& envelope, const std::string& content) {
+    const std::string id = open(envelope);
+    if (id.empty()) return id;
     wire::QueueRequest place;
     place.set_id(next_id_++);
-    place.mutable_open_content()->set_queue_id(opened.reply.opened().queue_id());
+    place.mutable_open_content()->set_queue_id(id);
     send(place);
     auto given = answer();
     if (!given.reply.has_content_opened()) return {};
     REQUIRE(given.descriptor);
     REQUIRE(write_all(given.descriptor, content));
-    return opened.reply.opened().queue_id();
+    return id;
+}
+
+wire::QueueReply TestPeer::commit_small(const std::string& id, const std::string& content) {
+    wire::QueueRequest request;
+    request.set_id(next_id_++);
+    request.mutable_commit()->set_queue_id(id);
+    request.mutable_commit()->set_content(content);
+    send(request);
+    return answer().reply;
 }
 
 wire::QueueReply TestPeer::commit(const std::string& id, const std::string& content) {
@@ -258,9 +273,9 @@ std::string TestPeer::submit(const std::string& sender, const std::vector<std::s
     envelope.set_sender(sender);
     for (const auto& recipient : recipients)
         envelope.add_recipients()->set_address(recipient);
-    std::string id = open(envelope, content);
+    std::string id = open(envelope);
     REQUIRE_FALSE(id.empty());
-    auto committed = commit(id, content);
+    auto committed = commit_small(id, content);
     INFO(committed.failure().text());
     REQUIRE(committed.has_committed());
     return id;
@@ -383,6 +398,11 @@ TestDaemon::TestDaemon(const std::string& settings) {
 
 TestDaemon::~TestDaemon() {
     kill_hard();
+}
+
+void TestDaemon::add_settings(const std::string& settings) {
+    std::ofstream config(scratch_.path() + "/postrider.conf", std::ios::app);
+    config << settings;
 }
 
 void TestDaemon::start() {

@@ -71,10 +71,15 @@ class TestPeer {
 
     // ---- as smtpd ----
 
-    /// Opens a message and writes the content, but does not commit it.
+    /// Opens a message; its id, or nothing if it was refused.
+    std::string open(const wire::Envelope& envelope);
+    /// The same, and writes the content to a file, but does not commit it.
     std::string open(const wire::Envelope& envelope, const std::string& content);
+    /// Commits what was written.
     wire::QueueReply commit(const std::string& id, const std::string& content);
-    /// All of it; the id of a message that was committed.
+    /// Commits what travels with it.
+    wire::QueueReply commit_small(const std::string& id, const std::string& content);
+    /// All of it, as smtpd does with small messages; the id of a message that was committed.
     std::string submit(const std::string& sender, const std::vector<std::string>& recipients,
                        const std::string& content);
 
@@ -132,6 +137,8 @@ class TestDaemon {
     TestDaemon(const TestDaemon&) = delete;
     TestDaemon& operator=(const TestDaemon&) = delete;
 
+    /// More lines for the configuration, from the next start on.
+    void add_settings(const std::string& settings);
     void start();
     void kill_hard();
     /// SIGTERM; the exit status, or -1 if it was ended by a signal.

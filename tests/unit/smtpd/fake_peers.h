@@ -138,7 +138,12 @@ class FakeQueue : public Queue {
         if (commit_error) co_return failure(*commit_error);
         Message& stored = messages.at(message.queue_id);
         if (message.content) {
-            if (full_disk) co_return temporary("No space left on device");
+            if (full_disk) {
+                // As the queue-manager does: it says so before it answers.
+                state.accepting = false;
+                state.reason = "4.3.1 insufficient system storage";
+                co_return temporary("No space left on device");
+            }
             if (files_.count(message.queue_id) > 0) co_return permanent("content in two places");
             stored.content = std::move(*message.content);
             stored.committed = true;

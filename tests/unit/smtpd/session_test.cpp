@@ -232,6 +232,26 @@ TEST_CASE("what the queue-manager cannot do is temporary") {
         player.queue.full_disk = true;
         CHECK(player.play(kGreeted + transaction + "< 354\n> text\n> .\n< 452 4.3.1\n> NOOP\n< 250") ==
               kAsExpected);
+        CHECK_FALSE(player.queue.messages.at("ID1").committed);
+    }
+    SECTION("the disk is full when the content shows to be large") {
+        Player player;
+        player.queue.full_disk = true;
+        std::string content;
+        for (int line = 0; line < 100; ++line)
+            content += "> " + std::string(900, 'x') + "\n";
+        CHECK(player.play(kGreeted + transaction + "< 354\n" + content + "> .\n< 452 4.3.1\n> NOOP\n< 250") ==
+              kAsExpected);
+        CHECK(player.queue.messages.at("ID1").aborted);
+    }
+    SECTION("there is no place for large content") {
+        Player player;
+        player.queue.content_error = Error(Severity::Temporary, "connection lost");
+        std::string content;
+        for (int line = 0; line < 100; ++line)
+            content += "> " + std::string(900, 'x') + "\n";
+        CHECK(player.play(kGreeted + transaction + "< 354\n" + content + "> .\n< 451 4.3.0\n> NOOP\n< 250") ==
+              kAsExpected);
         CHECK(player.queue.messages.at("ID1").aborted);
     }
     SECTION("the commit fails") {

@@ -1,0 +1,1 @@
+postrider_fuzzer(segment_fuzz queue_manager_lib)
