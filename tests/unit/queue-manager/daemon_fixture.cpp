@@ -425,6 +425,10 @@ void TestDaemon::kill_hard() {
     pid_ = -1;
 }
 
+bool TestDaemon::alive() const {
+    return pid_ > 0 && ::waitpid(pid_, nullptr, WNOHANG) == 0;
+}
+
 int TestDaemon::stop() {
     ::kill(pid_, SIGTERM);
     int status = 0;

@@ -60,6 +60,7 @@ class TestPeer {
     std::optional<Received> receive(std::chrono::milliseconds patience = std::chrono::seconds(10));
     /// Whether the queue-manager ends the connection.
     bool disconnected();
+    [[nodiscard]] const Fd& socket() const { return socket_; }
 
     /// The next frame but notices about the intake.
     Received answer();
@@ -143,6 +144,9 @@ class TestDaemon {
     void kill_hard();
     /// SIGTERM; the exit status, or -1 if it was ended by a signal.
     int stop();
+    [[nodiscard]] pid_t pid() const { return pid_; }
+    /// Whether the process that was started last still runs.
+    [[nodiscard]] bool alive() const;
 
     [[nodiscard]] TestPeer connect(wire::Role role) const { return {run_dir(), role}; }
     [[nodiscard]] std::string run_dir() const { return scratch_.path() + "/run"; }

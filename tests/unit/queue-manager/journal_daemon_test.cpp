@@ -165,7 +165,7 @@ TEST_CASE("a journal that is switched off leaves nothing behind") {
     daemon.add_settings("intake_journal_max 0\n");
     daemon.start();
     CHECK(eventually([&] { return daemon.files("new").size() == 1; }));
-    CHECK(daemon.files("journal").empty());
+    CHECK(eventually([&] { return daemon.files("journal").empty(); }));
     TestPeer again = daemon.connect(wire::ROLE_SMTPD);
     again.submit("s@s.smtp.test", {"u@a.smtp.test"}, kSmall);
     CHECK(daemon.files("new").size() == 2);
