@@ -109,7 +109,7 @@ void attack_in(wire::Role role, std::size_t frames) {
     REQUIRE(eventually([&] { return state_of(daemon, local) == "active"; }));
     REQUIRE(eventually([&] { return state_of(daemon, remote) == "active"; }));
 
-    FrameMaker maker(static_cast<std::uint64_t>(role), {remote, local, kept_back});
+    FrameMaker maker(role, {remote, local, kept_back});
     Attack attack;
     while (attack.frames < frames)
         attack_once(daemon, role, frames, maker, attack);

@@ -93,7 +93,7 @@ wire::QueueRequest FrameMaker::request() {
     made.set_id(number());
     switch (below(14)) {
         case 0:
-            made.mutable_hello()->set_role(static_cast<wire::Role>(below(8)));
+            if (role_ != wire::ROLE_NONE) made.mutable_hello()->set_role(static_cast<wire::Role>(below(8)));
             break;
         case 1:
             fill(*made.mutable_open()->mutable_envelope());
@@ -169,7 +169,7 @@ void FrameMaker::mutate(std::string& frame) {
 
 std::string FrameMaker::next() {
     std::string frame = request().SerializeAsString();
-    if (one_in(4)) mutate(frame);
+    if (role_ != wire::ROLE_NONE && one_in(4)) mutate(frame);
     if (frame.empty()) frame = "\x7f";
     if (frame.size() > kMaxFrameOctets) frame.resize(kMaxFrameOctets);
     return frame;

@@ -15,8 +15,10 @@ namespace postrider::queue_manager::test {
 /// The same seed gives the same frames.
 class FrameMaker {
   public:
-    /// `ids` are queue ids that the frames speak of.
-    FrameMaker(std::uint64_t seed, std::vector<std::string> ids) : random_(seed), ids_(std::move(ids)) {}
+    /// `ids` are queue ids that the frames speak of. With ROLE_NONE none of them is a Hello, nor becomes one: the
+    /// peers of these tests could act in any role.
+    FrameMaker(wire::Role role, std::vector<std::string> ids)
+        : role_(role), random_(static_cast<std::uint64_t>(role)), ids_(std::move(ids)) {}
 
     /// The octets of the next frame; never none, and no more than a packet may have.
     [[nodiscard]] std::string next();
@@ -38,6 +40,7 @@ class FrameMaker {
     [[nodiscard]] wire::QueueRequest request();
     void mutate(std::string& frame);
 
+    wire::Role role_;
     std::mt19937_64 random_;
     std::vector<std::string> ids_;
     std::uint64_t last_job_ = 1;
