@@ -1,5 +1,6 @@
 #include "queue-manager/admin.h"
 
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -256,6 +257,13 @@ void Admin::status(QueuePeer& peer, std::uint64_t request) {
     add("jobs_lost_total", counters.lost_jobs);
     add("quarantined_total", counters.quarantined);
     add("quarantine_released_total", counters.released);
+    const SyncMeter::Counts syncs = spool_.syncs();
+    add("syncs_total", syncs.total);
+    add("sync_errors_total", syncs.errors);
+    add("sync_microseconds_total", syncs.microseconds);
+    for (std::size_t i = 0; i < syncs.within.size(); ++i) {
+        add(fmt::format("syncs_within_{}ms_total", SyncMeter::kBounds[i]).c_str(), syncs.within[i]);
+    }
     peer.reply(reply);
 }
 

@@ -231,23 +231,39 @@ void Queue::to_waiting(Message& message) {
     erase(id);
 }
 
+bool Queue::keep_in_failed(Message& message) {
+    // Whoever requeues it has to see what was delivered, so the journal goes first.
+    journal(message, {});
+    if (!message.unwritten.empty()) return false;
+    auto moved = spool_.move_to_failed(message.id(), message.folder);
+    if (!moved) {
+        log::error("cannot_move_to_failed")
+            .add("id", message.id().text())
+            .add("reason", moved.error().text);
+        return false;
+    }
+    log::warning("kept_in_failed").add("id", message.id().text());
+    return true;
+}
+
+bool Queue::remove_file(Message& message) {
+    auto removed = spool_.remove(message.id(), message.folder);
+    if (removed) return true;
+    log::error("cannot_remove_message")
+        .add("id", message.id().text())
+        .add("reason", removed.error().text);
+    // The next start may find the file: it has to say that nothing is left to do.
+    journal(message, {});
+    return false;
+}
+
 void Queue::finish(Message& message) {
     QueueId id = message.id();
-    if (message.keep_as_failed) {
-        journal(message, {});
-        auto moved = spool_.move_to_failed(id, message.folder);
-        if (!moved)
-            log::error("cannot_move_to_failed").add("id", id.text()).add("reason", moved.error().text);
-        log::warning("kept_in_failed").add("id", id.text());
-        erase(id);
-        return;
-    }
-    auto removed = spool_.remove(id, message.folder);
-    if (!removed) {
-        log::error("cannot_remove_message").add("id", id.text()).add("reason", removed.error().text);
-        // The file will be found at the next start: it has to say that nothing is left to do.
-        journal(message, {});
-    }
+    const bool left = message.keep_as_failed ? keep_in_failed(message) : remove_file(message);
+    // Forgotten now it would be delivered once more after the next start, so it stays until the disk lets it
+    // go.
+    if (!left) return set_timer(message, now() + kRetryFault);
+    if (message.keep_as_failed) return erase(id);
     ++counters_.removed;
     log::info("removed")
         .add("id", id.text())
@@ -324,7 +340,7 @@ async::Task<void> Queue::load(QueueId id, WaitingIndex::Entry entry) {
     // A file in new/ that this process did not commit may be one whose commit a crash interrupted.
     bool verify = entry.folder == Folder::New && !entry.known;
     std::function<Result<Spool::Loaded>()> work = [spool = &spool_, id, folder = entry.folder, verify] {
-        return spool->load(id, folder, verify);
+        return spool->take_up(id, folder, verify);
     };
     auto result = co_await read_pool_.run(std::move(work));
     if (result) {

@@ -131,6 +131,8 @@ class Queue {
     void rest(Message& message);
     void to_waiting(Message& message);
     void finish(Message& message);
+    [[nodiscard]] bool keep_in_failed(Message& message);
+    [[nodiscard]] bool remove_file(Message& message);
     void erase(QueueId id);
     void journal(Message& message, std::vector<wire::JournalRecord> records);
     void journal_unless_finished(Message& message, std::vector<wire::JournalRecord> records);

@@ -121,9 +121,12 @@ bool Queue::take_resolution(Message& message, const std::vector<std::uint32_t>& 
 bool Queue::take_plan(Message& message, ResolutionPlan plan) {
     if (!plan.records.empty()) {
         // Before anything is acted on: a crash must not resolve these recipients again after some of their
-        // deliveries were made.
+        // deliveries were made. And behind what could not be written before: a forward file that was read
+        // stands in the journal before what it became.
+        std::vector<wire::JournalRecord> records = message.unwritten;
+        records.insert(records.end(), plan.records.begin(), plan.records.end());
         auto written = open_file(message) ? spool_.append_journal(message.id(), message.file,
-                                                                  message.journal_end, plan.records)
+                                                                  message.journal_end, records)
                                           : Result<void>(temporary("the queue file cannot be opened"));
         if (!written) {
             log::error("cannot_write_journal")
@@ -132,6 +135,7 @@ bool Queue::take_plan(Message& message, ResolutionPlan plan) {
             message.resolve_due = now() + kRetryFault;
             return false;
         }
+        message.unwritten.clear();
     }
     bool undecided = !plan.error.empty();
     std::size_t before = message.deliveries.size();
