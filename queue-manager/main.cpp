@@ -58,8 +58,7 @@ void prepare_spool(const config::Settings& settings, const privsep::Identity& id
         throw std::system_error(errno, std::generic_category(), settings.spool_dir);
     }
     // Made now, it has to be there after a power cut with what the first commits put into it.
-    const Fd parent(
-        ::open((settings.spool_dir + "/..").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const Fd parent(::open((settings.spool_dir + "/..").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!parent || ::fsync(parent.get()) != 0) {
         throw std::system_error(errno, std::generic_category(), settings.spool_dir + "/..");
     }

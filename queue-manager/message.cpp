@@ -40,8 +40,8 @@ Message::Message(queue_file::QueueFile read, Folder folder_in, Fd file_in)
         if (state.phase == queue_file::DeliveryPhase::Delivered) active.phase = Phase::Delivered;
         if (state.phase == queue_file::DeliveryPhase::Failed) {
             active.phase = Phase::Failed;
-            // The failure stands in the journal without a report: nobody could be told, so the file is kept. Our
-            // own reports carry NOTIFY=NEVER for other hosts, and are kept all the same.
+            // The failure stands in the journal without a report: nobody could be told, so the file is kept.
+            // Our own reports carry NOTIFY=NEVER for other hosts, and are kept all the same.
             bool is_told = envelope.report() || wants_failure_report(active.delivery.notify());
             keep_as_failed = keep_as_failed || (unanswerable() && !state.reported && is_told);
         }

@@ -237,9 +237,7 @@ bool Queue::keep_in_failed(Message& message) {
     if (!message.unwritten.empty()) return false;
     auto moved = spool_.move_to_failed(message.id(), message.folder);
     if (!moved) {
-        log::error("cannot_move_to_failed")
-            .add("id", message.id().text())
-            .add("reason", moved.error().text);
+        log::error("cannot_move_to_failed").add("id", message.id().text()).add("reason", moved.error().text);
         return false;
     }
     log::warning("kept_in_failed").add("id", message.id().text());
@@ -249,9 +247,7 @@ bool Queue::keep_in_failed(Message& message) {
 bool Queue::remove_file(Message& message) {
     auto removed = spool_.remove(message.id(), message.folder);
     if (removed) return true;
-    log::error("cannot_remove_message")
-        .add("id", message.id().text())
-        .add("reason", removed.error().text);
+    log::error("cannot_remove_message").add("id", message.id().text()).add("reason", removed.error().text);
     // The next start may find the file: it has to say that nothing is left to do.
     journal(message, {});
     return false;

@@ -125,9 +125,9 @@ bool Queue::take_plan(Message& message, ResolutionPlan plan) {
         // stands in the journal before what it became.
         std::vector<wire::JournalRecord> records = message.unwritten;
         records.insert(records.end(), plan.records.begin(), plan.records.end());
-        auto written = open_file(message) ? spool_.append_journal(message.id(), message.file,
-                                                                  message.journal_end, records)
-                                          : Result<void>(temporary("the queue file cannot be opened"));
+        auto written = open_file(message)
+                           ? spool_.append_journal(message.id(), message.file, message.journal_end, records)
+                           : Result<void>(temporary("the queue file cannot be opened"));
         if (!written) {
             log::error("cannot_write_journal")
                 .add("id", message.id().text())

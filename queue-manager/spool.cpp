@@ -321,8 +321,7 @@ Result<void> Spool::release(QueueId id) {
     if (!moved) return moved;
     // So that a power cut does not put back what the administrator believes to be on its way. If it fails the
     // message is on its way all the same, and at worst it is in hold/ once more.
-    if (sync_meter_.sync(loaded->file.get()) != 0 ||
-        (sync_directory_ && sync_meter_.sync(new_.get()) != 0)) {
+    if (sync_meter_.sync(loaded->file.get()) != 0 || (sync_directory_ && sync_meter_.sync(new_.get()) != 0)) {
         log::error("cannot_sync_released_message").add("id", id.text()).add("errno", errno);
     }
     return {};
@@ -363,8 +362,8 @@ Result<Spool::Loaded> Spool::load(QueueId id, Folder folder, bool verify) const 
 Result<Spool::Loaded> Spool::take_up(QueueId id, Folder folder, bool verify) {
     auto loaded = load(id, folder, verify);
     if (!loaded) return loaded;
-    // Behind a record that a power cut tore there may be whole ones of the same time: pages are written in any
-    // order. They would count again as soon as new records ended exactly where one of them begins.
+    // Behind a record that a power cut tore there may be whole ones of the same time: pages are written in
+    // any order. They would count again as soon as new records ended exactly where one of them begins.
     struct stat status {};
     if (::fstat(loaded->file.get(), &status) != 0) return system_failure("fstat", errno);
     const auto size = static_cast<std::uint64_t>(status.st_size);

@@ -44,7 +44,8 @@ namespace postrider::queue_manager {
 ///     to cur/           old or new name, never both and never none: rename is atomic.
 ///     release           as commit: the file is in hold/ or in new/, and complete in either.
 ///     to failed/        as to cur/, after the journal has the failure.
-///     unlink            undone by a power cut: delivered again. The journal is in the file by then unless the
+///     unlink            undone by a power cut: delivered again. The journal is in the file by then unless
+///     the
 ///                       first attempt finished the message.
 ///
 /// Functions block on the file system and may be called from several threads; only commit(), commit_message()

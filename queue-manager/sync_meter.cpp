@@ -11,8 +11,8 @@ int SyncMeter::sync(int file) {
     const auto begun = std::chrono::steady_clock::now();
     const int result = ::fsync(file);
     const int error = errno;
-    const auto took = std::chrono::duration_cast<std::chrono::microseconds>(
-        std::chrono::steady_clock::now() - begun);
+    const auto took =
+        std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begun);
     const auto microseconds = static_cast<std::uint64_t>(took.count());
     // Numbers for the eye of an administrator: no order between them is needed.
     total_.fetch_add(1, std::memory_order_relaxed);

@@ -21,7 +21,7 @@ class SyncMeter {
     struct Counts {
         std::uint64_t total = 0;  ///< with those that failed
         std::uint64_t errors = 0;
-        std::uint64_t microseconds = 0;                     ///< of all together
+        std::uint64_t microseconds = 0;                      ///< of all together
         std::array<std::uint64_t, kBounds.size()> within{};  ///< those that took at most kBounds[i] ms
     };
     /// What was counted so far. Taken while threads count, it may have one of them in one number only.

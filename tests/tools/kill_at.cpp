@@ -1,7 +1,8 @@
 // kill_at: ends a daemon at the entry of its n-th file-system call below a directory, or lets that call fail.
 //
 //   kill_at --pid PID --under DIRECTORY --at N                  kill with SIGKILL instead of the N-th call
-//   kill_at --pid PID --under DIRECTORY --at N --error ENOSPC   let the N-th call fail; with --last M all up to
+//   kill_at --pid PID --under DIRECTORY --at N --error ENOSPC   let the N-th call fail; with --last M all up
+//   to
 //                                                               the M-th
 //   kill_at … --reads                                           count opening and reading, too
 //
@@ -10,8 +11,9 @@
 // one is written to standard output as "NUMBER CALL PATH". It ends when the process was killed, or when
 // SIGTERM tells it to let the process go on by itself; its last line is "killed" or "let go".
 //
-// A call that is to be killed is never begun: the kernel drops it when it sees the signal. One that is to fail
-// is replaced by close(-1), which every sandbox allows and which does nothing, and its result by the error.
+// A call that is to be killed is never begun: the kernel drops it when it sees the signal. One that is to
+// fail is replaced by close(-1), which every sandbox allows and which does nothing, and its result by the
+// error.
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -134,7 +136,7 @@ class Tracer {
 
   private:
     struct Thread {
-        bool seen = false;                  ///< it stopped for us and was sent on
+        bool seen = false;                         ///< it stopped for us and was sent on
         std::optional<user_regs_struct> replaced;  ///< as they were before its call was replaced
     };
 
@@ -179,13 +181,13 @@ class Tracer {
 
     void on_call(pid_t id, Thread& thread) {
         __ptrace_syscall_info info{};
-        if (::ptrace(PTRACE_GET_SYSCALL_INFO, id, sizeof(info), &info) <= 0)
-            return;
+        if (::ptrace(PTRACE_GET_SYSCALL_INFO, id, sizeof(info), &info) <= 0) return;
         if (info.op == PTRACE_SYSCALL_INFO_EXIT && thread.replaced) return finish_replaced(id, thread);
         if (info.op != PTRACE_SYSCALL_INFO_ENTRY || leaving_ || killed_) return;
         const auto call = calls().find(static_cast<long>(info.entry.nr));
         if (call == calls().end() || !counts(call->first, call->second, info.entry.args)) return;
-        const std::string folder = descriptor_path(static_cast<int>(info.entry.args[call->second.descriptor]));
+        const std::string folder =
+            descriptor_path(static_cast<int>(info.entry.args[call->second.descriptor]));
         if (!is_below(folder)) return;
         ++number_;
         fmt::print("{} {} {}{}\n", number_, call->second.name, folder,
@@ -266,9 +268,12 @@ int error_of(const std::string& name) {
 }
 
 Options read_options(int argc, char** argv) {
-    const option names[] = {{"pid", required_argument, nullptr, 'p'},   {"under", required_argument, nullptr, 'u'},
-                            {"at", required_argument, nullptr, 'a'},    {"last", required_argument, nullptr, 'l'},
-                            {"error", required_argument, nullptr, 'e'}, {"reads", no_argument, nullptr, 'r'},
+    const option names[] = {{"pid", required_argument, nullptr, 'p'},
+                            {"under", required_argument, nullptr, 'u'},
+                            {"at", required_argument, nullptr, 'a'},
+                            {"last", required_argument, nullptr, 'l'},
+                            {"error", required_argument, nullptr, 'e'},
+                            {"reads", no_argument, nullptr, 'r'},
                             {nullptr, 0, nullptr, 0}};
     Options options;
     for (int name = 0; (name = ::getopt_long(argc, argv, "", names, nullptr)) != -1;) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "libcommon/base/file.h"
+#include "queue-manager/message.h"
 #include "queue-manager/spool.h"
 #include "tests/unit/queue-manager/daemon_fixture.h"
 
@@ -74,9 +75,9 @@ TEST_CASE("a journal cut at any byte is read up to its last whole record, and sh
     const std::vector<wire::JournalRecord> records = {resolved(0, 1, "one.smtp.test"),
                                                       resolved(1, 2, "two.smtp.test"), relayed(1)};
     std::vector<std::uint64_t> ends;
-    const std::string path =
-        scratch.path() + "/new/" + commit_with(spool, QueueId(kThen, 1), records, ends);
-    const std::uint64_t begin = spool.load(QueueId(kThen, 1), Folder::New, true)->contents.header.journal_offset();
+    const std::string path = scratch.path() + "/new/" + commit_with(spool, QueueId(kThen, 1), records, ends);
+    const std::uint64_t begin =
+        spool.load(QueueId(kThen, 1), Folder::New, true)->contents.header.journal_offset();
     for (std::uint64_t size = ends.back(); size >= begin; --size) {
         fs::resize_file(path, size);
         std::uint64_t whole = begin;
@@ -101,12 +102,12 @@ TEST_CASE("what stands behind a torn record never counts again") {
     Spool spool(scratch.path(), false);
     const QueueId id(kThen, 1);
     std::vector<std::uint64_t> ends;
-    // The second recipient was relayed over a route; the page with that route was not written, the next one was.
-    const std::string path = scratch.path() + "/new/" +
-                             commit_with(spool, id,
-                                         {resolved(0, 1, "one.smtp.test"), resolved(1, 2, "two.smtp.test"),
-                                          relayed(2)},
-                                         ends);
+    // The second recipient was relayed over a route; the page with that route was not written, the next one
+    // was.
+    const std::string path =
+        scratch.path() + "/new/" +
+        commit_with(spool, id, {resolved(0, 1, "one.smtp.test"), resolved(1, 2, "two.smtp.test"), relayed(2)},
+                    ends);
     {
         std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
         file.seekp(static_cast<std::streamoff>(ends[0]));
@@ -160,10 +161,9 @@ TEST_CASE("a start tidies up after a power cut: tmp/, torn journals, what was ne
         fs::resize_file(daemon.spool_dir() + "/new/" + incomplete, 140);
         // Its first recipient is done; that the second is, too, was not written any more.
         ends.clear();
-        torn = commit_with(spool, QueueId(kThen, 3),
-                           {resolved(0, 1, "one.smtp.test"), resolved(1, 2, "two.smtp.test"), relayed(1),
-                            relayed(2)},
-                           ends);
+        torn = commit_with(
+            spool, QueueId(kThen, 3),
+            {resolved(0, 1, "one.smtp.test"), resolved(1, 2, "two.smtp.test"), relayed(1), relayed(2)}, ends);
         fs::resize_file(daemon.spool_dir() + "/new/" + torn, ends.back() - 1);
     }
     daemon.start();
@@ -211,4 +211,46 @@ TEST_CASE("a sync that fails is counted as one, with its errno") {
     CHECK(errno == EINVAL);
     CHECK(meter.counts().total == 1);
     CHECK(meter.counts().errors == 1);
+}
+
+TEST_CASE("a last failure that nobody could be told of is kept, whenever the process ended") {
+    struct Case {
+        const char* sender;
+        bool report;
+        std::uint32_t notify;
+        bool told;
+        bool kept;
+    };
+    // A message of ours asks other hosts for no report, and its own failure is kept all the same.
+    const std::vector<Case> cases = {
+        {"", true, kNotifyNever, false, true},
+        {"", true, kNotifyNever, true, false},
+        {"", false, 0, false, true},
+        {"", false, kNotifyFailure, false, true},
+        {"", false, kNotifyNever, false, false},
+        {"", false, 0, true, false},
+        {"s@example.org", false, 0, false, false},
+    };
+    for (const auto& row : cases) {
+        queue_file::QueueFile read;
+        read.envelope = two_recipients();
+        read.envelope.set_sender(row.sender);
+        read.envelope.set_report(row.report);
+        read.envelope.mutable_recipients()->RemoveLast();
+        read.journal = queue_file::JournalState(1);
+        wire::JournalRecord route = resolved(0, 1, "one.smtp.test");
+        route.mutable_resolved()->mutable_deliveries(0)->set_notify(row.notify);
+        read.journal.apply(route);
+        wire::JournalRecord failed = relayed(1);
+        failed.mutable_attempt()->mutable_results(0)->set_outcome(wire::DeliveryResult::FAILED);
+        read.journal.apply(failed);
+        if (row.told) {
+            wire::JournalRecord report;
+            report.mutable_report()->add_deliveries(1);
+            read.journal.apply(report);
+        }
+        const Message message(std::move(read), Folder::New, Fd());
+        CHECK(message.finished());
+        CHECK(message.keep_as_failed == row.kept);
+    }
 }
