@@ -194,7 +194,8 @@ class Stable:
         return [file for name in folders for file in (self.suite.spool / name).rglob("*") if file.is_file()]
 
     def nothing_left(self) -> bool:
-        return not self._files("tmp", "new", "cur", "hold")
+        # In the order in which files move, so that none is missed on its way.
+        return not self._files("tmp", "hold", "new", "cur")
 
     def in_hold(self) -> bool:
         return bool(self._files("hold"))

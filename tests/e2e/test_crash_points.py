@@ -185,15 +185,19 @@ def play(program: Program, kind: Kind) -> None:
 
 
 def play_all(program: Program) -> None:
-    """Every kind in a program of its own."""
-    def run(kind: Kind) -> tuple[Kind, subprocess.CompletedProcess[str]]:
-        command = [sys.executable, __file__, *sys.argv[1:], "--kind", kind.name]
-        return kind, subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    """Every kind in a program of its own, and in a full run once more where folders are synced, too."""
+    variants: list[list[str]] = [["--kind", kind.name] for kind in KINDS]
+    if program.options.full:
+        variants += [[*variant, "--sync-directory"] for variant in variants]
+
+    def run(variant: list[str]) -> tuple[list[str], subprocess.CompletedProcess[str]]:
+        command = [sys.executable, __file__, *sys.argv[1:], *variant]
+        return variant, subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        for kind, done in pool.map(run, KINDS):
+        for variant, done in pool.map(run, variants):
             print(done.stdout, end="")
-            program.judge(f"{kind.name}: all of it", done.returncode == 0)
+            program.judge(" ".join(variant), done.returncode == 0)
 
 
 def main() -> int:
