@@ -168,8 +168,8 @@ def examine(program: Program, number: int, disk: Disk, picture: Picture, load: L
     """Delivers all that is in a picture."""
     sink.clear()
     must = picture.acknowledged - picture.delivered
-    suite.start(60)
     try:
+        suite.start(60)
         suite.command("queue", "flush", "--all")
         wait_for("the queue of the picture to be empty", lambda: not busy_files(suite), 180)
         deliveries = Deliveries(load, suite, sink)
@@ -213,9 +213,9 @@ def play(program: Program, name: str, config: str, count: int, choose: random.Ra
         suite = Suite(program.binaries, folder / "suite", stage, CONFIG + config, spool=disk.mounted / "spool")
         nsd.start()
         sink.start()
-        suite.start()
         load = Load(lambda: suite.session("IN"), RECIPIENTS, 1_000_000, SESSIONS)
         try:
+            suite.start()
             begun = time.monotonic()
             pictures = take_pictures(disk, load, suite, sink, count, choose)
             print(f"{name}: {count} pictures of {len(load.acknowledged)} messages in {time.monotonic() - begun:.0f} s")
