@@ -1,5 +1,6 @@
 #include "queue-manager/admin.h"
 
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -260,9 +261,15 @@ void Admin::status(QueuePeer& peer, std::uint64_t request) {
     const IntakeJournal* journal = queue_.journal();
     add("journal_ready", journal != nullptr && journal->has_room(0) ? 1 : 0);
     add("journal_messages", journal != nullptr ? journal->messages() : 0);
-    add("journal_syncs_total", journal != nullptr ? journal->syncs() : 0);
     add("quarantined_total", counters.quarantined);
     add("quarantine_released_total", counters.released);
+    const SyncMeter::Counts syncs = spool_.syncs();
+    add("syncs_total", syncs.total);
+    add("sync_errors_total", syncs.errors);
+    add("sync_microseconds_total", syncs.microseconds);
+    for (std::size_t i = 0; i < syncs.within.size(); ++i) {
+        add(fmt::format("syncs_within_{}ms_total", SyncMeter::kBounds[i]).c_str(), syncs.within[i]);
+    }
     peer.reply(reply);
 }
 

@@ -20,8 +20,10 @@ constexpr std::size_t kMaxInlineBytes = std::size_t{64} << 20;
 // A mailbox of RFC 5321 has at most 320 octets; SMTPUTF8 and xtext make it longer.
 constexpr int kMaxField = 4096;
 constexpr Milliseconds kSpaceInterval{5000};
-constexpr const char* kNoStorage = "4.3.1 insufficient system storage";
-constexpr const char* kStopping = "4.3.2 the mail system is being stopped";
+// Why nothing is taken in; smtpd puts the code before it.
+constexpr const char* kNoStorage = "insufficient system storage";
+constexpr const char* kReadOnly = "the queue cannot be written now";
+constexpr const char* kStopping = "the mail system is being stopped";
 constexpr std::uint32_t kAllNotifyBits = 15;
 
 bool too_long(const std::string& field) {
@@ -82,6 +84,7 @@ void Intake::check_space() {
     space_ = *space;
     bool low = settings_.min_free_space.undercut(space_.bytes, space_.total_bytes) ||
                settings_.min_free_inodes.undercut(space_.inodes, space_.total_inodes);
+    if (space_.read_only) return set_refusal(kReadOnly);
     set_refusal(low ? kNoStorage : "");
 }
 
@@ -265,6 +268,8 @@ async::Task<void> Intake::commit_open(std::uint64_t number, std::uint64_t reques
     QueuePeer& peer = *found->second->peer;
     if (!committed) {
         log::error("cannot_commit_message").add("id", id.text()).add("reason", committed.error().text);
+        // As where none can be created: others need not send all their content to hear the same.
+        if (result && committed.error().temporary()) set_refusal(kNoStorage);
         peer.fail(request, committed.error());
         co_return;
     }

@@ -47,20 +47,21 @@ Result<std::shared_ptr<Fd>> write_empty_segment(int folder, const std::string& n
     return file;
 }
 
-Result<void> sync_files(const std::vector<std::shared_ptr<Fd>>& files) {
+Result<void> sync_files(const std::vector<std::shared_ptr<Fd>>& files, SyncMeter& meter) {
     for (const auto& file : files) {
-        if (::fdatasync(file->get()) != 0) return system_failure("fdatasync", errno);
+        if (meter.sync_data(file->get()) != 0) return system_failure("fdatasync", errno);
     }
     return {};
 }
 
 }  // namespace
 
-IntakeJournal::IntakeJournal(async::Loop& loop, const Fd& folder, const JournalKey& key,
+IntakeJournal::IntakeJournal(async::Loop& loop, const Fd& folder, const JournalKey& key, SyncMeter& meter,
                              std::size_t segment_size, std::size_t segments)
     : loop_(loop),
       folder_(folder),
       key_(key),
+      meter_(meter),
       segment_size_(segment_size),
       max_segments_(std::min(segments, kMaxSegments)),
       sync_ended_(loop),
@@ -156,10 +157,11 @@ async::Task<Result<void>> IntakeJournal::durable(std::uint64_t position) {
         const std::uint64_t target = appended_;
         auto files = std::exchange(unsynced_, {});
         if (!used_.empty()) unsynced_.push_back(used_.back()->file);
-        std::function<Result<void>()> work = [files = std::move(files)] { return sync_files(files); };
+        std::function<Result<void>()> work = [files = std::move(files), meter = &meter_] {
+            return sync_files(files, *meter);
+        };
         auto result = co_await pool_.run(std::move(work));
         syncing_ = false;
-        ++syncs_;
         if (result && *result) {
             synced_ = target;
         } else {

@@ -21,6 +21,7 @@
 #include "libcommon/queue_file/journal_key.h"
 #include "libcommon/queue_file/queue_id.h"
 #include "queue-manager/journal_segment.h"
+#include "queue-manager/sync_meter.h"
 
 namespace postrider::queue_manager {
 
@@ -38,9 +39,9 @@ namespace postrider::queue_manager {
 /// All functions run on the loop, but recover() and remove_segments(), which come before.
 class IntakeJournal {
   public:
-    /// `folder` is the journal's own; it and the key outlive the journal. At most `segments` of so many
-    /// octets are made, when they are needed.
-    IntakeJournal(async::Loop& loop, const Fd& folder, const queue_file::JournalKey& key,
+    /// `folder` is the journal's own; it, the key and the meter outlive the journal. At most `segments` of so
+    /// many octets are made, when they are needed.
+    IntakeJournal(async::Loop& loop, const Fd& folder, const queue_file::JournalKey& key, SyncMeter& meter,
                   std::size_t segment_size, std::size_t segments);
     IntakeJournal(const IntakeJournal&) = delete;
     IntakeJournal& operator=(const IntakeJournal&) = delete;
@@ -74,8 +75,6 @@ class IntakeJournal {
     /// All messages that are here, if the disk has failed: they have to become files at once.
     [[nodiscard]] std::vector<QueueId> endangered() const;
     [[nodiscard]] std::size_t messages() const { return places_.size(); }
-    /// Syncs so far.
-    [[nodiscard]] std::uint64_t syncs() const { return syncs_; }
 
   private:
     struct Segment {
@@ -95,6 +94,7 @@ class IntakeJournal {
     async::Loop& loop_;
     const Fd& folder_;
     const queue_file::JournalKey& key_;
+    SyncMeter& meter_;
     std::size_t segment_size_;
     std::size_t max_segments_;
     std::size_t made_ = 0;
@@ -108,7 +108,6 @@ class IntakeJournal {
     std::unordered_map<QueueId, Segment*> places_;
     std::uint64_t appended_ = 0;  // messages so far
     std::uint64_t synced_ = 0;    // of them
-    std::uint64_t syncs_ = 0;
     bool syncing_ = false;
     std::vector<std::shared_ptr<Fd>> unsynced_;
     async::Condition sync_ended_;

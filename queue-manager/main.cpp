@@ -16,6 +16,7 @@
 
 #include "libcommon/daemon/main.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -55,6 +56,11 @@ void prepare_spool(const config::Settings& settings, const privsep::Identity& id
     }
     if (::geteuid() == 0 && ::chown(settings.spool_dir.c_str(), identity.uid, identity.gid) != 0) {
         throw std::system_error(errno, std::generic_category(), settings.spool_dir);
+    }
+    // Made now, it has to be there after a power cut with what the first commits put into it.
+    const Fd parent(::open((settings.spool_dir + "/..").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!parent || ::fsync(parent.get()) != 0) {
+        throw std::system_error(errno, std::generic_category(), settings.spool_dir + "/..");
     }
 }
 

@@ -41,9 +41,9 @@ Message::Message(queue_file::QueueFile read, Folder folder_in, Fd file_in)
         if (state.phase == queue_file::DeliveryPhase::Failed) {
             active.phase = Phase::Failed;
             // The failure stands in the journal without a report: nobody could be told, so the file is kept.
-            bool nobody_told =
-                unanswerable() && !state.reported && !(active.delivery.notify() & kNotifyNever);
-            keep_as_failed = keep_as_failed || nobody_told;
+            // Our own reports carry NOTIFY=NEVER for other hosts, and are kept all the same.
+            bool is_told = envelope.report() || wants_failure_report(active.delivery.notify());
+            keep_as_failed = keep_as_failed || (unanswerable() && !state.reported && is_told);
         }
         const bool success_unsaid = active.phase == Phase::Delivered && !state.reported &&
                                     owes_success_report(active.delivery, active.last_result);

@@ -34,6 +34,7 @@ Queue::Queue(async::Loop& loop, const Settings& settings, Spool& spool, Resolver
       prune_timer_(loop,
                    [this] {
                        scheduler_.prune(now() - kKeepDestination);
+                       if (!journal_recovered_) recover_journal();
                        prune_timer_.arm(kPruneInterval);
                    }),
       hold_timer_(loop, [this] { ask_about_holds(); }),
@@ -42,8 +43,7 @@ Queue::Queue(async::Loop& loop, const Settings& settings, Spool& spool, Resolver
       tasks_(loop) {}
 
 Result<void> Queue::start() {
-    auto recovered = recover_journal();
-    if (!recovered) return recovered;
+    recover_journal();
     auto scanned = spool_.scan([this](const Spool::Found& found) {
         WaitingIndex::Entry entry;
         entry.due = found.due;
@@ -53,6 +53,7 @@ Result<void> Queue::start() {
     });
     if (!scanned) return scanned;
     log::info("queue_read").add("messages", waiting_.size());
+    started_ = true;
     resolver_.start([this] { resolve_more(); });
     prune_timer_.arm(kPruneInterval);
     arm();
@@ -246,29 +247,40 @@ void Queue::to_waiting(Message& message) {
     erase(id);
 }
 
+bool Queue::keep_in_failed(Message& message) {
+    // Whoever requeues it has to see what was delivered, so the journal goes first.
+    journal(message, {});
+    if (!message.unwritten.empty()) return false;
+    auto moved = spool_.move_to_failed(message.id(), message.folder);
+    if (!moved) {
+        log::error("cannot_move_to_failed").add("id", message.id().text()).add("reason", moved.error().text);
+        return false;
+    }
+    log::warning("kept_in_failed").add("id", message.id().text());
+    return true;
+}
+
+bool Queue::remove_file(Message& message) {
+    if (message.image) {
+        journal_->end(message.id());
+        return true;
+    }
+    auto removed = spool_.remove(message.id(), message.folder);
+    if (removed) return true;
+    log::error("cannot_remove_message").add("id", message.id().text()).add("reason", removed.error().text);
+    // The next start may find the file: it has to say that nothing is left to do.
+    journal(message, {});
+    return false;
+}
+
 void Queue::finish(Message& message) {
     QueueId id = message.id();
     if (message.keep_as_failed && message.image) return settle(message);
-    if (message.keep_as_failed) {
-        journal(message, {});
-        auto moved = spool_.move_to_failed(id, message.folder);
-        if (!moved)
-            log::error("cannot_move_to_failed").add("id", id.text()).add("reason", moved.error().text);
-        log::warning("kept_in_failed").add("id", id.text());
-        erase(id);
-        return;
-    }
-    Result<void> removed;
-    if (message.image) {
-        journal_->end(id);
-    } else {
-        removed = spool_.remove(id, message.folder);
-    }
-    if (!removed) {
-        log::error("cannot_remove_message").add("id", id.text()).add("reason", removed.error().text);
-        // The file will be found at the next start: it has to say that nothing is left to do.
-        journal(message, {});
-    }
+    const bool left = message.keep_as_failed ? keep_in_failed(message) : remove_file(message);
+    // Forgotten now it would be delivered once more after the next start, so it stays until the disk lets it
+    // go.
+    if (!left) return set_timer(message, now() + kRetryFault);
+    if (message.keep_as_failed) return erase(id);
     ++counters_.removed;
     log::info("removed")
         .add("id", id.text())
@@ -345,7 +357,7 @@ async::Task<void> Queue::load(QueueId id, WaitingIndex::Entry entry) {
     // A file in new/ that this process did not commit may be one whose commit a crash interrupted.
     bool verify = entry.folder == Folder::New && !entry.known;
     std::function<Result<Spool::Loaded>()> work = [spool = &spool_, id, folder = entry.folder, verify] {
-        return spool->load(id, folder, verify);
+        return spool->take_up(id, folder, verify);
     };
     auto result = co_await read_pool_.run(std::move(work));
     if (result) {

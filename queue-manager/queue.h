@@ -142,6 +142,8 @@ class Queue {
     void rest(Message& message);
     void to_waiting(Message& message);
     void finish(Message& message);
+    [[nodiscard]] bool keep_in_failed(Message& message);
+    [[nodiscard]] bool remove_file(Message& message);
     void erase(QueueId id);
     void journal(Message& message, std::vector<wire::JournalRecord> records);
     void journal_unless_finished(Message& message, std::vector<wire::JournalRecord> records);
@@ -158,7 +160,8 @@ class Queue {
     [[nodiscard]] std::optional<UnixMillis> delay_report_due(const Message& message) const;
 
     // The intake journal (queue_settle.cpp).
-    [[nodiscard]] Result<void> recover_journal();
+    void recover_journal();
+    [[nodiscard]] Result<std::vector<QueueId>> make_files_of_journal();
     [[nodiscard]] Result<void> write_records(Message& message,
                                              const std::vector<wire::JournalRecord>& records);
     /// Makes a file of a message in the journal; advance() follows when it is durable.
@@ -245,6 +248,8 @@ class Queue {
     async::ThreadPool sync_pool_;
     async::ThreadPool read_pool_;
     std::unique_ptr<IntakeJournal> journal_;
+    bool journal_recovered_ = false;
+    bool started_ = false;  // the spool was read
     async::Scope tasks_;
 };
 

@@ -121,8 +121,11 @@ bool Queue::take_resolution(Message& message, const std::vector<std::uint32_t>& 
 bool Queue::take_plan(Message& message, ResolutionPlan plan) {
     if (!plan.records.empty()) {
         // Before anything is acted on: a crash must not resolve these recipients again after some of their
-        // deliveries were made.
-        auto written = write_records(message, plan.records);
+        // deliveries were made. And behind what could not be written before: a forward file that was read
+        // stands in the journal before what it became.
+        std::vector<wire::JournalRecord> records = message.unwritten;
+        records.insert(records.end(), plan.records.begin(), plan.records.end());
+        auto written = write_records(message, records);
         if (!written) {
             log::error("cannot_write_journal")
                 .add("id", message.id().text())
@@ -130,6 +133,7 @@ bool Queue::take_plan(Message& message, ResolutionPlan plan) {
             message.resolve_due = now() + kRetryFault;
             return false;
         }
+        message.unwritten.clear();
     }
     bool undecided = !plan.error.empty();
     std::size_t before = message.deliveries.size();

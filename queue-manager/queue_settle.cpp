@@ -28,29 +28,45 @@ Result<Fd> sealed_copy(std::string_view bytes) {
 
 }  // namespace
 
-/// What an earlier process left in the journal becomes files, before anything of the spool is read. Should we
-/// be killed meanwhile, the next start finds some of the files and makes the others.
-Result<void> Queue::recover_journal() {
-    std::size_t messages = 0;
+/// What an earlier process left in the journal becomes files. Should we be killed meanwhile, the next start
+/// finds some of the files and makes the others.
+Result<std::vector<QueueId>> Queue::make_files_of_journal() {
+    std::vector<QueueId> made;
     auto recovered =
         IntakeJournal::recover(spool_.journal_folder(), spool_.key(), [&](QueueId id, std::string file) {
-            ++messages;
             auto settled = spool_.settle(id, file, false);
-            return settled ? Result<void>() : failure(std::move(settled.error()));
+            if (!settled) return Result<void>(failure(std::move(settled.error())));
+            made.push_back(id);
+            return Result<void>();
         });
-    if (!recovered) return recovered;
-    if (messages > 0) {
+    if (!recovered) return failure(std::move(recovered.error()));
+    if (!made.empty()) {
         auto durable = spool_.sync_everything();
-        if (!durable) return durable;
-        log::info("journal_recovered").add("messages", messages);
+        if (!durable) return failure(std::move(durable.error()));
     }
+    return made;
+}
+
+/// A disk that is full or cannot be written keeps its journal until it can; the rest of the queue goes on.
+void Queue::recover_journal() {
+    auto made = make_files_of_journal();
+    if (!made) {
+        log::error("cannot_recover_journal").add("reason", made.error().text);
+        return;
+    }
+    if (!made->empty()) log::info("journal_recovered").add("messages", made->size());
+    journal_recovered_ = true;
     IntakeJournal::remove_segments(spool_.journal_folder());
-    if (settings_.intake_journal_max == 0) return {};
+    // At the start nothing of the spool was read yet; later it is not read again.
+    for (QueueId id : *made) {
+        if (started_ && !folder_of(id)) released(id);
+    }
+    if (settings_.intake_journal_max == 0) return;
     constexpr std::size_t kSegments = 8;
-    journal_ = std::make_unique<IntakeJournal>(loop_, spool_.journal_folder(), spool_.key(),
-                                               settings_.intake_journal_size / kSegments, kSegments);
+    journal_ =
+        std::make_unique<IntakeJournal>(loop_, spool_.journal_folder(), spool_.key(), spool_.sync_meter(),
+                                        settings_.intake_journal_size / kSegments, kSegments);
     journal_->start();
-    return {};
 }
 
 Result<void> Queue::write_records(Message& message, const std::vector<wire::JournalRecord>& records) {

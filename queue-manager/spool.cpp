@@ -100,7 +100,20 @@ Spool::Spool(const std::string& path, bool sync_directory) : sync_directory_(syn
     failed_ = open_folder(root_, "failed");
     corrupt_ = open_folder(root_, "corrupt");
     journal_ = open_folder(root_, "journal");
+    sync_folders();
     load_key();
+}
+
+void Spool::sync_folders() {
+    // The commit makes a file and its name durable. That its folder has a name, too, is seen to here, once,
+    // before the first message is in it: they may have been made just now.
+    for (const char* name : {".", "cur"}) {
+        const Fd folder = open_folder(root_, name);
+        if (sync_meter_.sync(folder.get()) == 0) continue;
+        // A spool on a file system that was made read-only after an error is still read.
+        if (errno == EROFS) return;
+        fail("sync the folders of the spool");
+    }
 }
 
 void Spool::lock() {
@@ -132,9 +145,12 @@ void Spool::load_key() {
     if (!made) fail("spool key");
     auto written = write_all(made, key.bytes());
     if (!written) throw std::runtime_error("spool key: " + written.error().text);
+    // Synced before it gets its name, unlike a message: a power cut must not leave the name of a key without
+    // its bytes, because half a key is taken for damage that somebody has to look at.
+    if (sync_meter_.sync(made.get()) != 0) fail("spool key");
     if (::renameat(root_.get(), kNewKeyFile, root_.get(), kKeyFile) != 0) fail("spool key");
-    // The key has to be durable before the first journal record that it authenticates.
-    if (::fsync(made.get()) != 0 || ::fsync(root_.get()) != 0) fail("spool key");
+    // And the name before the first journal record that it authenticates.
+    if (sync_meter_.sync(root_.get()) != 0) fail("spool key");
     key_ = key;
 }
 
@@ -239,9 +255,9 @@ Result<void> Spool::place(QueueId id, int file, Folder target, bool sync) {
     }
     if (!sync) return {};
     // fsync, not fdatasync: the latter need not write the name and lost it on ext4. It is the last step.
-    if (::fsync(file) != 0) return refuse("fsync", folder);
+    if (sync_meter_.sync(file) != 0) return refuse("fsync", folder);
     // Only where the file system does not make the name durable with the file (queue_directory_sync).
-    if (sync_directory_ && ::fsync(folder.get()) != 0) return refuse("fsync of the folder", folder);
+    if (sync_directory_ && sync_meter_.sync(folder.get()) != 0) return refuse("fsync of the folder", folder);
     return {};
 }
 
@@ -354,7 +370,7 @@ Result<void> Spool::release(QueueId id) {
     if (!moved) return moved;
     // So that a power cut does not put back what the administrator believes to be on its way. If it fails the
     // message is on its way all the same, and at worst it is in hold/ once more.
-    if (::fsync(loaded->file.get()) != 0 || (sync_directory_ && ::fsync(new_.get()) != 0)) {
+    if (sync_meter_.sync(loaded->file.get()) != 0 || (sync_directory_ && sync_meter_.sync(new_.get()) != 0)) {
         log::error("cannot_sync_released_message").add("id", id.text()).add("errno", errno);
     }
     return {};
@@ -366,7 +382,7 @@ Result<void> Spool::remove_held(QueueId id) {
         return system_failure("unlink " + id.text(), errno);
     }
     // What an administrator threw away must not come back and be released by mistake.
-    if (::fsync(hold_.get()) != 0) return system_failure("fsync of hold/", errno);
+    if (sync_meter_.sync(hold_.get()) != 0) return system_failure("fsync of hold/", errno);
     return {};
 }
 
@@ -390,6 +406,26 @@ Result<Spool::Loaded> Spool::load(QueueId id, Folder folder, bool verify) const 
         if (!verified) return failure(std::move(verified.error()));
     }
     return Loaded{std::move(*contents), std::move(*file)};
+}
+
+Result<Spool::Loaded> Spool::take_up(QueueId id, Folder folder, bool verify) {
+    auto loaded = load(id, folder, verify);
+    if (!loaded) return loaded;
+    // Behind a record that a power cut tore there may be whole ones of the same time: pages are written in
+    // any order. They would count again as soon as new records ended exactly where one of them begins.
+    struct stat status {};
+    if (::fstat(loaded->file.get(), &status) != 0) return system_failure("fstat", errno);
+    const auto size = static_cast<std::uint64_t>(status.st_size);
+    const std::uint64_t end = loaded->contents.journal_end;
+    if (size > end) {
+        if (::ftruncate(loaded->file.get(), static_cast<off_t>(end)) != 0)
+            return system_failure("ftruncate", errno);
+        log::warning("journal_cut").add("id", id.text()).add("bytes", size - end);
+    }
+    // The process that committed it may have ended between rename and sync. It is complete now, in memory; a
+    // power cut must not find it in cur/ with a hole that nobody looks for there.
+    if (verify && sync_meter_.sync(loaded->file.get()) != 0) return system_failure("fsync", errno);
+    return loaded;
 }
 
 Result<Fd> Spool::open_readable(QueueId id, Folder folder) const {
@@ -421,7 +457,12 @@ Result<void> Spool::scan_folder(const Fd& directory, Folder folder,
                                 const std::function<void(const Found&)>& found) {
     Directory entries = list(directory);
     if (!entries) return system_failure("read spool", errno);
-    while (const dirent* entry = ::readdir(entries.get())) {
+    while (true) {
+        errno = 0;
+        const dirent* entry = ::readdir(entries.get());
+        // Half a list would leave the other messages alone until the next start.
+        if (entry == nullptr && errno != 0) return system_failure("read spool", errno);
+        if (entry == nullptr) break;
         if (is_dot(entry->d_name)) continue;
         auto id = QueueId::parse(entry->d_name);
         if (!id) {
@@ -433,8 +474,9 @@ Result<void> Spool::scan_folder(const Fd& directory, Folder folder,
         message.folder = folder;
         if (folder == Folder::Cur) {
             struct stat status {};
-            if (::fstatat(directory.get(), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
-            message.due = to_millis(status.st_mtim);
+            // Without its time it is due now; what is wrong with it is found when it is read.
+            if (::fstatat(directory.get(), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0)
+                message.due = to_millis(status.st_mtim);
         }
         found(message);
     }
@@ -460,6 +502,7 @@ Result<Spool::FreeSpace> Spool::free_space() const {
     space.total_bytes = static_cast<std::uint64_t>(status.f_blocks) * status.f_frsize;
     space.inodes = status.f_favail;
     space.total_inodes = status.f_files;
+    space.read_only = (status.f_flag & ST_RDONLY) != 0;
     return space;
 }
 

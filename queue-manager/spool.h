@@ -15,6 +15,7 @@
 #include "libcommon/ipc/envelope.pb.h"
 #include "libcommon/ipc/journal.pb.h"
 #include "libcommon/queue_file/queue_file.h"
+#include "queue-manager/sync_meter.h"
 #include "queue-manager/waiting_index.h"
 
 namespace postrider::queue_manager {
@@ -30,16 +31,20 @@ namespace postrider::queue_manager {
 ///     corrupt/        did not parse; never deleted by the suite
 ///     journal/        small messages before their first attempt has ended (intake_journal.h)
 ///
-/// What a crash or power cut can leave at each step, and why nothing is lost:
+/// What a crash or power cut can leave at each step, and why nothing is lost; postrider-queue-file(5) has the
+/// same table with the system calls of each change and the whole argument:
 ///
 ///     create            file in tmp/: removed at start. Nobody was told that it exists.
 ///     complete, rename  file in new/, not durable: after a power cut it may be missing, or incomplete, which
 ///                       its header proves. The sender was not answered and sends again. After a crash of the
 ///                       process alone it is complete and delivered; the sender may send a second copy.
 ///     fsync             durable under its name. Only now is the sender answered.
+///     load of new/      synced before anything is done with it: a crash may have interrupted its commit, and
+///                       once it is in cur/ its content is not looked at again.
 ///     journal append    lost or torn by a power cut: the deliveries it tells of may be made again.
 ///     to cur/           old or new name, never both and never none: rename is atomic.
 ///     release           as commit: the file is in hold/ or in new/, and complete in either.
+///     to failed/        as to cur/, after the journal has the failure.
 ///     unlink            undone by a power cut: delivered again. The journal is in the file by then unless
 ///     the
 ///                       first attempt finished the message.
@@ -118,9 +123,12 @@ class Spool {
         queue_file::QueueFile contents;
         Fd file;
     };
-    /// Opens and checks a file. `verify`: also the content, for a file in new/ that this process did not
-    /// commit. Error: Permanent when it is no complete queue file. Called on a thread of the pool.
+    /// Opens and checks a file. `verify`: also the content, for a file whose commit a crash may have
+    /// interrupted. Error: Permanent when it is no complete queue file. Called on a thread of the pool.
     [[nodiscard]] Result<Loaded> load(QueueId id, Folder folder, bool verify) const;
+    /// The same for a message that is worked on from now, by one caller at a time: what lies behind the last
+    /// valid record of the journal is cut off, and a file that had to be verified is made durable.
+    [[nodiscard]] Result<Loaded> take_up(QueueId id, Folder folder, bool verify);
 
     /// Opens a file for reading, for a delivery agent or an administrator.
     [[nodiscard]] Result<Fd> open_readable(QueueId id, Folder folder) const;
@@ -145,8 +153,13 @@ class Spool {
         std::uint64_t total_bytes = 0;
         std::uint64_t inodes = 0;
         std::uint64_t total_inodes = 0;  ///< 0 where the file system has no fixed number
+        bool read_only = false;          ///< mounted so, or made so by the kernel after an error
     };
     [[nodiscard]] Result<FreeSpace> free_space() const;
+
+    [[nodiscard]] SyncMeter& sync_meter() { return sync_meter_; }
+    /// The syncs since the start.
+    [[nodiscard]] SyncMeter::Counts syncs() const { return sync_meter_.counts(); }
 
   private:
     [[nodiscard]] const Fd& folder_of(QueueId id, Folder folder) const;
@@ -156,6 +169,7 @@ class Spool {
     [[nodiscard]] Result<void> place(QueueId id, int file, Folder target, bool sync);
     [[nodiscard]] bool exists(QueueId id) const;
     void lock();
+    void sync_folders();
     void load_key();
     void empty_tmp();
     [[nodiscard]] Result<void> scan_folder(const Fd& directory, Folder folder,
@@ -170,6 +184,7 @@ class Spool {
     Fd corrupt_;
     Fd journal_;
     bool sync_directory_;
+    SyncMeter sync_meter_;
     std::optional<queue_file::JournalKey> key_;
 };
 

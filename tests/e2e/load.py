@@ -47,6 +47,20 @@ class Load:
         self.broken_sessions = 0
         self.wrong: list[str] = []
 
+    def content(self, name: str) -> bytes:
+        """What is sent under that id."""
+        recipient = self.recipient(name)
+        return (f"Subject: load\r\nX-Test-Id: {name}\r\nFrom: <load@client.test>\r\nTo: <{recipient}>\r\n\r\n"
+                .encode() + self._filler + f"End of {name}\r\n".encode())
+
+    def recipient(self, name: str) -> str:
+        return self._recipients[int(name.split(".")[0]) % len(self._recipients)]
+
+    def stop(self) -> None:
+        """No new message from now; `run` returns when those under way are acknowledged."""
+        with self._lock:
+            self._count = self._next
+
     def run(self, seconds: float) -> None:
         """Returns when all are acknowledged; fails after `seconds`, or on a reply that must never be given."""
         self._limit = time.monotonic() + seconds
@@ -63,7 +77,7 @@ class Load:
 
     def _take(self) -> int | None:
         with self._lock:
-            if self._next == self._count or self.wrong:
+            if self._next >= self._count or self.wrong:
                 return None
             self._next += 1
             return self._next - 1
@@ -92,14 +106,12 @@ class Load:
 
     def _send(self, session: Session, number: int, attempt: int) -> bool:
         name = f"{number}.{attempt}"
-        recipient = self._recipients[number % len(self._recipients)]
-        content = (f"Subject: load\r\nX-Test-Id: {name}\r\nFrom: <load@client.test>\r\nTo: <{recipient}>\r\n\r\n"
-                   .encode() + self._filler + f"End of {name}\r\n".encode())
+        recipient = self.recipient(name)
         for command in ("MAIL FROM:<load@client.test>", f"RCPT TO:<{recipient}>", "DATA"):
             reply = session.command(command)
             if reply.code >= 400:
                 return self._refused(session, f"{command}: {reply}", reply.code)
-        session.send(stuffed(content))
+        session.send(stuffed(self.content(name)))
         reply = session.reply()
         if reply.code != 250:
             return self._refused(session, f"end of data: {reply}", reply.code)
