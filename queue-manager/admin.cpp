@@ -254,6 +254,7 @@ void Admin::status(QueuePeer& peer, std::uint64_t request) {
     add("deferred_total", counters.deferred);
     add("failed_total", counters.failed);
     add("reports_total", counters.reports);
+    add("reports_withheld_total", counters.reports_withheld);
     add("removed_total", counters.removed);
     add("corrupt_total", counters.corrupt);
     add("jobs_total", counters.jobs);

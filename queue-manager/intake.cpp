@@ -268,8 +268,6 @@ async::Task<void> Intake::commit_open(std::uint64_t number, std::uint64_t reques
     QueuePeer& peer = *found->second->peer;
     if (!committed) {
         log::error("cannot_commit_message").add("id", id.text()).add("reason", committed.error().text);
-        // As where none can be created: others need not send all their content to hear the same.
-        if (result && committed.error().temporary()) set_refusal(kNoStorage);
         peer.fail(request, committed.error());
         co_return;
     }

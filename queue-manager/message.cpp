@@ -1,6 +1,9 @@
 #include "queue-manager/message.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <functional>
 #include <set>
 #include <utility>
 
@@ -22,7 +25,7 @@ Message::Message(queue_file::QueueFile read, Folder folder_in, Fd file_in)
       file(std::move(file_in)),
       journal_end(read.journal_end),
       next_number(read.journal.next_number()),
-      delay_reported(read.journal.delay_reported()) {
+      delayed_recipients(read.journal.delayed_recipients()) {
     for (std::size_t i = 0; i < read.journal.recipients(); ++i) {
         if (!read.journal.resolved(i)) unresolved.push_back(static_cast<std::uint32_t>(i));
     }
@@ -30,6 +33,8 @@ Message::Message(queue_file::QueueFile read, Folder folder_in, Fd file_in)
         ActiveDelivery active;
         active.delivery = state.delivery;
         active.attempts = state.attempts;
+        active.last_attempt = state.last_attempt_ms;
+        active.delay_told = state.delay_reported;
         active.due = state.next_attempt_ms;
         active.mx_error_since = state.mx_error_since_ms;
         // One that was released in its life has a time, like any other.
@@ -79,6 +84,7 @@ bool Message::holds_something() const {
 }
 
 void Message::add_delivery(ActiveDelivery delivery) {
+    if (delivery.delivery.same_as() != 0) ++followers_;
     ++counts_[static_cast<std::size_t>(delivery.phase)];
     deliveries.push_back(std::move(delivery));
 }
@@ -94,6 +100,40 @@ void Message::set_success_unsaid(ActiveDelivery& delivery, bool unsaid) {
     delivery.success_unsaid = unsaid;
     unsaid ? ++unsaid_successes_ : --unsaid_successes_;
     if (is_expansion(delivery.delivery)) unsaid ? ++unsaid_expansions_ : --unsaid_expansions_;
+}
+
+const ActiveDelivery* Message::leader_of(const ActiveDelivery& delivery) const {
+    if (delivery.delivery.same_as() == 0) return nullptr;
+    const ActiveDelivery* leader = find(delivery.delivery.same_as());
+    if (leader == nullptr || leader->phase == Phase::Expanding) return nullptr;
+    const bool replaced =
+        leader->phase == Phase::Delivered && leader->last_result.outcome() == wire::DeliveryResult::EXPANDED;
+    return replaced ? nullptr : leader;
+}
+
+bool Message::follows(const ActiveDelivery& delivery) const {
+    const ActiveDelivery* leader = leader_of(delivery);
+    return leader != nullptr && !leader->ended() && leader->phase != Phase::FailedUnsaid;
+}
+
+const ActiveDelivery* Message::find_same(const wire::Delivery& delivery) const {
+    for (; in_by_effect_ < deliveries.size(); ++in_by_effect_) {
+        const wire::Delivery& known = deliveries[in_by_effect_].delivery;
+        if (known.same_as() == 0)
+            by_effect_.emplace(std::hash<std::string>()(effect_of(known)), known.number());
+    }
+    const std::string effect = effect_of(delivery);
+    const auto [first, last] = by_effect_.equal_range(std::hash<std::string>()(effect));
+    for (auto place = first; place != last; ++place) {
+        const ActiveDelivery& other = *find(place->second);
+        const bool failed = other.phase == Phase::Failed || other.phase == Phase::FailedUnsaid;
+        const bool replaced =
+            other.phase == Phase::Expanding || other.last_result.outcome() == wire::DeliveryResult::EXPANDED;
+        if (!failed && !replaced && can_share_result(other.delivery, delivery) &&
+            effect_of(other.delivery) == effect)
+            return &other;
+    }
+    return nullptr;
 }
 
 bool Message::owes_success_report(const wire::Delivery& delivery, const wire::DeliveryResult& result) const {
@@ -115,9 +155,29 @@ UnixMillis Message::next_due() const {
     UnixMillis next = kNever;
     if (undecided() && !resolving) next = resolve_due;
     for (const auto& delivery : deliveries) {
-        if (delivery.phase == Phase::Waiting) next = std::min(next, delivery.due);
+        if (delivery.phase == Phase::Waiting && !follows(delivery)) next = std::min(next, delivery.due);
     }
     return next;
+}
+
+std::vector<std::uint32_t> Message::untold_delays() const {
+    std::vector<std::uint32_t> numbers;
+    for (const auto& delivery : deliveries) {
+        const bool late = delivery.phase == Phase::Waiting && !delivery.held && !delivery.delay_told;
+        // Nothing that the sender asked for holds for the members of a list (RFC 3461, 5.2.7.3).
+        if (late && wants_delay_report(delivery.delivery.notify()) && !delivery.delivery.has_sender())
+            numbers.push_back(delivery.delivery.number());
+    }
+    return numbers;
+}
+
+std::vector<std::uint32_t> Message::untold_unresolved() const {
+    std::vector<std::uint32_t> indices;
+    for (std::uint32_t index : unresolved) {
+        const bool wanted = wants_delay_report(envelope.recipients(static_cast<int>(index)).notify());
+        if (wanted && !delayed_recipients.contains(index)) indices.push_back(index);
+    }
+    return indices;
 }
 
 std::vector<std::uint32_t> Message::unsaid(bool success) const {
@@ -131,6 +191,27 @@ std::vector<std::uint32_t> Message::unsaid(bool success) const {
 
 bool is_expansion(const wire::Delivery& delivery) {
     return delivery.transport() == wire::TRANSPORT_ALIAS || delivery.transport() == wire::TRANSPORT_LIST;
+}
+
+std::string effect_of(const wire::Delivery& delivery) {
+    return fmt::format("{}\n{}\n{}\n{}", static_cast<int>(delivery.transport()), delivery.next_hop(),
+                       delivery.recipient(), delivery.local().SerializeAsString());
+}
+
+bool can_share_result(const wire::Delivery& one, const wire::Delivery& other) {
+    const bool same_time = one.lifetime_seconds() == other.lifetime_seconds() &&
+                           one.never_expires() == other.never_expires() && one.hold() == other.hold();
+    switch (one.transport()) {
+        case wire::TRANSPORT_MAILDIR:
+        case wire::TRANSPORT_PROGRAM:
+        case wire::TRANSPORT_FILE:
+            return same_time;
+        case wire::TRANSPORT_SMTP:
+            return same_time && one.notify() == other.notify() && one.orcpt() == other.orcpt() &&
+                   one.has_sender() == other.has_sender() && one.sender() == other.sender();
+        default:
+            return false;
+    }
 }
 
 bool wants_failure_report(std::uint32_t notify) {

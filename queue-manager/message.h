@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "libcommon/base/clock.h"
@@ -44,7 +46,9 @@ struct ActiveDelivery {
     wire::Delivery delivery;
     Phase phase = Phase::Waiting;  ///< changed by Message::set_phase only
     bool success_unsaid = false;   ///< delivered, and the sender wants a report; changed by Message only
+    bool delay_told = false;       ///< the sender knows that it is late
     std::uint32_t attempts = 0;
+    UnixMillis last_attempt = 0;  ///< when the last one ended; 0: there was none
     UnixMillis due = 0;
     bool held = false;              ///< waits for a flush, which makes it due at 0; `due` is else its end
     UnixMillis mx_error_since = 0;  ///< since when its domain's best MX is this host; 0: it is not
@@ -86,7 +90,8 @@ struct Message {
 
     bool reporting = false;     ///< a report is being committed
     UnixMillis report_due = 0;  ///< not before this: a report could not be committed
-    bool delay_reported = false;
+    std::set<std::uint32_t>
+        delayed_recipients;        ///< unresolved ones of which the sender knows that they are late
     bool keep_as_failed = false;   ///< goes to failed/ when all is done: nobody could be told of a failure
     UnixMillis timer = 0;          ///< the queue's timer for this message; 0: none
     UnixMillis scan_due = 0;       ///< no waiting delivery is due before this, so none need be looked at
@@ -116,6 +121,15 @@ struct Message {
     [[nodiscard]] bool has_unsaid_success() const { return unsaid_successes_ > 0; }
     /// The same of recipients that became others (is_expansion()), which are told of at once.
     [[nodiscard]] bool has_unsaid_expansion() const { return unsaid_expansions_ > 0; }
+    /// The delivery that does what `delivery` does and whose result is that of both
+    /// (wire::Delivery::same_as); nullptr if it has one of its own. A leader that a forward file replaced
+    /// leads nobody any more.
+    [[nodiscard]] const ActiveDelivery* leader_of(const ActiveDelivery& delivery) const;
+    /// Whether it waits for the result of another one.
+    [[nodiscard]] bool follows(const ActiveDelivery& delivery) const;
+    /// The first delivery with the same effect whose result can be that of `delivery`, too; nullptr if there
+    /// is none. What failed is no such.
+    [[nodiscard]] const ActiveDelivery* find_same(const wire::Delivery& delivery) const;
     /// Whether its sender has to be told by us that `delivery` ended with `result`, one of success.
     [[nodiscard]] bool owes_success_report(const wire::Delivery& delivery,
                                            const wire::DeliveryResult& result) const;
@@ -126,6 +140,13 @@ struct Message {
     /// The earliest time at which a waiting delivery is due, or a recipient that nobody resolves now; kNever
     /// if nothing waits.
     [[nodiscard]] UnixMillis next_due() const;
+    /// Deliveries that still wait, by number, of which the sender wants to be told that they are late, and
+    /// was not. What waits for a flush is not late.
+    [[nodiscard]] std::vector<std::uint32_t> untold_delays() const;
+    /// The same of recipients that are not resolved, by their index.
+    [[nodiscard]] std::vector<std::uint32_t> untold_unresolved() const;
+    /// Whether some deliveries have the results of others.
+    [[nodiscard]] bool has_followers() const { return followers_ > 0; }
     /// Failures (with `success` false) or successes that have still to be reported, by number.
     [[nodiscard]] std::vector<std::uint32_t> unsaid(bool success) const;
 
@@ -133,7 +154,19 @@ struct Message {
     std::array<std::size_t, static_cast<std::size_t>(Phase::Count)> counts_{};
     std::size_t unsaid_successes_ = 0;
     std::size_t unsaid_expansions_ = 0;
+    std::size_t followers_ = 0;  // deliveries with same_as
+    // Numbers of the first deliveries by a hash of their effect, made when the first one is looked for.
+    mutable std::unordered_multimap<std::size_t, std::uint32_t> by_effect_;
+    mutable std::size_t in_by_effect_ = 0;
 };
+
+/// What makes two deliveries of a message the same: the way, and what is at its end.
+[[nodiscard]] std::string effect_of(const wire::Delivery& delivery);
+
+/// Whether the result of one of two deliveries with the same effect can be that of both, so that everybody
+/// hears what he wants to hear. A next host is told NOTIFY, ORCPT and one sender for a recipient, so for
+/// other hosts these have to be equal.
+[[nodiscard]] bool can_share_result(const wire::Delivery& one, const wire::Delivery& other);
 
 /// Whether a delivery stands for a recipient that became others or the members of a list, and delivers
 /// nothing itself.

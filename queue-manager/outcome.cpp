@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <unordered_map>
 #include <utility>
 
 namespace postrider::queue_manager {
@@ -110,15 +111,10 @@ void replace_unusable(std::vector<wire::Delivery>& deliveries, const wire::Recip
     }
 }
 
-/// What makes two deliveries of a message the same.
-std::string effect_of(const wire::Delivery& delivery) {
-    return fmt::format("{}\n{}\n{}\n{}", static_cast<int>(delivery.transport()), delivery.next_hop(),
-                       delivery.recipient(), delivery.local().SerializeAsString());
-}
-
-/// Takes away what the message does already. If all that is left leads to mailboxes whose forward files were
-/// read before, one of them stays: these files may lead to each other and nowhere else, and then nobody would
-/// hear of it. With one owner more behind it, the router sees the circle, or the way out of it.
+/// Takes away what the message does already, or has it share the result of what does it. If all that is left
+/// leads to mailboxes whose forward files were read before, one of them stays: these files may lead to each
+/// other and nowhere else, and then nobody would hear of it. With one owner more behind it, the router sees
+/// the circle, or the way out of it.
 void drop_duplicates(const Message& message, const ActiveDelivery& replaced,
                      std::vector<wire::Delivery>& deliveries) {
     std::map<std::string, const ActiveDelivery*> present;
@@ -129,7 +125,7 @@ void drop_duplicates(const Message& message, const ActiveDelivery& replaced,
     }
     bool reached = false;
     std::optional<wire::Delivery> read_before;
-    std::erase_if(deliveries, [&](const wire::Delivery& delivery) {
+    const auto is_done = [&](wire::Delivery& delivery) {
         // What is only told, and who to, is never the same.
         if (is_expansion(delivery)) return false;
         const auto [place, is_new] = present.emplace(effect_of(delivery), nullptr);
@@ -138,13 +134,41 @@ void drop_duplicates(const Message& message, const ActiveDelivery& replaced,
             return false;
         }
         const ActiveDelivery* same = place->second;
+        if (same != nullptr && !can_share_result(same->delivery, delivery)) {
+            reached = true;
+            return false;
+        }
         const bool was_read = same != nullptr && same->phase == Phase::Delivered &&
                               same->last_result.outcome() == wire::DeliveryResult::EXPANDED;
         reached |= !was_read;
         if (was_read && !read_before) read_before = delivery;
-        return true;
-    });
-    if (!reached && read_before) deliveries.push_back(std::move(*read_before));
+        if (same == nullptr || was_read || same->phase == Phase::Expanding) return true;
+        delivery.set_same_as(same->delivery.same_as() != 0 ? same->delivery.same_as()
+                                                           : same->delivery.number());
+        return false;
+    };
+    std::vector<wire::Delivery> left;
+    for (auto& delivery : deliveries) {
+        if (!is_done(delivery)) left.push_back(std::move(delivery));
+    }
+    if (!reached && read_before) left.push_back(std::move(*read_before));
+    deliveries = std::move(left);
+}
+
+/// Deliveries of a plan by their effect.
+using PlannedEffects = std::unordered_multimap<std::string, wire::Delivery>;
+
+/// Has a new delivery share the result of one that does the same, of the message or among those `planned`.
+void share_result(const Message& message, PlannedEffects& planned, wire::Delivery& delivery) {
+    if (!can_share_result(delivery, delivery)) return;
+    if (const ActiveDelivery* same = message.find_same(delivery))
+        return delivery.set_same_as(same->delivery.number());
+    const std::string effect = effect_of(delivery);
+    const auto [first, last] = planned.equal_range(effect);
+    const auto same = std::find_if(
+        first, last, [&delivery](const auto& entry) { return can_share_result(entry.second, delivery); });
+    if (same != last) return delivery.set_same_as(same->second.number());
+    planned.emplace(effect, delivery);
 }
 
 /// A result that says what a forward file holds, of a delivery that may have one.
@@ -272,6 +296,7 @@ ResolutionPlan plan_resolution(const Settings& settings, const Message& message,
                                UnixMillis now) {
     ResolutionPlan plan;
     std::uint32_t number = message.next_number;
+    PlannedEffects planned;
     bool expired = now >= default_schedule(settings, message).expires(message.envelope.arrival_ms());
     for (std::size_t i = 0; i < resolutions.size() && i < indices.size(); ++i) {
         std::uint32_t index = indices[i];
@@ -289,8 +314,11 @@ ResolutionPlan plan_resolution(const Settings& settings, const Message& message,
             deliveries.push_back(failing_delivery(recipient, error.text));
         }
         replace_unusable(deliveries, recipient);
-        for (auto& delivery : deliveries)
+        for (auto& delivery : deliveries) {
             delivery.set_number(number++);
+            delivery.set_delay_told(message.delayed_recipients.contains(index));
+            share_result(message, planned, delivery);
+        }
         add_resolved_records(index, 0, deliveries, plan.records);
         plan.recipients.push_back(index);
         std::move(deliveries.begin(), deliveries.end(), std::back_inserter(plan.deliveries));
@@ -322,8 +350,10 @@ ResolutionPlan plan_expansion(const Settings& settings, const Message& message,
     replace_unusable(deliveries, recipient);
     drop_duplicates(message, replaced, deliveries);
     std::uint32_t number = message.next_number;
-    for (auto& delivery : deliveries)
+    for (auto& delivery : deliveries) {
         delivery.set_number(number++);
+        delivery.set_delay_told(replaced.delay_told);
+    }
     plan.expanded = replaced.delivery.number();
     add_resolved_records(0, plan.expanded, deliveries, plan.records);
     plan.deliveries = std::move(deliveries);
@@ -339,6 +369,7 @@ void apply_resolution(Message& message, ResolutionPlan plan) {
         message.next_number = delivery.number() + 1;
         ActiveDelivery active;
         active.delivery = std::move(delivery);
+        active.delay_told = active.delivery.delay_told();
         message.add_delivery(std::move(active));
     }
     std::erase_if(message.unresolved, [&](std::uint32_t index) {

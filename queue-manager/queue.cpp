@@ -173,12 +173,17 @@ void Queue::rest(Message& message) {
     if (!message.unwritten.empty()) return set_timer(message, now() + kRetryFault);
     bool unsaid = message.count(Phase::FailedUnsaid) > 0 || message.has_unsaid_success();
     if (message.busy()) {
-        UnixMillis window = message.first_failure + static_cast<UnixMillis>(settings_.dsn_aggregate.count());
         bool window_open = message.first_failure != 0 && !message.reporting;
-        UnixMillis report = std::max({window, message.report_due, now() + 1});
+        UnixMillis report = std::max({gathered_until(message), message.report_due, now() + 1});
         return set_timer(message, window_open ? std::min(message.scan_due, report) : message.scan_due);
     }
-    if (unsaid) return set_timer(message, std::max(message.report_due, now() + 1));
+    if (unsaid) {
+        // More may fail while failures are gathered for one report; see report_due().
+        const bool gathers = !message.has_unsaid_success() && message.next_due() < gathered_until(message);
+        const UnixMillis report =
+            std::max({gathers ? gathered_until(message) : 0, message.report_due, now() + 1});
+        return set_timer(message, std::min(report, std::max(message.scan_due, now() + 1)));
+    }
     to_waiting(message);
 }
 
@@ -203,7 +208,8 @@ void Queue::journal_unless_finished(Message& message, std::vector<wire::JournalR
 }
 
 std::optional<UnixMillis> Queue::delay_report_due(const Message& message) const {
-    bool wanted = settings_.delay_warning.count() > 0 && !message.delay_reported && !message.unanswerable();
+    bool wanted = settings_.delay_warning.count() > 0 && !message.unanswerable() &&
+                  (!message.untold_delays().empty() || !message.untold_unresolved().empty());
     if (!wanted) return std::nullopt;
     return message.envelope.arrival_ms() + static_cast<UnixMillis>(settings_.delay_warning.count());
 }

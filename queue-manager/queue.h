@@ -37,6 +37,7 @@ struct Counters {
     std::uint64_t deferred = 0;
     std::uint64_t failed = 0;
     std::uint64_t reports = 0;
+    std::uint64_t reports_withheld = 0;
     std::uint64_t removed = 0;
     std::uint64_t corrupt = 0;
     std::uint64_t jobs = 0;
@@ -196,6 +197,10 @@ class Queue {
 
     // Results (queue_results.cpp).
     void take_results(Message& message, std::vector<wire::DeliveryResult> results);
+    static void add_shared_results(const Message& message, std::vector<wire::DeliveryResult>& results);
+    /// The result of a delivery that does the same as one that has ended.
+    [[nodiscard]] static wire::DeliveryResult shared_result(const wire::Delivery& delivery,
+                                                            const ActiveDelivery& leader);
     void apply_late_report(Message& message);
     void conclude(Message& message, ActiveDelivery& delivery, const Judgement& judgement);
     void note_mx_error(const Message& message, ActiveDelivery& delivery) const;
@@ -204,13 +209,25 @@ class Queue {
     // Reports (queue_reports.cpp).
     void report_due(Message& message);
     void report_success(Message& message, bool expansions_only);
-    void begin_report(Message& message, ReportKind kind, std::vector<std::uint32_t> numbers);
-    async::Task<void> write_report(QueueId id, ReportInput input, std::vector<std::uint32_t> numbers);
-    void reported(Message& message, ReportKind kind, const std::vector<std::uint32_t>& numbers,
-                  QueueId report_id);
+    /// What a report tells of.
+    struct Told {
+        ReportKind kind = ReportKind::Failed;
+        std::vector<std::uint32_t> deliveries;  // by number
+        std::vector<std::uint32_t> recipients;  // of Delayed: unresolved ones, by index
+    };
+    void report_failures(Message& message);
+    void report_delays(Message& message);
+    void begin_report(Message& message, Told told);
+    async::Task<void> write_report(QueueId id, ReportInput input, Told told);
+    void reported(Message& message, const Told& told, std::optional<QueueId> report_id);
+    void withhold(Message& message, const Told& told, const std::string& to, const char* reason);
     void nobody_to_tell(Message& message, const std::vector<std::uint32_t>& numbers);
-    [[nodiscard]] ReportInput report_input(const Message& message, ReportKind kind,
-                                           const std::vector<std::uint32_t>& numbers) const;
+    [[nodiscard]] const std::string& recipient_of_report(const Message& message, const Told& told) const;
+    [[nodiscard]] ReportInput report_input(const Message& message, const Told& told) const;
+    [[nodiscard]] ReportedRecipient reported_delivery(const Message& message,
+                                                      const ActiveDelivery& delivery) const;
+    /// When the gathering of failures for one report ends.
+    [[nodiscard]] UnixMillis gathered_until(const Message& message) const;
 
     async::Loop& loop_;
     const Settings& settings_;

@@ -168,7 +168,12 @@ void Queue::offer_due(Message& message) {
     std::map<DestinationKey, std::vector<ActiveDelivery*>> by_destination;
     std::vector<wire::DeliveryResult> ended;
     for (auto& delivery : message.deliveries) {
-        if (delivery.phase != Phase::Waiting || delivery.due > time) continue;
+        if (delivery.phase != Phase::Waiting) continue;
+        if (const ActiveDelivery* leader = message.leader_of(delivery)) {
+            if (!message.follows(delivery)) ended.push_back(shared_result(delivery.delivery, *leader));
+            continue;
+        }
+        if (delivery.due > time) continue;
         if (auto result = result_without_agent(delivery.delivery)) {
             ended.push_back(std::move(*result));
         } else if (delivery.held && delivery.due != 0) {

@@ -6,6 +6,7 @@
 #include "libcommon/base/file.h"
 #include "libcommon/log/log.h"
 #include "queue-manager/queue.h"
+#include "queue-manager/report_text.h"
 
 namespace postrider::queue_manager {
 
@@ -13,6 +14,12 @@ namespace {
 
 // Read of the original besides the body that may be returned; a longer header is cut.
 constexpr std::size_t kMaxHeaderRead = std::size_t{64} << 10;
+
+// Of what was never tried, because others found its destination down or the router could not decide.
+constexpr const char* kUnreachableStatus = "4.4.1";
+constexpr const char* kUnreachable = "the destination cannot be reached";
+constexpr const char* kUnresolvedStatus = "4.4.3";
+constexpr const char* kUnresolved = "the way to this address is not known yet";
 
 /// What a pool thread does for a report: reads the original, composes, commits. Owns all it uses but the
 /// spool, which outlives the pool.
@@ -37,98 +44,135 @@ ReportKind success_kind(const ActiveDelivery& delivery) {
 
 }  // namespace
 
+UnixMillis Queue::gathered_until(const Message& message) const {
+    return message.first_failure + static_cast<UnixMillis>(settings_.dsn_aggregate.count());
+}
+
 void Queue::report_due(Message& message) {
     if (message.reporting || now() < message.report_due) return;
-    bool still_working = message.busy();
-    UnixMillis window = message.first_failure + static_cast<UnixMillis>(settings_.dsn_aggregate.count());
-    // Failures of one round go into one report, but they do not wait for ever for a slow destination.
-    if (message.count(Phase::FailedUnsaid) > 0 && (!still_working || now() >= window)) {
-        auto numbers = message.unsaid(false);
-        // The owners of lists are told of theirs by reports of their own, one after the other.
-        const std::string& blamed = message.blamed(message.find(numbers.front())->delivery);
-        std::erase_if(numbers, [&](std::uint32_t number) {
-            return message.blamed(message.find(number)->delivery) != blamed;
-        });
-        if (!message.unanswerable()) return begin_report(message, ReportKind::Failed, std::move(numbers));
-        bool may_tell_postmaster = !message.envelope.double_bounce() && !settings_.double_bounce_to.empty();
-        if (may_tell_postmaster) return begin_report(message, ReportKind::DoubleBounce, std::move(numbers));
-        return nobody_to_tell(message, numbers);
+    const bool still_working = message.busy();
+    if (message.count(Phase::FailedUnsaid) > 0) {
+        // Failures of one message go into one report, as long as more can come of it soon; but they do not
+        // wait for ever for a slow destination.
+        const UnixMillis until = gathered_until(message);
+        const bool more_may_come = still_working || message.next_due() < until;
+        if (!more_may_come || now() >= until) return report_failures(message);
     }
     // What an address stands for is known when all are resolved, however long the deliveries take then.
     if (message.has_unsaid_expansion() && !message.resolving) return report_success(message, true);
     if (still_working) return;
     if (message.has_unsaid_success()) return report_success(message, false);
-    auto delay = delay_report_due(message);
-    if (!delay || now() < *delay) return;
-    std::vector<std::uint32_t> delayed;
-    for (const auto& delivery : message.deliveries) {
-        bool told = delivery.phase == Phase::Waiting && delivery.attempts > 0 &&
-                    wants_delay_report(delivery.delivery.notify()) && !delivery.delivery.has_sender();
-        if (told) delayed.push_back(delivery.delivery.number());
-    }
-    if (!delayed.empty()) begin_report(message, ReportKind::Delayed, std::move(delayed));
+    const auto delay = delay_report_due(message);
+    if (delay && now() >= *delay) report_delays(message);
+}
+
+void Queue::report_failures(Message& message) {
+    Told told{ReportKind::Failed, message.unsaid(false), {}};
+    // The owners of lists are told of theirs by reports of their own, one after the other.
+    const std::string& blamed = message.blamed(message.find(told.deliveries.front())->delivery);
+    std::erase_if(told.deliveries, [&](std::uint32_t number) {
+        return message.blamed(message.find(number)->delivery) != blamed;
+    });
+    if (!message.unanswerable()) return begin_report(message, std::move(told));
+    told.kind = ReportKind::DoubleBounce;
+    if (message.envelope.double_bounce()) return nobody_to_tell(message, told.deliveries);
+    if (settings_.discard_double_bounces) return withhold(message, told, "", "double_bounce_to discard");
+    if (settings_.double_bounce_to.empty()) return nobody_to_tell(message, told.deliveries);
+    begin_report(message, std::move(told));
+}
+
+void Queue::report_delays(Message& message) {
+    begin_report(message, {ReportKind::Delayed, message.untold_delays(), message.untold_unresolved()});
 }
 
 void Queue::report_success(Message& message, bool expansions_only) {
-    std::vector<std::uint32_t> numbers;
+    Told told;
     std::optional<ReportKind> kind;
     // One report tells of one kind; another one follows.
     for (std::uint32_t number : message.unsaid(true)) {
         const ActiveDelivery& delivery = *message.find(number);
         if (expansions_only && !is_expansion(delivery.delivery)) continue;
         if (!kind) kind = success_kind(delivery);
-        if (success_kind(delivery) == *kind) numbers.push_back(number);
+        if (success_kind(delivery) == *kind) told.deliveries.push_back(number);
     }
-    begin_report(message, *kind, std::move(numbers));
+    told.kind = *kind;
+    begin_report(message, std::move(told));
 }
 
-ReportInput Queue::report_input(const Message& message, ReportKind kind,
-                                const std::vector<std::uint32_t>& numbers) const {
+const std::string& Queue::recipient_of_report(const Message& message, const Told& told) const {
+    if (told.kind == ReportKind::DoubleBounce) return settings_.double_bounce_to;
+    if (told.deliveries.empty()) return message.envelope.sender();
+    return message.blamed(message.find(told.deliveries.front())->delivery);
+}
+
+ReportedRecipient Queue::reported_delivery(const Message& message, const ActiveDelivery& delivery) const {
+    ReportedRecipient recipient;
+    recipient.final_recipient = delivery.delivery.recipient();
+    recipient.original_recipient = delivery.delivery.original_recipient();
+    recipient.orcpt = delivery.delivery.orcpt();
+    recipient.status = delivery.last_result.status();
+    recipient.diagnostic = delivery.last_result.text();
+    recipient.remote_host = delivery.last_result.remote_host();
+    recipient.last_attempt_ms = delivery.last_attempt;
+    if (delivery.last_attempt == 0) {
+        recipient.status = kUnreachableStatus;
+        recipient.diagnostic = kUnreachable;
+    }
+    const UnixMillis end =
+        schedule_of(settings_, message, delivery.delivery).expires(message.envelope.arrival_ms());
+    if (end != RetrySchedule::kNoEnd) recipient.will_retry_until = end;
+    return recipient;
+}
+
+ReportInput Queue::report_input(const Message& message, const Told& told) const {
     ReportInput input;
-    input.kind = kind;
+    input.kind = told.kind;
     input.hostname = settings_.hostname;
+    input.postmaster = settings_.postmaster;
+    input.templates = &settings_.report_templates;
     input.original_id = message.id();
     input.original = message.envelope;
     input.original.clear_recipients();
-    const wire::Delivery& first = message.find(numbers.front())->delivery;
-    input.to = kind == ReportKind::DoubleBounce ? settings_.double_bounce_to : message.blamed(first);
-    if (first.has_sender()) {
-        // What the sender of the message asked for means nothing to the owner of the list.
-        input.original.clear_envid();
-        input.original.clear_ret();
-    }
+    input.to = recipient_of_report(message, told);
     input.now = now();
     input.content_length = message.header.content_length;
     input.max_body = settings_.dsn_max_body;
     input.return_full = settings_.dsn_return_full;
-    for (std::uint32_t number : numbers) {
-        const ActiveDelivery* delivery = message.find(number);
+    for (std::uint32_t number : told.deliveries)
+        input.recipients.push_back(reported_delivery(message, *message.find(number)));
+    for (std::uint32_t index : told.recipients) {
+        const wire::Recipient& unresolved = message.envelope.recipients(static_cast<int>(index));
         ReportedRecipient recipient;
-        recipient.final_recipient = delivery->delivery.recipient();
-        recipient.original_recipient = delivery->delivery.original_recipient();
-        recipient.orcpt = delivery->delivery.orcpt();
-        recipient.status = delivery->last_result.status();
-        recipient.diagnostic = delivery->last_result.text();
-        recipient.remote_host = delivery->last_result.remote_host();
-        recipient.last_attempt_ms = now();
-        auto schedule = schedule_of(settings_, message, delivery->delivery);
-        UnixMillis end = schedule.expires(message.envelope.arrival_ms());
-        if (end != RetrySchedule::kNoEnd) input.will_retry_until = std::max(input.will_retry_until, end);
+        recipient.final_recipient = unresolved.address();
+        recipient.orcpt = unresolved.orcpt();
+        recipient.status = kUnresolvedStatus;
+        recipient.diagnostic = message.resolve_error.empty() ? kUnresolved : message.resolve_error;
+        recipient.will_retry_until =
+            default_schedule(settings_, message).expires(message.envelope.arrival_ms());
         input.recipients.push_back(std::move(recipient));
+    }
+    if (!told.deliveries.empty() && message.find(told.deliveries.front())->delivery.has_sender()) {
+        // What the sender of the message asked for means nothing to the owner of the list.
+        input.original.clear_envid();
+        input.original.clear_ret();
     }
     return input;
 }
 
-void Queue::begin_report(Message& message, ReportKind kind, std::vector<std::uint32_t> numbers) {
-    ReportInput input = report_input(message, kind, numbers);
+void Queue::begin_report(Message& message, Told told) {
+    const std::string& to = recipient_of_report(message, told);
+    // The owner of a list is one of ours, whoever wrote to the list.
+    const bool to_stranger = message.envelope.stranger() && told.kind != ReportKind::DoubleBounce &&
+                             to == message.envelope.sender();
+    if (settings_.dsn_only_to_local && to_stranger) return withhold(message, told, to, "dsn_only_to local");
+    ReportInput input = report_input(message, told);
     input.report_id = next_id();
     message.reporting = true;
-    tasks_.spawn(write_report(message.id(), std::move(input), std::move(numbers)));
+    tasks_.spawn(write_report(message.id(), std::move(input), std::move(told)));
 }
 
-async::Task<void> Queue::write_report(QueueId id, ReportInput input, std::vector<std::uint32_t> numbers) {
+async::Task<void> Queue::write_report(QueueId id, ReportInput input, Told told) {
     Message* message = find(id);
-    ReportKind kind = input.kind;
     QueueId report_id = input.report_id;
     auto envelope = std::make_shared<wire::Envelope>();
     auto original = std::make_shared<const Result<Fd>>(open_readable(*message));
@@ -146,7 +190,7 @@ async::Task<void> Queue::write_report(QueueId id, ReportInput input, std::vector
     } else {
         // The report is durable; only now may the journal say that its failures are dealt with. The other
         // order would lose it in a crash in between.
-        reported(*message, kind, numbers, report_id);
+        reported(*message, told, report_id);
         ++counters_.reports;
         accept((*result)->header, std::move(*envelope), std::move((*result)->file));
     }
@@ -154,27 +198,44 @@ async::Task<void> Queue::write_report(QueueId id, ReportInput input, std::vector
     if (on_ready_) on_ready_();
 }
 
-void Queue::reported(Message& message, ReportKind kind, const std::vector<std::uint32_t>& numbers,
-                     QueueId report_id) {
-    log::info("reported").add("id", message.id().text()).add("report", report_id.text());
+void Queue::reported(Message& message, const Told& told, std::optional<QueueId> report_id) {
     std::vector<wire::JournalRecord> records(1);
     auto& report = *records.front().mutable_report();
-    report.set_report_id(report_id.text());
-    report.set_delay(kind == ReportKind::Delayed);
-    if (kind == ReportKind::Delayed) message.delay_reported = true;
+    if (report_id) {
+        log::info("reported").add("id", message.id().text()).add("report", report_id->text());
+        report.set_report_id(report_id->text());
+    }
+    const bool delay = told.kind == ReportKind::Delayed;
+    report.set_delay(delay);
     wire::JournalRecord failed;
     failed.mutable_attempt()->set_time_ms(now());
-    for (std::uint32_t number : numbers) {
+    for (std::uint32_t number : told.deliveries) {
         report.add_deliveries(number);
         ActiveDelivery& delivery = *message.find(number);
+        if (delay) delivery.delay_told = true;
         message.set_success_unsaid(delivery, false);
         if (delivery.phase != Phase::FailedUnsaid) continue;
         message.set_phase(delivery, Phase::Failed);
         *failed.mutable_attempt()->add_results() = delivery.last_result;
     }
+    for (std::uint32_t index : told.recipients) {
+        report.add_recipients(index);
+        message.delayed_recipients.insert(index);
+    }
     if (failed.attempt().results_size() > 0) records.insert(records.begin(), std::move(failed));
     if (message.count(Phase::FailedUnsaid) == 0) message.first_failure = 0;
     journal_unless_finished(message, std::move(records));
+}
+
+void Queue::withhold(Message& message, const Told& told, const std::string& to, const char* reason) {
+    ++counters_.reports_withheld;
+    log::warning("report_withheld")
+        .add("id", message.id().text())
+        .add("kind", name_of(told.kind))
+        .add_address("to", to)
+        .add("recipients", told.deliveries.size() + told.recipients.size())
+        .add("reason", reason);
+    reported(message, told, std::nullopt);
 }
 
 void Queue::nobody_to_tell(Message& message, const std::vector<std::uint32_t>& numbers) {

@@ -1,6 +1,7 @@
 // What agents report, and what follows from it.
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "libcommon/log/log.h"
@@ -141,7 +142,29 @@ void Queue::apply_late_report(Message& message) {
     take_results(message, std::move(results));
 }
 
+/// Adds the same results for the deliveries that wait for them.
+void Queue::add_shared_results(const Message& message, std::vector<wire::DeliveryResult>& results) {
+    if (!message.has_followers()) return;
+    std::map<std::uint32_t, wire::DeliveryResult> by_number;
+    for (const auto& result : results)
+        by_number.emplace(result.number(), result);
+    for (const auto& delivery : message.deliveries) {
+        if (delivery.phase != Phase::Waiting || !message.follows(delivery)) continue;
+        const auto found = by_number.find(delivery.delivery.same_as());
+        if (found == by_number.end() || by_number.contains(delivery.delivery.number())) continue;
+        results.push_back(found->second);
+        results.back().set_number(delivery.delivery.number());
+    }
+}
+
+wire::DeliveryResult Queue::shared_result(const wire::Delivery& delivery, const ActiveDelivery& leader) {
+    wire::DeliveryResult result = leader.last_result;
+    result.set_number(delivery.number());
+    return result;
+}
+
 void Queue::take_results(Message& message, std::vector<wire::DeliveryResult> results) {
+    add_shared_results(message, results);
     std::vector<Judgement> judgements;
     for (auto& result : results) {
         ActiveDelivery* delivery = message.find(result.number());
@@ -154,6 +177,7 @@ void Queue::take_results(Message& message, std::vector<wire::DeliveryResult> res
 
 void Queue::conclude(Message& message, ActiveDelivery& delivery, const Judgement& judgement) {
     ++delivery.attempts;
+    delivery.last_attempt = now();
     delivery.due = judgement.due;
     delivery.last_result = judgement.result;
     note_mx_error(message, delivery);
@@ -220,6 +244,8 @@ void Queue::log_result(const Message& message, const ActiveDelivery& delivery,
         else
             line.add("retry_in", Milliseconds(judgement.due - std::min(judgement.due, time)));
     }
+    if (const ActiveDelivery* leader = message.leader_of(delivery))
+        line.add_address("copy_of", leader->delivery.original_recipient());
     if (!delivery.delivery.rule().empty()) line.add("rule", delivery.delivery.rule());
 }
 

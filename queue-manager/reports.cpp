@@ -4,17 +4,21 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
+#include <utility>
 
+#include "libcommon/mail/ascii.h"
 #include "libcommon/mail/date.h"
+#include "libcommon/mail/utf8.h"
+#include "libcommon/mail/xtext.h"
+#include "queue-manager/mime.h"
+#include "queue-manager/report_text.h"
+#include "queue-manager/returned_content.h"
 
 namespace postrider::queue_manager {
 
 namespace {
 
-using namespace std::string_view_literals;
-
-// A header of this length says all that a human needs to recognise a message; more is cut at a field.
-constexpr std::size_t kMaxHeader = std::size_t{64} << 10;
 constexpr std::size_t kFoldAt = 76;
 constexpr std::size_t kMaxDiagnostic = 2000;
 
@@ -22,26 +26,20 @@ std::string utc_date(UnixMillis time) {
     return mail::format_date(time, std::chrono::minutes(0));
 }
 
-bool is_ascii(std::string_view text) {
-    return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-}
-
 /// A value for one header field: line ends and other controls become blanks, so that a remote reply can
 /// neither end the field nor begin another; what is no ASCII becomes `?` unless the report may have it.
 std::string one_line(std::string_view text, bool utf8) {
     std::string line;
     for (char c : text.substr(0, kMaxDiagnostic)) {
-        auto byte = static_cast<unsigned char>(c);
-        bool control = byte < 0x20 || byte == 0x7F;
-        if (control) {
+        if (mail::is_control(c)) {
             if (!line.empty() && line.back() != ' ') line.push_back(' ');
         } else {
-            line.push_back(byte >= 0x80 && !utf8 ? '?' : c);
+            line.push_back(mail::is_non_ascii(c) && !utf8 ? '?' : c);
         }
     }
     while (!line.empty() && line.back() == ' ')
         line.pop_back();
-    return line;
+    return mail::make_printable(line);
 }
 
 /// `name: value`, folded at blanks. A word too long for a line is left alone: RFC 5322 allows 998 octets, and
@@ -101,72 +99,27 @@ std::string status_of(ReportKind kind, std::string_view status) {
     return code;
 }
 
-std::string subject_of(ReportKind kind) {
-    switch (kind) {
-        case ReportKind::Failed:
-            return "Undelivered mail: could not be delivered";
-        case ReportKind::Delayed:
-            return "Delayed mail: still being tried";
-        case ReportKind::Delivered:
-            return "Delivered mail";
-        case ReportKind::Relayed:
-            return "Relayed mail: no further reports";
-        case ReportKind::Expanded:
-            return "Mail sent on to several addresses";
-        case ReportKind::DoubleBounce:
-            return "Postmaster notice: undeliverable mail from the null sender";
-    }
-    return {};
-}
-
-std::string explanation_of(const ReportInput& input) {
-    std::string host = input.hostname;
-    switch (input.kind) {
-        case ReportKind::Failed:
-            return fmt::format(
-                "This is the mail system at {}.\r\n\r\nYour message could not be delivered to one or "
-                "more recipients.\r\nIt will not be tried again.\r\n",
-                host);
-        case ReportKind::Delayed:
-            return fmt::format(
-                "This is the mail system at {}.\r\n\r\nYour message has not been delivered yet to "
-                "one or more recipients.\r\nYou need not do anything: it will be tried until\r\n"
-                "{}.\r\n",
-                host, utc_date(input.will_retry_until));
-        case ReportKind::Delivered:
-            return fmt::format(
-                "This is the mail system at {}.\r\n\r\nAs you asked: your message was "
-                "delivered.\r\n",
-                host);
-        case ReportKind::Relayed:
-            return fmt::format(
-                "This is the mail system at {}.\r\n\r\nAs you asked: your message was handed on to a "
-                "mail system\r\nthat does not send reports about delivery.\r\n",
-                host);
-        case ReportKind::Expanded:
-            return fmt::format(
-                "This is the mail system at {}.\r\n\r\nAs you asked: your message has reached an address "
-                "that stands for\r\nseveral others, and was sent on to these. Delivery to them is not "
-                "reported.\r\n",
-                host);
-        case ReportKind::DoubleBounce:
-            return fmt::format(
-                "This is the mail system at {}.\r\n\r\nA message could not be delivered, and nobody "
-                "can be told, because it\r\nis a report itself or has the null sender.\r\n",
-                host);
-    }
-    return {};
-}
+/// A part of the report below its boundary.
+struct Part {
+    std::string type;
+    std::string encoding;  // empty: 7bit
+    std::string text;
+};
 
 /// Composes one report; a class only to share what all parts need to know.
 class Composer {
   public:
     explicit Composer(const ReportInput& input)
-        : input_(input), utf8_(input.original.smtputf8() && !all_ascii()), boundary_(choose_boundary()) {}
+        : input_(input),
+          utf8_(!mail::is_ascii(input.to)),
+          for_people_(text_for_people(input)),
+          boundary_(choose_boundary()) {}
 
     Report compose() {
-        std::string original = original_part();
-        bool eight_bit = !is_ascii(original) || utf8_;
+        const Part parts[] = {text_part(), status_part(), original_part()};
+        const bool eight_bit = utf8_ || std::any_of(std::begin(parts), std::end(parts), [](const Part& part) {
+                                   return part.encoding == kEightBit;
+                               });
         Report report;
         report.envelope.set_report(true);
         report.envelope.set_double_bounce(input_.kind == ReportKind::DoubleBounce);
@@ -177,26 +130,28 @@ class Composer {
         auto* recipient = report.envelope.add_recipients();
         recipient->set_address(input_.to);
         recipient->set_notify(kNever);
-        report.content =
-            header(eight_bit) + text_part() + status_part() + original + "\r\n--" + boundary_ + "--\r\n";
+        report.content = header(eight_bit);
+        for (const Part& part : parts) {
+            report.content += fmt::format("\r\n--{}\r\nContent-Type: {}\r\n", boundary_, part.type);
+            if (!part.encoding.empty()) report.content += field("Content-Transfer-Encoding", part.encoding);
+            report.content += "\r\n" + part.text;
+        }
+        report.content += fmt::format("\r\n--{}--\r\n", boundary_);
         return report;
     }
 
   private:
     static constexpr std::uint32_t kNever = 1;
+    static constexpr const char* kEightBit = "8bit";
+    static constexpr std::string_view kUtf8Type = "utf-8";
 
-    [[nodiscard]] bool all_ascii() const {
-        return is_ascii(input_.to) &&
-               std::all_of(input_.recipients.begin(), input_.recipients.end(), [](const auto& recipient) {
-                   return is_ascii(recipient.final_recipient) && is_ascii(recipient.original_recipient);
-               });
-    }
-
-    /// A boundary that the returned content does not contain.
+    /// A boundary that neither the returned content nor a text of the administrator contains.
     [[nodiscard]] std::string choose_boundary() const {
-        std::string base = "=_" + input_.report_id.text();
+        const std::string base = "=_" + input_.report_id.text();
         std::string boundary = base;
-        for (int i = 1; input_.content.find(boundary) != std::string::npos; ++i) {
+        for (int i = 1; input_.content.find(boundary) != std::string::npos ||
+                        for_people_.text.find(boundary) != std::string::npos;
+             ++i) {
             boundary = fmt::format("{}_{}", base, i);
         }
         return boundary;
@@ -206,65 +161,85 @@ class Composer {
         std::string out;
         out += field("From", fmt::format("Mail Delivery System <MAILER-DAEMON@{}>", input_.hostname));
         out += field("To", fmt::format("<{}>", one_line(input_.to, utf8_)));
-        out += field("Subject", subject_of(input_.kind));
+        out += field("Subject", encoded_words(for_people_.subject));
         out += field("Date", utc_date(input_.now));
         out += field("Message-ID", fmt::format("<{}@{}>", input_.report_id.text(), input_.hostname));
         out += field("Auto-Submitted", "auto-replied");
         out += field("MIME-Version", "1.0");
         out += "Content-Type: multipart/report; report-type=delivery-status;\r\n boundary=\"" + boundary_ +
                "\"\r\n";
-        if (eight_bit) out += field("Content-Transfer-Encoding", "8bit");
+        if (eight_bit) out += field("Content-Transfer-Encoding", kEightBit);
         return out + "\r\nThis is a message in MIME format.\r\n";
     }
 
-    [[nodiscard]] std::string part(std::string_view type, bool eight_bit) const {
-        return fmt::format("\r\n--{}\r\nContent-Type: {}\r\n{}\r\n", boundary_, type,
-                           eight_bit ? "Content-Transfer-Encoding: 8bit\r\n"sv : ""sv);
-    }
-
-    [[nodiscard]] std::string text_part() const {
-        std::string out = part(utf8_ ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii", utf8_);
-        out += explanation_of(input_);
+    [[nodiscard]] Part text_part() const {
+        std::string text = for_people_.text;
         for (const auto& recipient : input_.recipients) {
-            out += fmt::format("\r\n<{}>", one_line(recipient.final_recipient, utf8_));
-            bool redirected = !recipient.original_recipient.empty() &&
-                              recipient.original_recipient != recipient.final_recipient;
-            if (redirected) out += fmt::format(" (for <{}>)", one_line(recipient.original_recipient, utf8_));
-            out += "\r\n";
+            text += fmt::format("\r\n<{}>", one_line(recipient.final_recipient, true));
+            const bool redirected = !recipient.original_recipient.empty() &&
+                                    recipient.original_recipient != recipient.final_recipient;
+            if (redirected) text += fmt::format(" (for <{}>)", one_line(recipient.original_recipient, true));
+            text += "\r\n";
             if (!recipient.remote_host.empty()) {
-                out += fmt::format("    host {} said:\r\n", one_line(recipient.remote_host, utf8_));
+                text += fmt::format("    host {} said:\r\n", one_line(recipient.remote_host, true));
             }
             // field() folds; without a name what is left is an indented paragraph.
-            std::string text = field("   ", one_line(recipient.diagnostic, utf8_));
-            out += text.erase(3, 1);
+            std::string said = field("   ", one_line(recipient.diagnostic, true));
+            text += said.erase(3, 1);
         }
-        return out;
+        switch (octets_of(text)) {
+            case Octets::SevenBit:
+                return {"text/plain; charset=us-ascii", "", std::move(text)};
+            case Octets::EightBit:
+                if (utf8_) return {"text/plain; charset=utf-8", kEightBit, std::move(text)};
+                [[fallthrough]];
+            case Octets::Binary:
+                break;
+        }
+        return {"text/plain; charset=utf-8", "quoted-printable", quoted_printable(text)};
     }
 
-    [[nodiscard]] std::string status_part() const {
-        std::string out = part(utf8_ ? "message/global-delivery-status" : "message/delivery-status", utf8_);
+    [[nodiscard]] Part status_part() const {
+        std::string fields;
         if (!input_.original.envid().empty()) {
-            out += field("Original-Envelope-Id", one_line(input_.original.envid(), utf8_));
+            fields += field("Original-Envelope-Id", one_line(input_.original.envid(), utf8_));
         }
-        out += field("Reporting-MTA", fmt::format("dns; {}", input_.hostname));
-        out += field("X-Postrider-Queue-ID", input_.original_id.text());
+        fields += field("Reporting-MTA", fmt::format("dns; {}", input_.hostname));
+        fields += field("X-Postrider-Queue-ID", input_.original_id.text());
         if (input_.original.arrival_ms() != 0) {
-            out += field("Arrival-Date", utc_date(input_.original.arrival_ms()));
+            fields += field("Arrival-Date", utc_date(input_.original.arrival_ms()));
         }
         for (const auto& recipient : input_.recipients)
-            out += "\r\n" + recipient_fields(recipient);
-        return out;
+            fields += "\r\n" + recipient_fields(recipient);
+        if (!utf8_) return {"message/delivery-status", "", std::move(fields)};
+        const char* encoding = mail::is_ascii(fields) ? "" : kEightBit;
+        return {"message/global-delivery-status", encoding, std::move(fields)};
     }
 
-    [[nodiscard]] std::string address_type(std::string_view address) const {
-        return utf8_ && !is_ascii(address) ? "utf-8" : "rfc822";
+    /// An address with its type. In a report without UTF-8 an address in UTF-8 is encoded (RFC 6533, 3).
+    [[nodiscard]] std::string typed(std::string_view address, std::string_view separator) const {
+        if (mail::is_ascii(address)) return fmt::format("rfc822;{}{}", separator, one_line(address, utf8_));
+        const std::string written = utf8_ ? one_line(address, true) : mail::encode_utf8_address(address);
+        return fmt::format("{};{}{}", kUtf8Type, separator, written);
+    }
+
+    /// ORCPT as the sender gave it. An address in UTF-8 is in the envelope in its encoded form.
+    [[nodiscard]] std::string original_recipient(std::string_view orcpt) const {
+        const std::size_t semicolon = std::min(orcpt.find(';'), orcpt.size());
+        const std::string_view type = orcpt.substr(0, semicolon);
+        const std::string_view address = orcpt.substr(std::min(semicolon + 1, orcpt.size()));
+        if (!mail::is_ascii(address)) return typed(address, "");
+        if (utf8_ && mail::equal_ignoring_case(type, kUtf8Type)) {
+            const auto decoded = mail::decode_utf8_address(address);
+            if (decoded) return fmt::format("{};{}", type, one_line(*decoded, true));
+        }
+        return one_line(orcpt, false);
     }
 
     [[nodiscard]] std::string recipient_fields(const ReportedRecipient& recipient) const {
         std::string out;
-        if (!recipient.orcpt.empty()) out += field("Original-Recipient", one_line(recipient.orcpt, utf8_));
-        out += field("Final-Recipient", fmt::format("{}; {}", address_type(recipient.final_recipient),
-                                                    one_line(recipient.final_recipient, utf8_)));
+        if (!recipient.orcpt.empty()) out += field("Original-Recipient", original_recipient(recipient.orcpt));
+        out += field("Final-Recipient", typed(recipient.final_recipient, " "));
         out += field("Action", action_of(input_.kind));
         out += field("Status", status_of(input_.kind, recipient.status));
         if (!recipient.remote_host.empty()) {
@@ -280,8 +255,8 @@ class Composer {
         if (recipient.last_attempt_ms != 0) {
             out += field("Last-Attempt-Date", utc_date(recipient.last_attempt_ms));
         }
-        if (input_.kind == ReportKind::Delayed && input_.will_retry_until != 0) {
-            out += field("Will-Retry-Until", utc_date(input_.will_retry_until));
+        if (input_.kind == ReportKind::Delayed && recipient.will_retry_until != 0) {
+            out += field("Will-Retry-Until", utc_date(recipient.will_retry_until));
         }
         return out;
     }
@@ -301,35 +276,15 @@ class Composer {
         return input_.original.ret() == 0 ? input_.return_full : input_.original.ret() == kRetFull;
     }
 
-    [[nodiscard]] std::string original_part() const {
-        std::string_view content = input_.content;
-        std::size_t body_at = header_length(content);
-        std::string_view head = cut_at_line(content.substr(0, body_at), kMaxHeader);
-        if (!with_body()) {
-            // The empty line that ends the header is no part of a header-only copy.
-            if (head.size() >= 4 && head.substr(head.size() - 4) == "\r\n\r\n") head.remove_suffix(2);
-            bool eight_bit = !is_ascii(head);
-            std::string_view type = utf8_ && eight_bit ? "message/global-headers" : "text/rfc822-headers";
-            return part(type, eight_bit) + std::string(head);
-        }
-        std::string_view body = cut_at_line(content.substr(body_at), input_.max_body);
-        std::string copy(head);
-        if (head.size() < body_at) copy += "\r\n";
-        copy += body;
-        bool eight_bit = !is_ascii(copy);
-        std::string out = part(utf8_ && eight_bit ? "message/global" : "message/rfc822", eight_bit);
-        return out + copy;
-    }
-
-    /// The lines of `text` that fit into `limit` octets.
-    static std::string_view cut_at_line(std::string_view text, std::size_t limit) {
-        if (text.size() <= limit) return text;
-        std::size_t end = text.rfind("\r\n", limit >= 2 ? limit - 2 : 0);
-        return end == std::string_view::npos ? std::string_view() : text.substr(0, end + 2);
+    [[nodiscard]] Part original_part() const {
+        ReturnedContent returned =
+            returned_content(input_.content, input_.content_length, with_body(), input_.max_body, utf8_);
+        return {std::move(returned.type), std::move(returned.encoding), std::move(returned.text)};
     }
 
     const ReportInput& input_;
     bool utf8_;
+    TextForPeople for_people_;
     std::string boundary_;
 };
 
@@ -337,12 +292,6 @@ class Composer {
 
 Report compose_report(const ReportInput& input) {
     return Composer(input).compose();
-}
-
-std::size_t header_length(std::string_view content) {
-    if (content.substr(0, 2) == "\r\n") return 2;
-    std::size_t end = content.find("\r\n\r\n");
-    return end == std::string_view::npos ? content.size() : end + 4;
 }
 
 }  // namespace postrider::queue_manager

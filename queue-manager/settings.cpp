@@ -29,12 +29,19 @@ Settings settings_from(const config::Settings& config) {
     const config::Limits& limits = config.limits;
     Settings settings;
     settings.hostname = config.hostname;
-    settings.double_bounce_to = complete_address(config, config.double_bounce_to);
+    settings.postmaster = complete_address(config, "postmaster");
+    settings.discard_double_bounces = config.double_bounce_to == config::kDiscardDoubleBounces;
+    if (!settings.discard_double_bounces && config.double_bounce_to != config::kKeepDoubleBounces)
+        settings.double_bounce_to = complete_address(config, config.double_bounce_to);
     if (!config.retry.empty()) settings.retry = config.retry;
     settings.retry_jitter_percent = static_cast<unsigned>(limits.get(Limit::RetryJitter));
     settings.lifetime = limits.time(Limit::Lifetime);
     settings.bounce_lifetime = limits.time(Limit::BounceLifetime);
     settings.mx_error_grace = limits.time(Limit::MxErrorGrace);
+    settings.delay_warning = config.delay_warning;
+    settings.dsn_aggregate = config.dsn_aggregate;
+    settings.dsn_only_to_local = config.dsn_only_to == config::DsnOnlyTo::Local;
+    settings.report_templates = config.report_templates;
     settings.dsn_return_full = config.dsn_return == config::DsnReturn::Full;
     settings.dsn_max_body = limits.size(Limit::DsnMaxBody);
     settings.min_free_space = {config.min_free_space.percent, config.min_free_space.amount};

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "libcommon/base/clock.h"
+#include "libcommon/config/report_templates.h"
 #include "queue-manager/scheduler.h"
 
 namespace postrider::config {
@@ -29,7 +30,9 @@ constexpr UnixMillis kRetryFault = 60'000;
 /// What the queue-manager takes from the configuration.
 struct Settings {
     std::string hostname;
-    std::string double_bounce_to;  ///< a complete address, or empty: failed/ at once
+    std::string postmaster;               ///< a complete address, for the text of reports
+    std::string double_bounce_to;         ///< a complete address, or empty: nobody
+    bool discard_double_bounces = false;  ///< without double_bounce_to: not even failed/ keeps them
     std::vector<Milliseconds> retry{Milliseconds(300'000)};
     unsigned retry_jitter_percent = 10;
     Milliseconds lifetime{432'000'000};
@@ -37,7 +40,9 @@ struct Settings {
     Milliseconds mx_error_grace{86'400'000};
     Milliseconds delay_warning{14'400'000};  ///< 0: no delay reports
     Milliseconds dsn_aggregate{60'000};      ///< how long failures of one message are collected
+    bool dsn_only_to_local = false;          ///< strangers get no reports
     bool dsn_return_full = false;
+    config::ReportTemplates report_templates;
     std::size_t dsn_max_body = 51'200;
     FreeFloor min_free_space;
     FreeFloor min_free_inodes;

@@ -364,6 +364,14 @@ Verdict decide_sender(const Client& client, std::string_view sender, const Table
     return accept(rule == nullptr ? std::string(kDefaultRule) : rule->position.line_text());
 }
 
+bool is_stranger(const Client& client, std::string_view sender, const Tables& tables) {
+    const Result<std::optional<Address>> parsed = parse_sender(sender, tables);
+    if (!parsed || !*parsed) return false;
+    const std::string& domain = (*parsed)->domain;
+    return tables.local_domain(domain) == nullptr && tables.relay_domains.find(domain) == nullptr &&
+           tables.backups.find(domain) == nullptr && !may_relay(client, tables);
+}
+
 RecipientDecision decide_recipient(const Client& client, std::string_view sender, std::string_view recipient,
                                    const Tables& tables, Facts& known, std::vector<TraceLine>* trace) {
     RecipientDecision decision;

@@ -68,6 +68,10 @@ struct ConnectDecision {
 [[nodiscard]] Verdict decide_sender(const Client& client, std::string_view sender, const Tables& tables,
                                     Facts& known);
 
+/// Whether reports to the sender may tell somebody of mail he never sent: he is of no domain that is local or
+/// relayed for, and the client may not relay.
+[[nodiscard]] bool is_stranger(const Client& client, std::string_view sender, const Tables& tables);
+
 struct RecipientDecision {
     Verdict verdict;
     std::size_t deliveries = 0;  ///< what the recipient becomes; 0 where nothing was expanded

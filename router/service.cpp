@@ -250,6 +250,7 @@ void Service::answer_connect(Peer& peer, std::uint64_t id, const wire::ConnectQu
 void Service::answer_sender(Peer& peer, std::uint64_t id, const wire::SenderQuestion& question,
                             Facts& facts) {
     Verdict verdict = unclear_client();
+    bool stranger = false;
     if (const std::optional<Client> client = client_of(question.client())) {
         verdict = decide_sender(*client, question.sender(), *tables_, facts);
         if (!facts.complete()) return;
@@ -257,11 +258,13 @@ void Service::answer_sender(Peer& peer, std::uint64_t id, const wire::SenderQues
             return history_.count_message(*client, question.sender(), *tables_,
                                           std::chrono::steady_clock::now());
         });
+        stranger = is_stranger(*client, question.sender(), *tables_);
     }
     ++counters_.senders;
     wire::RouterReply reply;
     reply.set_id(id);
     fill(*reply.mutable_verdict(), verdict);
+    reply.mutable_verdict()->set_stranger(stranger);
     peer.reply(reply);
 }
 

@@ -87,7 +87,8 @@ using Action = std::variant<Answer, AskSender, AskRecipient, OpenMessage, AskAga
 
 /// What MAIL and RCPT have said so far.
 struct Transaction {
-    std::string sender;  ///< canonical; empty for <>
+    std::string sender;     ///< canonical; empty for <>
+    bool stranger = false;  ///< the sender is of no domain of ours, and the client may not relay
     MailParameters parameters;
     std::vector<wire::Recipient> recipients;
     std::size_t deliveries = 0;  ///< what the recipients become, as far as the router has said

@@ -79,7 +79,10 @@ Action Dialogue::mail(const mail::Command& command) {
 }
 
 Answer Dialogue::sender_decided(const Verdict& verdict) {
-    if (verdict.accepted()) return accept(mail::sender_accepted());
+    if (verdict.accepted()) {
+        transaction_.stranger = verdict.stranger;
+        return accept(mail::sender_accepted());
+    }
     reset_transaction();
     sender_refused_ = true;
     return refuse(*verdict.refusal, verdict.rule);

@@ -18,6 +18,7 @@ constexpr std::size_t kSizeDigits = 20;
 // RFC 3461, 4.2 and 4.4: octets of ENVID and ORCPT, before they are decoded.
 constexpr std::size_t kMaxEnvid = 100;
 constexpr std::size_t kMaxOrcpt = 500;
+constexpr std::string_view kUtf8AddressType = "utf-8";
 
 // wire::Envelope::ret and wire::Recipient::notify.
 constexpr std::uint32_t kRetFull = 1;
@@ -122,6 +123,11 @@ TakenOrProblem take_orcpt(const std::string& value, RcptParameters& into) {
     const auto decoded = mail::decode_xtext(std::string_view(value).substr(semicolon + 1));
     if (!decoded) return problem("ORCPT=: " + decoded.error().text);
     into.orcpt = std::string(type) + ";" + *decoded;
+    if (!mail::equal_ignoring_case(type, kUtf8AddressType)) return Taken::Yes;
+    // RFC 6533, 3: kept in US-ASCII, so that it can be passed on to a host without SMTPUTF8.
+    const auto address = mail::decode_utf8_address(*decoded);
+    if (!address) return problem("ORCPT=: " + address.error().text);
+    into.orcpt = std::string(type) + ";" + mail::encode_utf8_address(*address);
     return Taken::Yes;
 }
 

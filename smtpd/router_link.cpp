@@ -28,6 +28,7 @@ Verdict verdict_from_wire(const wire::Verdict& verdict) {
         accepted.fate_reason = verdict.fate_reason();
         accepted.max_message_size = verdict.max_message_size();
         accepted.deliveries = verdict.deliveries();
+        accepted.stranger = verdict.stranger();
         return accepted;
     }
     const bool rejected = verdict.action() == wire::Verdict::REJECT;

@@ -305,6 +305,7 @@ wire::Envelope Session::envelope() const {
     const Transaction& transaction = dialogue_.transaction();
     wire::Envelope envelope;
     envelope.set_sender(transaction.sender);
+    envelope.set_stranger(transaction.stranger);
     // One that nobody gets is opened like any other, so that its content is held to the same rules, and never
     // committed.
     for (const wire::Recipient& recipient :

@@ -16,6 +16,9 @@ struct Verdict {
     std::string rule;                    ///< file:line of the deciding line, or a word for a built-in rule
     std::size_t deliveries = 0;          ///< of a recipient: what he becomes; 0 where that is not known
 
+    // Of a sender that is accepted.
+    bool stranger = false;  ///< of no domain of ours, from a client that may not relay
+
     // Of a recipient that is accepted.
     wire::Verdict::Fate fate = wire::Verdict::DELIVER;
     std::string fate_rule;               ///< the line that says so

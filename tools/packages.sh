@@ -10,7 +10,7 @@ build_packages="clang-16 lld-16 cmake ninja-build pkg-config protobuf-compiler l
 # servers and name server are not among these: tests/e2e/peers.py unpacks them without installing anything.
 check_packages="$build_packages openssl git ccache catch2 libclang-rt-16-dev llvm-16 clang-format-16 clang-tidy-16
     clang-tools-16 mandoc iproute2 util-linux mount e2fsprogs procps dpkg-dev swaks libnet-ssleay-perl
-    tinycdb lmdb-utils xfsprogs"
+    tinycdb lmdb-utils xfsprogs python3-flufl.bounce"
 
 # node and npm, for a mail program that is written in JavaScript. Not from Debian where there is another one already,
 # which would not go together with it.

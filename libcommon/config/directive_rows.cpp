@@ -313,7 +313,15 @@ std::vector<DirectiveRow> setting_rows() {
               "Whether Received leaves out who a client is that has logged in."),
         value("dsn_return", "headers|full", "headers", Reader::QueueManager,
               "What a failure report returns when the sender did not say."),
-        value("double_bounce_to", "ADDRESS", "postmaster", Reader::QueueManager,
+        value("dsn_only_to", "any|local", "any", Reader::QueueManager,
+              "Which senders get reports: all, or only our own and those of clients that may relay."),
+        value("dsn_aggregate", "DURATION", "60s", Reader::QueueManager,
+              "How long failures of a message are gathered for one report."),
+        value("dsn_templates", "DIR", "", Reader::QueueManager,
+              "The folder of the texts that people read in reports."),
+        value("delay_warning", "DURATION", "4h", Reader::QueueManager,
+              "When a sender is told that his message is delayed; 0: never."),
+        value("double_bounce_to", "ADDRESS|off|discard", "postmaster", Reader::QueueManager,
               "Who gets a report that cannot be delivered."),
         value("retry", "DURATION,…", "5m,15m,30m,1h,2h,4h", Reader::QueueManager,
               "The waits between attempts; the last one repeats."),
@@ -394,11 +402,7 @@ std::vector<DirectiveRow> table_rows() {
 }
 
 std::vector<DirectiveRow> planned_setting_rows() {
-    constexpr auto kQueue = Reader::QueueManager;
     return {
-        planned(value("delay_warning", "DURATION", "4h", kQueue, "When a sender is told of a delay.")),
-        planned(value("dsn_aggregate", "DURATION", "60s", kQueue, "How long reports are gathered.")),
-        planned(value("dsn_only_to", "local|spf-pass|any", "any", kQueue, "Which senders get reports.")),
         planned(value("metrics_listen", "ADDRESS:PORT", "off", Reader::Everyone, "Counters over HTTP.")),
     };
 }

@@ -80,6 +80,7 @@ enum class Limit : std::uint8_t {
     MxbackupRetryMax,
     MxErrorGrace,
     DsnMaxBody,
+    DsnTemplateSize,
     QueueSyncThreads,
     IntakeJournalMax,
     IntakeJournalSize,

@@ -222,6 +222,14 @@ std::string setting_text(const Settings& settings, std::string_view name) {
          [](const Settings& s) { return std::string(sync_name(s.queue_directory_sync)); }},
         {"dsn_return",
          [](const Settings& s) { return std::string(s.dsn_return == DsnReturn::Full ? "full" : "headers"); }},
+        {"dsn_only_to",
+         [](const Settings& s) { return std::string(s.dsn_only_to == DsnOnlyTo::Local ? "local" : "any"); }},
+        {"dsn_aggregate", [](const Settings& s) { return format_duration(s.dsn_aggregate); }},
+        {"delay_warning", [](const Settings& s) { return format_duration(s.delay_warning); }},
+        {"dsn_templates",
+         [](const Settings& s) {
+             return s.dsn_templates.empty() ? std::string() : write_word({s.dsn_templates, {}, false});
+         }},
         {"reject_footer",
          [](const Settings& s) {
              return s.reject_footer.empty() ? std::string() : write_word({s.reject_footer, {}, false});

@@ -17,6 +17,7 @@
 #include "libcommon/config/language.h"
 #include "libcommon/config/limits.h"
 #include "libcommon/config/network.h"
+#include "libcommon/config/report_templates.h"
 #include "libcommon/config/values.h"
 #include "libcommon/log/log.h"
 
@@ -132,11 +133,18 @@ using LogLevel = log::Level;
 /// Whether the folder is synced with each commit: Auto decides by the file system.
 enum class DirectorySync { Auto, Yes, No };
 
-/// What of the original message a failure DSN returns when the sender did not say (RFC 3461, RET).
 /// Which addresses redirect lines look at.
 enum class RedirectScope { Local, Any };
 
+/// What of the original message a failure DSN returns when the sender did not say (RFC 3461, RET).
 enum class DsnReturn { Headers, Full };
+
+/// Who gets reports: all senders, or only those that a stranger cannot have made up.
+enum class DsnOnlyTo { Any, Local };
+
+/// Values of double_bounce_to that are no addresses.
+inline constexpr std::string_view kKeepDoubleBounces = "off";
+inline constexpr std::string_view kDiscardDoubleBounces = "discard";
 
 /// Everything that the configuration says. All paths are absolute.
 struct Settings {
@@ -160,7 +168,12 @@ struct Settings {
     FreeFloor min_free_inodes;
     DirectorySync queue_directory_sync = DirectorySync::Auto;
     DsnReturn dsn_return = DsnReturn::Headers;
-    std::vector<TlsCertificate> tls_certificates;  ///< empty: no TLS
+    DsnOnlyTo dsn_only_to = DsnOnlyTo::Any;
+    Milliseconds delay_warning{std::chrono::hours(4)};    ///< 0: nobody is told of delays
+    Milliseconds dsn_aggregate{std::chrono::minutes(1)};  ///< how long failures of a message are gathered
+    std::string dsn_templates;                            ///< absolute path of a folder; empty: none
+    ReportTemplates report_templates;                     ///< of that folder
+    std::vector<TlsCertificate> tls_certificates;         ///< empty: no TLS
     TlsVersion tls_min = TlsVersion::V1_2;
     std::string tls_ciphers;  ///< of TLS 1.2; empty: those that libcommon/tls has
     bool tls_session_tickets = true;
@@ -168,7 +181,7 @@ struct Settings {
     std::vector<std::string> help_text;  ///< lines of the reply to HELP
     bool received_hide_client = false;   ///< of clients that have logged in
     std::string reject_footer;           ///< the last line of every permanent refusal; empty: none
-    std::string double_bounce_to;        ///< an address, or a local part at `hostname`
+    std::string double_bounce_to;        ///< an address, a local part at `hostname`, or one of the two words
     std::vector<Milliseconds> retry;     ///< the last one repeats
     bool mxbackup_enabled = true;        ///< mail is accepted for the domains of mxbackup lines
     RedirectScope redirect_scope = RedirectScope::Local;  ///< of lines that do not say

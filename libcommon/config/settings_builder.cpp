@@ -23,6 +23,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kDaemonUs
 constexpr std::string_view kDefaultRetry = "5m,15m,30m,1h,2h,4h";
 constexpr unsigned kDefaultFreePercent = 5;
 constexpr std::uint16_t kSmtpPort = 25;
+constexpr Milliseconds kLongestGathering = std::chrono::hours(1);
 
 /// The socket that the sendmail command speaks to, in run_dir.
 constexpr std::string_view kSubmitSocket = "submit.sock";
@@ -90,6 +91,10 @@ SettingsBuilder::Handler SettingsBuilder::handler(std::string_view name) {
         {"min_free_inodes", &B::free_floor},
         {"queue_directory_sync", &B::queue_directory_sync},
         {"dsn_return", &B::dsn_return},
+        {"dsn_only_to", &B::dsn_only_to},
+        {"dsn_aggregate", &B::report_time},
+        {"dsn_templates", &B::dsn_templates},
+        {"delay_warning", &B::report_time},
         {"help_text", &B::help_text},
         {"reject_footer", &B::reject_footer},
         {"received_hide_client", &B::received_hide_client},
@@ -288,6 +293,39 @@ void SettingsBuilder::dsn_return(const Directive& directive) {
            settings_.dsn_return);
 }
 
+void SettingsBuilder::dsn_only_to(const Directive& directive) {
+    const Word& word = directive.words[0];
+    if (word.text == "spf-pass") {
+        errors_.add(word.position,
+                    "spf-pass is not implemented yet, since SPF is not; there are any and local");
+        return;
+    }
+    choose(word, {{"any", DsnOnlyTo::Any}, {"local", DsnOnlyTo::Local}}, settings_.dsn_only_to);
+}
+
+void SettingsBuilder::dsn_templates(const Directive& directive) {
+    const Word& word = directive.words[0];
+    if (word.text.empty()) {
+        errors_.add(word.position, "an empty path");
+        return;
+    }
+    settings_.dsn_templates = resolve_path(word.position.directory(), word.text);
+}
+
+void SettingsBuilder::report_time(const Directive& directive) {
+    const Word& word = directive.words[0];
+    Milliseconds time{};
+    if (!store(parse_duration(word.text), time, word.position)) return;
+    if (directive.name == "delay_warning") {
+        settings_.delay_warning = time;
+    } else if (time > kLongestGathering) {
+        // What failed and is not reported yet stays in memory, and is tried again after a crash.
+        errors_.add(word.position, fmt::format("at most {}", format_duration(kLongestGathering)));
+    } else {
+        settings_.dsn_aggregate = time;
+    }
+}
+
 void SettingsBuilder::help_text(const Directive& directive) {
     reply_line(directive.words[0], settings_.help_text.emplace_back());
 }
@@ -448,6 +486,11 @@ Settings SettingsBuilder::finish() {
     default_resolvers();
     default_hostname();
     check_tls();
+    if (!settings_.dsn_templates.empty()) {
+        settings_.report_templates = read_report_templates(
+            settings_.dsn_templates, settings_.origin("dsn_templates"), *surroundings_.files,
+            settings_.limits.size(Limit::DsnTemplateSize), errors_);
+    }
     return std::move(settings_);
 }
 

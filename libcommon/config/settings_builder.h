@@ -50,6 +50,9 @@ class SettingsBuilder {
     void free_floor(const Directive& directive);
     void queue_directory_sync(const Directive& directive);
     void dsn_return(const Directive& directive);
+    void dsn_only_to(const Directive& directive);
+    void dsn_templates(const Directive& directive);
+    void report_time(const Directive& directive);
     void help_text(const Directive& directive);
     void reject_footer(const Directive& directive);
     void received_hide_client(const Directive& directive);

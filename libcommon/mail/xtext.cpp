@@ -1,6 +1,13 @@
 #include "libcommon/mail/xtext.h"
 
+#include <fmt/format.h>
+#include <unistr.h>
+
+#include <array>
+#include <charconv>
+
 #include "libcommon/mail/ascii.h"
+#include "libcommon/mail/utf8.h"
 
 namespace postrider::mail {
 namespace {
@@ -14,6 +21,11 @@ int hex_value(char c) {
 /// RFC 3461 4 `xchar`; UTF-8 too, which RFC 6533 lets ORCPT carry unencoded under SMTPUTF8.
 bool is_xchar(char c) {
     return !is_control(c) && c != ' ' && c != '+' && c != '=';
+}
+
+/// RFC 6533 3 `QCHAR`: what stands for itself in an encoded UTF-8 address.
+bool is_qchar(char c) {
+    return is_xchar(c) && !is_non_ascii(c) && c != '\\';
 }
 
 }  // namespace
@@ -53,6 +65,52 @@ std::string encode_xtext(std::string_view text) {
         encoded += kDigits[octet & 0xFU];
     }
     return encoded;
+}
+
+std::string encode_utf8_address(std::string_view address) {
+    const std::string printable = make_printable(address);
+    const auto* octets = reinterpret_cast<const std::uint8_t*>(printable.data());
+    std::string encoded;
+    for (std::size_t position = 0; position < printable.size();) {
+        ucs4_t character = 0;
+        const int length = u8_mbtouc(&character, octets + position, printable.size() - position);
+        if (character < 0x80 && is_qchar(static_cast<char>(character))) {
+            encoded += static_cast<char>(character);
+        } else {
+            encoded += fmt::format("\\x{{{:02X}}}", character);
+        }
+        position += static_cast<std::size_t>(length);
+    }
+    return encoded;
+}
+
+Result<std::string> decode_utf8_address(std::string_view encoded) {
+    constexpr std::string_view kEscape = "\\x{";
+    constexpr std::size_t kMostDigits = 6;
+    std::string address;
+    while (!encoded.empty()) {
+        const std::size_t plain = std::min(encoded.find('\\'), encoded.size());
+        address += encoded.substr(0, plain);
+        encoded.remove_prefix(plain);
+        if (encoded.empty()) break;
+        const std::size_t end = encoded.find('}');
+        const bool shaped = encoded.starts_with(kEscape) && end != std::string_view::npos &&
+                            end > kEscape.size() && end <= kEscape.size() + kMostDigits;
+        if (!shaped) return permanent("'\\' without x{ and the number of a character in a UTF-8 address");
+        ucs4_t character = 0;
+        const char* last = encoded.data() + end;
+        const auto [rest, error] = std::from_chars(encoded.data() + kEscape.size(), last, character, 16);
+        std::array<std::uint8_t, 6> octets{};
+        const int length = rest == last && error == std::errc()
+                               ? u8_uctomb(octets.data(), character, static_cast<int>(octets.size()))
+                               : -1;
+        if (length <= 0) return permanent("an escape that stands for no character in a UTF-8 address");
+        address.append(reinterpret_cast<const char*>(octets.data()), static_cast<std::size_t>(length));
+        encoded.remove_prefix(end + 1);
+    }
+    if (!is_printable_utf8(address))
+        return permanent("a UTF-8 address that has control characters or is no UTF-8");
+    return address;
 }
 
 }  // namespace postrider::mail

@@ -49,6 +49,7 @@ void JournalState::take_deliveries(const wire::ResolvedRecord& record, std::vect
     if (record.more()) return;
     for (auto& delivery : waiting) {
         std::uint32_t number = delivery.number();
+        deliveries_[number].delay_reported = delivery.delay_told();
         deliveries_[number].delivery = std::move(delivery);
     }
 }
@@ -61,6 +62,7 @@ void JournalState::apply_attempt(const wire::AttemptRecord& record) {
         DeliveryState& state = found->second;
         ++state.attempts;
         state.last_result = result;
+        state.last_attempt_ms = record.time_ms();
         switch (result.outcome()) {
             case wire::DeliveryResult::DELIVERED:
             case wire::DeliveryResult::RELAYED:
@@ -85,13 +87,13 @@ void JournalState::apply_attempt(const wire::AttemptRecord& record) {
 }
 
 void JournalState::apply_report(const wire::ReportRecord& record) {
-    if (record.delay()) {
-        delay_reported_ = true;
-        return;
-    }
     for (std::uint32_t number : record.deliveries()) {
         auto found = deliveries_.find(number);
-        if (found != deliveries_.end()) found->second.reported = true;
+        if (found == deliveries_.end()) continue;
+        (record.delay() ? found->second.delay_reported : found->second.reported) = true;
+    }
+    for (std::uint32_t recipient : record.recipients()) {
+        if (recipient < resolved_.size()) delayed_recipients_.insert(recipient);
     }
 }
 

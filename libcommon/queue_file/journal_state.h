@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,7 +28,9 @@ struct DeliveryState {
     std::uint32_t attempts = 0;        ///< that reached a result
     UnixMillis next_attempt_ms = 0;    ///< 0: at once
     UnixMillis mx_error_since_ms = 0;  ///< since when attempts end with 4.4.6; 0: the last one did not
+    UnixMillis last_attempt_ms = 0;    ///< when the last attempt ended; 0: there was none
     bool reported = false;             ///< the sender, or who is told instead, knows of the failure
+    bool delay_reported = false;       ///< the sender knows of the delay
     wire::DeliveryResult last_result;  ///< empty before the first attempt
 };
 
@@ -55,7 +58,9 @@ class JournalState {
     /// Larger than every number that was ever given, also to deliveries whose resolution was not completed.
     [[nodiscard]] std::uint32_t next_number() const { return next_number_; }
 
-    [[nodiscard]] bool delay_reported() const { return delay_reported_; }
+    /// Recipients, by their index, of which the sender knows that they are delayed; they may be resolved by
+    /// now.
+    [[nodiscard]] const std::set<std::uint32_t>& delayed_recipients() const { return delayed_recipients_; }
 
     /// Number of attempt records.
     [[nodiscard]] std::uint32_t attempts() const { return attempts_; }
@@ -77,7 +82,7 @@ class JournalState {
     std::map<std::uint32_t, std::vector<wire::Delivery>> incomplete_expansions_;  // by the expanded delivery
     std::uint32_t next_number_ = 1;
     std::uint32_t attempts_ = 0;
-    bool delay_reported_ = false;
+    std::set<std::uint32_t> delayed_recipients_;
 };
 
 }  // namespace postrider::queue_file

@@ -51,6 +51,10 @@ TEST_CASE("an empty configuration has all defaults", "[settings]") {
     CHECK(s.recipient_delimiter == "+");
     CHECK(s.min_free_space.percent == 5);
     CHECK(s.double_bounce_to == "postmaster");
+    CHECK(s.delay_warning == std::chrono::hours(4));
+    CHECK(s.dsn_aggregate == std::chrono::seconds(60));
+    CHECK(s.dsn_only_to == DsnOnlyTo::Any);
+    CHECK(s.dsn_templates.empty());
     CHECK(format_durations(s.retry) == "5m,15m,30m,1h,2h,4h");
     CHECK(s.log_level == LogLevel::Info);
     CHECK(s.files == Strings{"/c/postrider.conf"});
@@ -156,6 +160,12 @@ TEST_CASE("errors of settings", "[settings]") {
         {"queue_directory_sync maybe", {f + "1:22: \"maybe\" is not one of auto, yes, no"}},
         {"dsn_return header",
          {f + "1:12: \"header\" is not one of headers, full; did you mean \"headers\"?"}},
+        {"dsn_only_to spf-pass",
+         {f + "1:13: spf-pass is not implemented yet, since SPF is not; there are any and local"}},
+        {"dsn_only_to locals", {f + "1:13: \"locals\" is not one of any, local; did you mean \"local\"?"}},
+        {"dsn_aggregate 2h", {f + "1:15: at most 1h"}},
+        {"delay_warning never", {f + "1:15: \"never\" is not a duration such as 90s, 15m, 2h or 5d"}},
+        {"dsn_templates none", {f + "1:1: /c/none cannot be listed: No such file or directory"}},
         {"double_bounce_to \"\"", {f + "1:18: not an address"}},
         {"retry 5m,0", {f + "1:7: a duration of zero is not allowed in a list"}},
         {"log_to syslog", {f + "1:8: log_to syslog is not implemented yet; only stderr is"}},

@@ -80,6 +80,29 @@ TEST_CASE("xtext is decoded") {
     }
 }
 
+TEST_CASE("an address in UTF-8 is written in ASCII and read back") {
+    struct Case {
+        const char* address;
+        const char* encoded;
+    };
+    for (const Case& c : {Case{"u@x.test", "u@x.test"}, Case{"j\xc3\xb6rg@x.test", "j\\x{F6}rg@x.test"},
+                          Case{"a+b=c\\d@x.test", "a\\x{2B}b\\x{3D}c\\x{5C}d@x.test"},
+                          Case{"\"a b\"@\xe6\x97\xa5.test", "\"a\\x{20}b\"@\\x{65E5}.test"},
+                          Case{"\xf0\x9f\x93\xa7@x.test", "\\x{1F4E7}@x.test"}}) {
+        CHECK(encode_utf8_address(c.address) == c.encoded);
+        REQUIRE(decode_utf8_address(c.encoded));
+        CHECK(*decode_utf8_address(c.encoded) == c.address);
+        CHECK(*decode_utf8_address(std::string("\xc3\xa4") + c.encoded) ==
+              std::string("\xc3\xa4") + c.address);
+    }
+    CHECK(encode_utf8_address("a\xff\x1b@x") == "a??@x");
+    for (const char* wrong : {"\\", "\\x", "\\x{}", "\\x{41", "\\x{4Z}", "\\x{D800}", "\\x{110000}",
+                              "\\x{1234567}", "\\x{0A}", "\\x{9B}", "\\u{41}", "a\xff"}) {
+        INFO(wrong);
+        CHECK_FALSE(decode_utf8_address(wrong));
+    }
+}
+
 TEST_CASE("malformed and dangerous xtext is refused") {
     using namespace std::string_literals;
     const std::vector<std::string> cases = {

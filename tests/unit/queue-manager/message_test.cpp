@@ -182,6 +182,25 @@ TEST_CASE("who is told of what follows NOTIFY") {
     }
 }
 
+TEST_CASE("a sender is told once of what is late, if he wants to know, and it is") {
+    auto message = message_to({"a@example.org", "b@example.org", "c@example.org"});
+    message.unresolved = {1, 2};
+    message.envelope.mutable_recipients(1)->set_notify(kNotifyDelay);
+    message.envelope.mutable_recipients(2)->set_notify(kNotifyFailure);
+    for (std::uint32_t number = 1; number <= 7; ++number)
+        message.add_delivery(delivery(number, "a@example.org", "x"));
+    message.find(2)->delivery.set_notify(kNotifyFailure);
+    message.find(3)->delivery.set_has_sender(true);
+    message.find(4)->held = true;
+    message.find(5)->delay_told = true;
+    message.set_phase(*message.find(6), Phase::Delivered);
+    message.find(7)->delivery.set_notify(kNotifyDelay | kNotifySuccess);
+    CHECK(message.untold_delays() == std::vector<std::uint32_t>{1, 7});
+    CHECK(message.untold_unresolved() == std::vector<std::uint32_t>{1});
+    message.delayed_recipients.insert(1);
+    CHECK(message.untold_unresolved().empty());
+}
+
 TEST_CASE("a message is about the domains and next hops of what is still open") {
     auto message = message_to({"A@Example.ORG", "nodomain"});
     message.add_delivery(delivery(1, "x@done.example", "done.example"));

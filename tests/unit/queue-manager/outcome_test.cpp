@@ -392,8 +392,93 @@ TEST_CASE("what two ways lead to is delivered once, and both are told of") {
     apply_resolution(message, plan_expansion(settings, message, *message.find(1), answer, kArrival));
     CHECK(message.deliveries.size() == 5);
     apply_resolution(message, plan_expansion(settings, message, *message.find(2), answer, kArrival));
-    REQUIRE(message.deliveries.size() == 6);
-    CHECK(message.deliveries[5].delivery.transport() == wire::TRANSPORT_ALIAS);
+    REQUIRE(message.deliveries.size() == 8);
+    CHECK(message.deliveries[5].delivery.same_as() == 3);
+    CHECK(message.deliveries[6].delivery.same_as() == 4);
+    CHECK(message.deliveries[7].delivery.same_as() == 0);
+    CHECK(message.deliveries[7].delivery.transport() == wire::TRANSPORT_ALIAS);
+    CHECK(message.follows(message.deliveries[5]));
+    // Whose wishes are others than the next host hears gets his own copy.
+    ActiveDelivery third;
+    third.delivery = forwarding_delivery(9);
+    third.phase = Phase::Expanding;
+    message.add_delivery(third);
+    message.next_number = 10;
+    answer.deliveries[0].set_notify(kNotifyNever);
+    answer.deliveries[1].set_orcpt("rfc822;other@example.org");
+    auto plan = plan_expansion(settings, message, *message.find(9), answer, kArrival);
+    REQUIRE(plan.deliveries.size() == 3);
+    CHECK(plan.deliveries[0].same_as() == 0);
+    CHECK(plan.deliveries[1].same_as() == 0);
+}
+
+TEST_CASE("two recipients of a message with the same mailbox share what becomes of one copy") {
+    const Settings settings;
+    auto message = message_from("s@example.org");
+    message.unresolved.clear();
+    for (int i = 0; i < 3; ++i) {
+        message.envelope.add_recipients()->set_address("r@example.org");
+        message.unresolved.push_back(static_cast<std::uint32_t>(i));
+    }
+    const auto mailbox = [](std::uint32_t notify) {
+        wire::Delivery delivery = forwarding_delivery(0);
+        delivery.set_notify(notify);
+        return delivery;
+    };
+    std::vector<Resolution> resolutions(2);
+    resolutions[0].deliveries = {mailbox(kNotifySuccess), to("x@example.org")};
+    resolutions[1].deliveries = {mailbox(kNotifyFailure), to("x@example.org")};
+    resolutions[1].deliveries[1].set_notify(kNotifyFailure);
+    apply_resolution(message, plan_resolution(settings, message, {0, 1}, resolutions, kArrival));
+    REQUIRE(message.deliveries.size() == 4);
+    CHECK(message.find(3)->delivery.same_as() == 1);
+    CHECK(message.find(4)->delivery.same_as() == 0);
+    CHECK(message.has_followers());
+
+    // One that is resolved later shares it, too, unless it failed or became something else.
+    struct Case {
+        Phase phase;
+        wire::DeliveryResult::Outcome outcome;
+        std::uint32_t same_as;
+    };
+    for (const auto& test : {Case{Phase::Waiting, wire::DeliveryResult::DEFERRED, 1},
+                             Case{Phase::InFlight, wire::DeliveryResult::DEFERRED, 1},
+                             Case{Phase::Delivered, wire::DeliveryResult::DELIVERED, 1},
+                             Case{Phase::Failed, wire::DeliveryResult::FAILED, 0},
+                             Case{Phase::FailedUnsaid, wire::DeliveryResult::FAILED, 0},
+                             Case{Phase::Expanding, wire::DeliveryResult::EXPANDED, 0},
+                             Case{Phase::Delivered, wire::DeliveryResult::EXPANDED, 0}}) {
+        message.set_phase(*message.find(1), test.phase);
+        message.find(1)->last_result.set_outcome(test.outcome);
+        std::vector<Resolution> later(1);
+        later[0].deliveries = {mailbox(0)};
+        auto plan = plan_resolution(settings, message, {2}, later, kArrival);
+        REQUIRE(plan.deliveries.size() == 1);
+        CHECK(plan.deliveries[0].same_as() == test.same_as);
+        // Who waits for a result gets it, or sees to himself when there will be none.
+        const bool open = test.phase == Phase::Waiting || test.phase == Phase::InFlight;
+        CHECK(message.follows(*message.find(3)) == open);
+        const bool replaced = test.outcome == wire::DeliveryResult::EXPANDED;
+        CHECK((message.leader_of(*message.find(3)) == nullptr) == replaced);
+    }
+}
+
+TEST_CASE("what a recipient of whom the sender knows that he is late becomes is known to be late") {
+    const Settings settings;
+    auto message = message_from("s@example.org");
+    message.unresolved = {0};
+    message.envelope.add_recipients()->set_address("r@example.org");
+    message.delayed_recipients = {0};
+    std::vector<Resolution> resolutions(1);
+    resolutions[0].deliveries = {to("x@example.org"), forwarding_delivery(0)};
+    apply_resolution(message, plan_resolution(settings, message, {0}, resolutions, kArrival));
+    CHECK(message.find(1)->delay_told);
+    CHECK(message.untold_delays().empty());
+    message.set_phase(*message.find(2), Phase::Expanding);
+    Resolution answer;
+    answer.deliveries = {to("y@example.org")};
+    apply_resolution(message, plan_expansion(settings, message, *message.find(2), answer, kArrival));
+    CHECK(message.find(3)->delay_told);
 }
 
 TEST_CASE("forward files that lead to each other only are read until somebody hears of the circle") {
@@ -435,7 +520,9 @@ TEST_CASE("forward files that lead to each other only are read until somebody he
     dave.delivery.set_number(3);
     dave.phase = Phase::Delivered;
     message.add_delivery(dave);
-    CHECK(plan_expansion(settings, message, *message.find(2), to_alice, kArrival).deliveries.empty());
+    plan = plan_expansion(settings, message, *message.find(2), to_alice, kArrival);
+    REQUIRE(plan.deliveries.size() == 1);
+    CHECK(plan.deliveries[0].same_as() == 3);
 }
 
 TEST_CASE("a forward file that leads nowhere is told to the sender") {

@@ -2,10 +2,15 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
+#include <memory>
 #include <string>
 #include <vector>
+
+#include "queue-manager/report_text.h"
 
 using namespace postrider;
 using namespace postrider::queue_manager;
@@ -148,12 +153,22 @@ TEST_CASE("a body that is too long is cut at a line") {
 TEST_CASE("a delay report says until when it is tried") {
     auto input = example();
     input.kind = ReportKind::Delayed;
-    input.will_retry_until = kArrival + 432'000'000;
-    input.recipients[0].status = "4.4.1";
+    input.recipients.push_back(unknown_user());
+    for (auto& recipient : input.recipients)
+        recipient.status = "4.4.1";
+    input.recipients[0].will_retry_until = kArrival + 432'000'000;
+    input.recipients[1].will_retry_until = kArrival + 432'001'000;
     auto report = compose_report(input);
     CHECK(has(report, "Action: delayed\r\n"));
     CHECK(has(report, "Status: 4.4.1\r\n"));
     CHECK(has(report, "Will-Retry-Until: Wed, 26 Nov 2025 21:07:53 +0000\r\n"));
+    CHECK(has(report, "Will-Retry-Until: Wed, 26 Nov 2025 21:07:54 +0000\r\n"));
+    CHECK(has(report, "it will be tried until\r\nWed, 26 Nov 2025 21:07:54 +0000.\r\n"));
+    // Mail that never expires has no such time.
+    input.recipients[1].will_retry_until = 0;
+    report = compose_report(input);
+    CHECK(has(report, "it will be tried until\r\nit can be delivered.\r\n"));
+    CHECK_FALSE(has(report, "1970"));
 }
 
 TEST_CASE("each kind of report has its action and its subject, and only failures return the body") {
@@ -240,27 +255,129 @@ TEST_CASE("the boundary does not occur in what is returned") {
     CHECK(has(report, "boundary=\"=_" + input.report_id.text() + "_2\"\r\n"));
 }
 
-TEST_CASE("addresses beyond ASCII make an internationalised report") {
+TEST_CASE("a report to an address in UTF-8 has UTF-8 in its fields") {
     auto input = example();
-    input.original.set_smtputf8(true);
+    input.to = "\xc3\xa4@o.test";
+    input.original.set_sender(input.to);
     input.recipients[0].final_recipient = "j\xc3\xb6rg@primary.test";
+    input.recipients[0].orcpt = "utf-8;j\\x{F6}rg\\x{2B}x@primary.test";
     auto report = compose_report(input);
+    check_lines(report.content);
     CHECK(report.envelope.smtputf8());
     CHECK(report.envelope.body() == wire::Envelope::EIGHTBITMIME);
-    CHECK(has(report, "Content-Type: message/global-delivery-status\r\n"));
-    CHECK(has(report, "Final-Recipient: utf-8; j\xc3\xb6rg@primary.test\r\n"));
-    // Without SMTPUTF8 nothing beyond ASCII stands in our own fields.
-    input.original.set_smtputf8(false);
-    CHECK(has(compose_report(input), "Final-Recipient: rfc822; j??rg@primary.test\r\n"));
+    for (const char* text : {"To: <\xc3\xa4@o.test>\r\n", "Content-Type: message/global-delivery-status\r\n",
+                             "Final-Recipient: utf-8; j\xc3\xb6rg@primary.test\r\n",
+                             "Original-Recipient: utf-8;j\xc3\xb6rg+x@primary.test\r\n",
+                             "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n",
+                             "\r\n<j\xc3\xb6rg@primary.test>"}) {
+        INFO(text);
+        CHECK(has(report, text));
+    }
+    // An address of ASCII keeps its type; nothing that is no UTF-8 gets in.
+    input.recipients[0] = unknown_user();
+    input.recipients[0].diagnostic = "550 gr\xfc\xdf gr\xc3\xbc\xc3\x9f";
+    report = compose_report(input);
+    CHECK(has(report, "Final-Recipient: rfc822; u@primary.test\r\n"));
+    CHECK(has(report, "Diagnostic-Code: smtp; 550 gr?? gr\xc3\xbc\xc3\x9f\r\n"));
 }
 
-TEST_CASE("returned 8-bit content is declared as such") {
+TEST_CASE("a report to an address of ASCII can be taken by any host") {
+    auto input = example();
+    input.original.set_smtputf8(true);
+    input.content = "Subject: gr\xc3\xbc\xc3\x9f\r\n\r\nbody\r\n";
+    input.recipients[0].final_recipient = "j\xc3\xb6rg@primary.test";
+    input.recipients[0].original_recipient = "j\xc3\xb6rg@alias.test";
+    input.recipients[0].orcpt = "utf-8;j\\x{F6}rg\\x{2B}x@primary.test";
+    input.recipients[0].diagnostic = "550 gr\xc3\xbc\xc3\x9f";
+    auto report = compose_report(input);
+    check_lines(report.content);
+    CHECK_FALSE(report.envelope.smtputf8());
+    CHECK(report.envelope.body() == wire::Envelope::SEVENBIT);
+    CHECK(std::all_of(report.content.begin(), report.content.end(),
+                      [](char c) { return static_cast<unsigned char>(c) < 0x80; }));
+    for (const char* text :
+         {"Content-Type: message/delivery-status\r\n", "Final-Recipient: utf-8; j\\x{F6}rg@primary.test\r\n",
+          "Original-Recipient: utf-8;j\\x{F6}rg\\x{2B}x@primary.test\r\n",
+          "Diagnostic-Code: smtp; 550 gr????\r\n", "Content-Transfer-Encoding: quoted-printable\r\n",
+          "<j=C3=B6rg@primary.test> (for <j=C3=B6rg@alias.test>)\r\n", "Subject: gr=C3=BC=C3=9F\r\n"}) {
+        INFO(text);
+        CHECK(has(report, text));
+    }
+}
+
+TEST_CASE("only a body that is returned can need 8BITMIME") {
     auto input = example();
     input.content = "Subject: gr\xfc\xdf\r\n\r\nbody\r\n";
+    CHECK(compose_report(input).envelope.body() == wire::Envelope::SEVENBIT);
+    input.content = "Subject: x\r\n\r\ngr\xfc\xdf\r\n";
+    input.return_full = true;
     auto report = compose_report(input);
     CHECK(report.envelope.body() == wire::Envelope::EIGHTBITMIME);
     CHECK(has(report, "Content-Transfer-Encoding: 8bit\r\n"));
     CHECK_FALSE(report.envelope.smtputf8());
+}
+
+TEST_CASE("an original that was BINARYMIME makes no invalid report") {
+    auto input = example();
+    input.original.set_body(wire::Envelope::BINARYMIME);
+    input.return_full = true;
+    input.content = std::string("Subject: x\r\nX: a\0b\r\n\r\nbody\0\n\r", 31);
+    input.content_length = input.content.size();
+    auto report = compose_report(input);
+    check_lines(report.content);
+    CHECK(report.envelope.body() == wire::Envelope::SEVENBIT);
+    CHECK(report.content.find('\0') == std::string::npos);
+    CHECK(has(report, "X: a=00b\r\n"));
+    CHECK_FALSE(has(report, "body"));
+}
+
+TEST_CASE("a message of 200 kB makes a report of less than 60 kB") {
+    auto input = example();
+    input.original.set_ret(1);
+    input.max_body = 51'200;
+    for (int i = 0; i < 4000; ++i)
+        input.content += "a line of fifty octets, which are not all the same\r\n";
+    input.content_length = input.content.size();
+    input.content.resize(65536 + input.max_body);
+    auto report = compose_report(input);
+    check_lines(report.content);
+    CHECK(report.content.size() < 60'000);
+    CHECK(report.content.size() > 50'000);
+}
+
+TEST_CASE("the texts of the administrator replace those that are built in") {
+    config::ReportTemplates templates;
+    templates["failed"] = {"${queue_id}: \xc3\x9cnzustellbar",
+                           "${sender}, gr\xc3\xbc\xc3\x9f ${postmaster} at ${hostname}.\n\n=_x\n"};
+    auto input = example();
+    input.postmaster = "postmaster@local.test";
+    input.templates = &templates;
+    auto report = compose_report(input);
+    check_lines(report.content);
+    CHECK(report.envelope.body() == wire::Envelope::SEVENBIT);
+    CHECK(has(report, "Subject: =?UTF-8?B?"));
+    CHECK(has(report, "<s@o.test>, gr=C3=BC=C3=9F postmaster@local.test at mx.local.test.\r\n\r\n=3D_x\r\n"));
+    CHECK(has(report, "<u@primary.test>"));
+    input.kind = ReportKind::Delivered;
+    CHECK(has(compose_report(input), "As you asked: your message was delivered.\r\n"));
+}
+
+TEST_CASE("the samples in etc/dsn say what is built in") {
+    for (auto kind : {ReportKind::Failed, ReportKind::Delayed, ReportKind::Delivered, ReportKind::Relayed,
+                      ReportKind::Expanded, ReportKind::DoubleBounce}) {
+        const std::string name(name_of(kind));
+        const std::string path = POSTRIDER_SOURCE_DIR "/etc/dsn/" + name + ".txt";
+        std::ifstream file(path);
+        const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+        config::Errors errors(10);
+        auto read =
+            config::parse_report_template(name, text, std::make_shared<const std::string>(path), errors);
+        CAPTURE(path);
+        CHECK(errors.take() == std::vector<std::string>{});
+        REQUIRE(read);
+        CHECK(read->subject == built_in_template(kind).subject);
+        CHECK(read->text == built_in_template(kind).text);
+    }
 }
 
 TEST_CASE("a report about odd content is well formed") {

@@ -49,3 +49,23 @@ TEST_CASE("the limits of the configuration arrive") {
     CHECK(settings.scheduler.health.initial_window == 3);
     CHECK(settings.sync_threads == config.limits.size(config::Limit::QueueSyncThreads));
 }
+
+TEST_CASE("who hears of what cannot be returned") {
+    config::Settings config = with_local_domains({"a.test"});
+    config.double_bounce_to = "root";
+    CHECK(settings_from(config).double_bounce_to == "root@a.test");
+    CHECK_FALSE(settings_from(config).discard_double_bounces);
+    config.double_bounce_to = "off";
+    CHECK(settings_from(config).double_bounce_to.empty());
+    CHECK_FALSE(settings_from(config).discard_double_bounces);
+    config.double_bounce_to = "discard";
+    CHECK(settings_from(config).double_bounce_to.empty());
+    CHECK(settings_from(config).discard_double_bounces);
+    config.dsn_only_to = config::DsnOnlyTo::Local;
+    config.delay_warning = Milliseconds(7);
+    config.dsn_aggregate = Milliseconds(8);
+    CHECK(settings_from(config).dsn_only_to_local);
+    CHECK(settings_from(config).delay_warning == Milliseconds(7));
+    CHECK(settings_from(config).dsn_aggregate == Milliseconds(8));
+    CHECK(settings_from(config).postmaster == "postmaster@a.test");
+}

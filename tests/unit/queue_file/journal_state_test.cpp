@@ -81,14 +81,27 @@ TEST_CASE("records that make no sense are ignored") {
 }
 
 TEST_CASE("a delay report is remembered, a failure report is none") {
-    JournalState state(1);
+    JournalState state(2);
+    state.apply(resolved(0, {1, 2}));
     wire::JournalRecord record;
     record.mutable_report()->add_deliveries(1);
     state.apply(record);
-    CHECK_FALSE(state.delay_reported());
+    CHECK(state.deliveries().at(1).reported);
+    CHECK_FALSE(state.deliveries().at(1).delay_reported);
     record.mutable_report()->set_delay(true);
+    record.mutable_report()->set_deliveries(0, 2);
+    record.mutable_report()->add_recipients(1);
+    record.mutable_report()->add_recipients(7);
     state.apply(record);
-    CHECK(state.delay_reported());
+    CHECK_FALSE(state.deliveries().at(1).delay_reported);
+    CHECK(state.deliveries().at(2).delay_reported);
+    CHECK_FALSE(state.deliveries().at(2).reported);
+    CHECK(state.delayed_recipients() == std::set<std::uint32_t>{1});
+    // What such a recipient becomes is known to be late.
+    wire::JournalRecord later = resolved(1, {3});
+    later.mutable_resolved()->mutable_deliveries(0)->set_delay_told(true);
+    state.apply(later);
+    CHECK(state.deliveries().at(3).delay_reported);
 }
 
 TEST_CASE("the journal knows since when a domain's best MX is this host") {

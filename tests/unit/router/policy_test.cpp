@@ -44,6 +44,29 @@ std::string verdict_on(const Client& client, std::string_view recipient, const T
 
 }  // namespace
 
+TEST_CASE("a stranger is who can have made up his sender") {
+    const auto tables = tables_of(kBase + "mxbackup backup.test\nroute backup.test via [192.0.2.20]\n");
+    Client local = outside();
+    local.local = true;
+    Client authenticated = outside();
+    authenticated.login = "alice";
+    struct Case {
+        Client client;
+        const char* sender;
+        bool stranger;
+    };
+    for (const auto& test :
+         {Case{outside(), "x@out.example", true}, Case{outside(), "x@sub.local.test", true},
+          Case{outside(), "alice@local.test", false}, Case{outside(), "alice@LOCAL.test", false},
+          Case{outside(), "x@hostonly.test", false}, Case{outside(), "x@a.primary.test", false},
+          Case{outside(), "x@backup.test", false}, Case{outside(), "", false},
+          Case{inside(), "x@out.example", false}, Case{local, "x@out.example", false},
+          Case{authenticated, "x@out.example", false}}) {
+        CAPTURE(test.sender);
+        CHECK(is_stranger(test.client, test.sender, tables) == test.stranger);
+    }
+}
+
 TEST_CASE("nobody outside can relay, whatever the form of the address") {
     const auto tables = tables_of(kBase);
     const std::vector<std::string> probes = {

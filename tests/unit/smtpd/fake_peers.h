@@ -59,7 +59,9 @@ class FakeRouter : public Router {
         if (!reachable) co_return unreachable();
         if (sender.starts_with("bad@")) co_return refusal(550, {5, 7, 1}, "Not liked", "policy:1");
         if (sender.starts_with("later@")) co_return refusal(451, {4, 4, 3}, "DNS", "policy:2");
-        co_return Verdict();
+        Verdict verdict;
+        verdict.stranger = sender.starts_with("stranger@");
+        co_return verdict;
     }
     async::Task<Verdict> may_receive(wire::Client, std::string, std::string recipient) override {
         if (!reachable) co_return unreachable();

@@ -52,6 +52,19 @@ TEST_CASE("one recipient in quarantine keeps back the whole message, and only th
     CHECK(next.queue.messages.at("ID1").envelope.recipients_size() == 1);
 }
 
+TEST_CASE("whether the sender is a stranger goes with his message, and with no other") {
+    Player player;
+    CHECK(player.play(
+              "< 220\n> EHLO client.test\n< 250-mx.test\n> MAIL FROM:<stranger@client.test>\n< 250\n" +
+              rcpt("bob") + kContent.substr(0, kContent.find("> QUIT")) +
+              "> MAIL FROM:<a@client.test>\n< 250\n" + rcpt("bob") +
+              "> DATA\n< 354\n> Subject: hello\n>\n> body\n> .\n< 250 2.0.0 queued as ID2\n> QUIT\n< 221") ==
+          kAsExpected);
+    REQUIRE(player.queue.committed() == 2);
+    CHECK(player.queue.messages.at("ID1").envelope.stranger());
+    CHECK_FALSE(player.queue.messages.at("ID2").envelope.stranger());
+}
+
 TEST_CASE("what nobody gets is acknowledged and never committed") {
     Player player;
     set_fates(player.router);
