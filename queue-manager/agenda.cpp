@@ -125,7 +125,7 @@ Agenda::Postponement Agenda::postpone(const Refusal& refusal, const DeliveryTime
         return {false, std::min(end, now + kCallPatience)};
     }
     if (times.schedule.held()) return {false, times.end()};
-    if (times.schedule.ticks()) return {false, times.schedule.next(now)};
+    if (times.schedule.ticks() && !refusal.probing) return {false, times.schedule.next(now)};
     return {false, refusal.until};
 }
 

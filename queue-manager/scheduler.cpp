@@ -145,7 +145,8 @@ std::optional<UnixMillis> Scheduler::refused_until(const DestinationKey& key, Un
 std::optional<Refusal> Scheduler::add(Offer offer, UnixMillis now) {
     Destination& destination = destination_for(offer.destination);
     take_limits(destination, offer.limits, offer.message);
-    if (const auto until = down_until(destination, now)) return Refusal{*until};
+    if (const auto until = down_until(destination, now))
+        return Refusal{*until, now >= destination.health.down_until()};
     in_use(destination);
     const std::size_t count = offer.deliveries.size();
     const bool taken = destination.list.add(

@@ -59,6 +59,7 @@ struct Refusal {
     /// When to come again; kWhenCalled: finished() tells when there is room.
     UnixMillis until = 0;
     static constexpr UnixMillis kWhenCalled = ~UnixMillis{0};
+    bool probing = false;  ///< another delivery finds out just now whether the destination is up again
 
     [[nodiscard]] bool full() const { return until == kWhenCalled; }
     friend bool operator==(const Refusal&, const Refusal&) = default;
