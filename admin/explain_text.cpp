@@ -179,6 +179,23 @@ std::string target_text(const wire::ExplainedDelivery& explained) {
     }
 }
 
+/// When the route lets mail be tried, and what its hosts get, as its line says it.
+std::string route_options_text(const wire::Delivery& delivery) {
+    std::string text;
+    const std::string schedule = schedule_text(delivery);
+    if (schedule == "manual") text += " hold";
+    if (schedule != "manual" && schedule != "immediate") text += " schedule=" + schedule;
+    const wire::RouteLimits& limits = delivery.limits();
+    if (limits.connections() != 0) text += fmt::format(" maxconn={}", limits.connections());
+    if (limits.recipients() != 0) text += fmt::format(" rcpts={}", limits.recipients());
+    if (limits.messages() != 0) text += fmt::format(" msgs={}", limits.messages());
+    if (limits.rate() != 0) {
+        text += fmt::format(" rate={}/{}", limits.rate(),
+                            config::format_duration(Seconds(limits.rate_seconds())));
+    }
+    return text;
+}
+
 void Text::add_delivery(const wire::ExplainedDelivery& explained) {
     begin("deliveries");
     if (explained.has_failure()) {
@@ -193,7 +210,7 @@ void Text::add_delivery(const wire::ExplainedDelivery& explained) {
         text += delivery.never_expires()
                     ? " hold_expire=never"
                     : fmt::format(" lifetime={}", config::format_duration(lifetime_of(delivery, settings_)));
-        if (delivery.hold()) text += " hold";
+        text += route_options_text(delivery);
         if (delivery.backup()) text += ", as its backup";
     }
     if (delivery.has_sender()) text += fmt::format(", from <{}>", delivery.sender());
@@ -257,6 +274,20 @@ std::string_view transport_name(wire::Transport transport) {
             return "error";
         default:
             return "unknown";
+    }
+}
+
+std::string schedule_text(const wire::Delivery& delivery) {
+    const std::uint32_t seconds = delivery.schedule().seconds();
+    switch (delivery.schedule().kind()) {
+        case wire::RouteSchedule::NEVER:
+            return "never";
+        case wire::RouteSchedule::EVERY:
+            return fmt::format("every:{}", config::format_duration(Seconds(seconds)));
+        case wire::RouteSchedule::DAILY:
+            return fmt::format("daily:{:02}:{:02}", seconds / 3600, seconds / 60 % 60);
+        default:
+            return delivery.hold() ? "manual" : "immediate";
     }
 }
 

@@ -22,6 +22,9 @@ namespace postrider::admin {
 /// "smtp", "maildir", "program", "file", "discard", "error".
 [[nodiscard]] std::string_view transport_name(wire::Transport transport);
 
+/// When the route of a delivery lets mail be tried, as its option `schedule=` says it.
+[[nodiscard]] std::string schedule_text(const wire::Delivery& delivery);
+
 /// The waits between attempts at a delivery, and how long it is tried: its own, or those of the
 /// configuration.
 [[nodiscard]] std::vector<Milliseconds> retry_of(const wire::Delivery& delivery,

@@ -136,9 +136,22 @@ Json route_json(const wire::ExplainedDelivery& explained, const config::Settings
     Json waits = Json::array();
     for (const Milliseconds wait : retry_of(delivery, settings))
         waits.push_back(std::chrono::duration_cast<Seconds>(wait).count());
-    Json route = {{"way", explained.route()},          {"next_hop", delivery.next_hop()},
-                  {"retry_seconds", std::move(waits)}, {"lifetime_seconds", nullptr},
-                  {"hold", delivery.hold()},           {"backup", delivery.backup()}};
+    Json route = {{"way", explained.route()},
+                  {"next_hop", delivery.next_hop()},
+                  {"retry_seconds", std::move(waits)},
+                  {"lifetime_seconds", nullptr},
+                  {"hold", delivery.hold()},
+                  {"backup", delivery.backup()},
+                  {"schedule", schedule_text(delivery)}};
+    const wire::RouteLimits& limits = delivery.limits();
+    const auto bound = [&route](const char* name, std::uint32_t value) {
+        route[name] = value == 0 ? Json() : Json(value);
+    };
+    bound("connections", limits.connections());
+    bound("recipients", limits.recipients());
+    bound("messages", limits.messages());
+    bound("rate", limits.rate());
+    bound("rate_seconds", limits.rate_seconds());
     if (!delivery.never_expires()) {
         route["lifetime_seconds"] =
             std::chrono::duration_cast<Seconds>(lifetime_of(delivery, settings)).count();

@@ -59,4 +59,11 @@ void Health::forgive() {
     *this = Health(settings_);
 }
 
+void Health::set_windows(const HealthSettings& settings) {
+    const bool untouched = window_ == settings_.initial_window;
+    settings_.initial_window = settings.initial_window;
+    settings_.max_window = settings.max_window;
+    window_ = untouched ? settings.initial_window : std::min(window_, settings.max_window);
+}
+
 }  // namespace postrider::queue_manager

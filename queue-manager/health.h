@@ -54,6 +54,9 @@ class Health {
     /// An administrator wants an attempt now: as if nothing was known.
     void forgive();
 
+    /// Changes how wide the window is at first and at most; what is known stays.
+    void set_windows(const HealthSettings& settings);
+
   private:
     HealthSettings settings_;
     unsigned window_;

@@ -1,21 +1,19 @@
 #include "queue-manager/holds.h"
 
-#include <algorithm>
-
 namespace postrider::queue_manager {
 
-bool Holds::holds(std::string_view domain) {
-    const auto found = held_.find(domain);
-    if (found != held_.end()) return found->second;
-    held_.emplace(domain, true);
-    return true;
+Holds::Current Holds::current(std::string_view domain, DeliverySchedule marked) {
+    const auto found = domains_.find(domain);
+    if (found != domains_.end()) return found->second;
+    return domains_.emplace(domain, Current{marked, 0}).first->second;
 }
 
 std::vector<std::string> Holds::after(std::string_view after, std::size_t bytes) const {
-    constexpr std::size_t kFraming = 4;
+    // The answer may name a domain twice, and its schedule.
+    constexpr std::size_t kFraming = 24;
     std::vector<std::string> domains;
-    for (auto entry = held_.upper_bound(after); entry != held_.end(); ++entry) {
-        const std::size_t size = entry->first.size() + kFraming;
+    for (auto entry = domains_.upper_bound(after); entry != domains_.end(); ++entry) {
+        const std::size_t size = 2 * entry->first.size() + kFraming;
         if (size > bytes) break;
         bytes -= size;
         domains.push_back(entry->first);
@@ -23,17 +21,19 @@ std::vector<std::string> Holds::after(std::string_view after, std::size_t bytes)
     return domains;
 }
 
-std::vector<std::string> Holds::answered(const std::vector<std::string>& asked,
-                                         const std::vector<std::string>& held) {
-    std::vector<std::string> released;
+std::vector<std::string> Holds::answered(const std::vector<std::string>& asked, const Answer& answer,
+                                         UnixMillis now) {
+    std::vector<std::string> changed;
     for (const std::string& domain : asked) {
-        const auto found = held_.find(domain);
-        if (found == held_.end()) continue;
-        const bool before = found->second;
-        found->second = std::find(held.begin(), held.end(), domain) != held.end();
-        if (before && !found->second) released.push_back(domain);
+        const auto found = domains_.find(domain);
+        if (found == domains_.end()) continue;
+        const auto said = answer.find(domain);
+        const DeliverySchedule schedule = said == answer.end() ? DeliverySchedule() : said->second;
+        if (schedule == found->second.schedule) continue;
+        found->second = {schedule, now};
+        changed.push_back(domain);
     }
-    return released;
+    return changed;
 }
 
 }  // namespace postrider::queue_manager

@@ -5,32 +5,41 @@
 #include <string_view>
 #include <vector>
 
+#include "queue-manager/delivery_schedule.h"
+
 namespace postrider::queue_manager {
 
-/// Which recipient domains have a route with `hold`, as far as mail for them is in the queue. A delivery
-/// keeps the mark that the router gave it; whether the mark still counts is what the router said last about
-/// its domain. Pure.
+/// At which times recipient domains let mail be tried whose routes say so, with `hold` or `schedule=`, as far
+/// as mail for them is in the queue. A delivery keeps the mark that the router gave it; what counts is what
+/// the router said last about its domain. Pure.
 class Holds {
   public:
-    /// Notes that mail for `domain` waits that is marked. True if it has to wait for a flush: until the
-    /// router says otherwise it has, because a restart must not send what a customer wants kept.
-    bool holds(std::string_view domain);
+    /// What counts for a domain.
+    struct Current {
+        DeliverySchedule schedule;
+        UnixMillis since = 0;  ///< when that became so; 0: before this process started
+        friend bool operator==(const Current&, const Current&) = default;
+    };
+    /// Notes that mail for `domain` waits that is marked so. The mark counts until the router says otherwise,
+    /// because a restart must not send what a customer wants kept.
+    Current current(std::string_view domain, DeliverySchedule marked);
 
-    [[nodiscard]] bool empty() const { return held_.empty(); }
-    /// The domains to ask about, in their order, from the first one behind `after` on and as many as fit into
-    /// `bytes` of a frame.
+    [[nodiscard]] bool empty() const { return domains_.empty(); }
+    /// The domains to ask about, in their order, from the first one behind `after` on and as many as the
+    /// answer has room for in `bytes` of a frame.
     [[nodiscard]] std::vector<std::string> after(std::string_view after, std::size_t bytes) const;
 
-    /// The router says that of the domains `asked` those in `held` have a route with `hold`. Returns those
-    /// that had one before and have none now.
+    using Answer = std::map<std::string, DeliverySchedule, std::less<>>;
+    /// The router says at `now` that of the domains `asked` those in `answer` have such a route, and the
+    /// others none. Returns those for which that is new.
     [[nodiscard]] std::vector<std::string> answered(const std::vector<std::string>& asked,
-                                                    const std::vector<std::string>& held);
+                                                    const Answer& answer, UnixMillis now);
 
     /// No mail waits for `domain` any more.
-    void forget(const std::string& domain) { held_.erase(domain); }
+    void forget(const std::string& domain) { domains_.erase(domain); }
 
   private:
-    std::map<std::string, bool, std::less<>> held_;
+    std::map<std::string, Current, std::less<>> domains_;
 };
 
 }  // namespace postrider::queue_manager

@@ -23,6 +23,8 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
+#include <ctime>
 #include <optional>
 #include <stdexcept>
 #include <system_error>
@@ -47,6 +49,13 @@ constexpr const char* kSocket = "queue.sock";
 constexpr mode_t kSocketMode = 0666;
 constexpr mode_t kSpoolMode = 0700;
 constexpr mode_t kFileMask = 077;
+
+/// Schedules of routes are in local time, whose file is out of reach later. With TZ set the C library does
+/// not look for it again.
+void use_local_time() {
+    ::setenv("TZ", ":/etc/localtime", 0);
+    ::tzset();
+}
 
 /// Makes the spool on the first start, for the user that will own the queue.
 void prepare_spool(const config::Settings& settings, const privsep::Identity& identity) {
@@ -78,6 +87,7 @@ int serve(const config::Settings& config) {
     prepare_spool(config, identity);
     const bool sync_directory = wants_directory_sync(config);
 
+    use_local_time();
     privsep::enter_directory(config.run_dir);
     Result<Fd> socket = ipc::listen_seqpacket(kSocket, kSocketMode);
     if (!socket) throw std::runtime_error(socket.error().text);

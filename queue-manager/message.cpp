@@ -39,7 +39,11 @@ Message::Message(queue_file::QueueFile read, Folder folder_in, Fd file_in)
         active.mx_error_since = state.mx_error_since_ms;
         // One that was released in its life has a time, like any other.
         const bool has_time = state.next_attempt_ms != 0 && state.next_attempt_ms != kNever;
-        active.held = state.phase == queue_file::DeliveryPhase::Waiting && state.delivery.hold() && !has_time;
+        active.schedule = marked_schedule(state.delivery);
+        active.held =
+            state.phase == queue_file::DeliveryPhase::Waiting && active.schedule.held() && !has_time;
+        if (active.schedule.held() && !active.held) active.schedule = {};
+        if (active.schedule.ticks() && !has_time) active.due = active.schedule.next(envelope.arrival_ms());
         active.last_result = state.last_result;
         if (state.phase == queue_file::DeliveryPhase::Expanding) active.phase = Phase::Expanding;
         if (state.phase == queue_file::DeliveryPhase::Delivered) active.phase = Phase::Delivered;
@@ -79,7 +83,13 @@ bool Message::is_held() const {
 
 bool Message::holds_something() const {
     return std::any_of(deliveries.begin(), deliveries.end(), [](const ActiveDelivery& delivery) {
-        return delivery.held && delivery.phase == Phase::Waiting;
+        return (delivery.held || delivery.schedule.ticks()) && delivery.phase == Phase::Waiting;
+    });
+}
+
+bool Message::has_called() const {
+    return std::any_of(deliveries.begin(), deliveries.end(), [](const ActiveDelivery& delivery) {
+        return delivery.outside && delivery.phase == Phase::Waiting;
     });
 }
 
@@ -187,6 +197,22 @@ std::vector<std::uint32_t> Message::unsaid(bool success) const {
         if (wanted) numbers.push_back(delivery.delivery.number());
     }
     return numbers;
+}
+
+void apply_schedule(ActiveDelivery& delivery, DeliverySchedule schedule, UnixMillis since, UnixMillis arrival,
+                    UnixMillis end) {
+    const DeliverySchedule marked = marked_schedule(delivery.delivery);
+    const bool has_time = delivery.due != 0 && delivery.due != kNever;
+    delivery.schedule = schedule;
+    delivery.held = schedule.held();
+    if (delivery.held) {
+        delivery.due = end;
+    } else if (schedule.ticks()) {
+        if (!has_time || schedule != marked) delivery.due = schedule.next(std::max(arrival, since));
+    } else if (!has_time || marked.is_time(delivery.due)) {
+        // It had to wait when its file was written, and has not any more.
+        delivery.due = 0;
+    }
 }
 
 bool is_expansion(const wire::Delivery& delivery) {

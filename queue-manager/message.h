@@ -15,6 +15,7 @@
 #include "libcommon/ipc/journal.pb.h"
 #include "libcommon/ipc/queue.pb.h"
 #include "libcommon/queue_file/queue_file.h"
+#include "queue-manager/delivery_schedule.h"
 #include "queue-manager/scheduler.h"
 #include "queue-manager/waiting_index.h"
 
@@ -25,9 +26,6 @@ inline constexpr std::uint32_t kNotifyNever = 1;
 inline constexpr std::uint32_t kNotifySuccess = 2;
 inline constexpr std::uint32_t kNotifyFailure = 4;
 inline constexpr std::uint32_t kNotifyDelay = 8;
-
-/// A time that never comes.
-inline constexpr UnixMillis kNever = ~UnixMillis{0};
 
 /// How far a delivery of a message in memory has come.
 enum class Phase : std::uint8_t {
@@ -51,6 +49,8 @@ struct ActiveDelivery {
     UnixMillis last_attempt = 0;  ///< when the last one ended; 0: there was none
     UnixMillis due = 0;
     bool held = false;              ///< waits for a flush, which makes it due at 0; `due` is else its end
+    DeliverySchedule schedule;      ///< of its route, as the router said last
+    bool outside = false;           ///< its destination has enough in memory, and calls for it
     UnixMillis mx_error_since = 0;  ///< since when its domain's best MX is this host; 0: it is not
     std::uint32_t lost_jobs = 0;    ///< agents that died with this delivery in hand
     wire::DeliveryResult last_result;
@@ -112,8 +112,10 @@ struct Message {
     [[nodiscard]] std::size_t count(Phase phase) const { return counts_[static_cast<std::size_t>(phase)]; }
     /// Whether all that is left of it waits for a flush.
     [[nodiscard]] bool is_held() const;
-    /// Whether a delivery of it waits for a flush.
+    /// Whether a delivery of it waits for a flush or a time of its route.
     [[nodiscard]] bool holds_something() const;
+    /// Whether a delivery of it is due as soon as its destination has room for it in memory.
+    [[nodiscard]] bool has_called() const;
     /// Adds a delivery whose number is larger than those of all others.
     void add_delivery(ActiveDelivery delivery);
     void set_phase(ActiveDelivery& delivery, Phase phase);
@@ -167,6 +169,10 @@ struct Message {
 /// hears what he wants to hear. A next host is told NOTIFY, ORCPT and one sender for a recipient, so for
 /// other hosts these have to be equal.
 [[nodiscard]] bool can_share_result(const wire::Delivery& one, const wire::Delivery& other);
+/// What counts now for when a delivery may be tried became known: sets when it is due, unless it was tried
+/// and the mark that it has still counts. `end`: when it is given up. `since`: when it became so.
+void apply_schedule(ActiveDelivery& delivery, DeliverySchedule schedule, UnixMillis since, UnixMillis arrival,
+                    UnixMillis end);
 
 /// Whether a delivery stands for a recipient that became others or the members of a list, and delivers
 /// nothing itself.

@@ -79,17 +79,6 @@ void add_resolved_records(std::uint32_t recipient, std::uint32_t expanded,
     records.push_back(std::move(record));
 }
 
-/// When a delivery that was deferred at `now` is tried again: by its schedule, or, if it is held, at its end.
-std::optional<UnixMillis> next_attempt(const Settings& settings, const Message& message,
-                                       const ActiveDelivery& delivery, UnixMillis now,
-                                       const JitterSource& jitter) {
-    const RetrySchedule schedule = schedule_of(settings, message, delivery.delivery);
-    const UnixMillis arrival = message.envelope.arrival_ms();
-    if (!delivery.held) return schedule.next_attempt(now, arrival, delivery.attempts + 1, jitter);
-    const UnixMillis end = schedule.expires(arrival);
-    return now < end ? std::optional(end) : std::nullopt;
-}
-
 /// If `result` says that a domain which we are a backup MX for has us as its best MX: until when that is
 /// taken for a slip in its DNS (mx-backup, 6).
 std::optional<UnixMillis> mx_error_end(const Settings& settings, const ActiveDelivery& delivery,
@@ -195,6 +184,20 @@ RetrySchedule schedule_of(const Settings& settings, const Message& message, cons
     return {std::move(intervals), lifetime, settings.retry_jitter_percent};
 }
 
+DeliveryTimes times_of(const Settings& settings, const Message& message, const ActiveDelivery& delivery) {
+    return {schedule_of(settings, message, delivery.delivery), delivery.schedule,
+            message.envelope.arrival_ms(), delivery.attempts};
+}
+
+Milliseconds shortest_lifetime(const Settings& settings, const Message& message) {
+    Milliseconds shortest = RetrySchedule::kForever;
+    for (const ActiveDelivery& delivery : message.deliveries) {
+        if (!delivery.ended())
+            shortest = std::min(shortest, schedule_of(settings, message, delivery.delivery).lifetime());
+    }
+    return shortest;
+}
+
 bool failure_is_told(const Message& message, const ActiveDelivery& delivery) {
     // Our own reports carry NOTIFY=NEVER for other hosts; that one of them failed is for the postmaster to
     // know.
@@ -218,7 +221,7 @@ Judgement judge(const Settings& settings, const Message& message, const ActiveDe
         result.outcome() != wire::DeliveryResult::FAILED) {
         // An outcome that this version does not know is a deferral, too: neither lost nor bounced.
         result.set_outcome(wire::DeliveryResult::DEFERRED);
-        const auto next = next_attempt(settings, message, delivery, now, jitter);
+        const auto next = times_of(settings, message, delivery).after_deferral(now, jitter);
         const auto forgiven_until = mx_error_end(settings, delivery, result, now);
         const bool is_mx_error = forgiven_until && now >= *forgiven_until;
         if (next && !is_mx_error) {

@@ -8,6 +8,7 @@
 #include "libcommon/base/result.h"
 #include "libcommon/ipc/journal.pb.h"
 #include "libcommon/ipc/queue.pb.h"
+#include "queue-manager/agenda.h"
 #include "queue-manager/message.h"
 #include "queue-manager/retry.h"
 #include "queue-manager/settings.h"
@@ -18,6 +19,11 @@ namespace postrider::queue_manager {
 /// The schedule of a delivery: its route's, or the general one.
 [[nodiscard]] RetrySchedule schedule_of(const Settings& settings, const Message& message,
                                         const wire::Delivery& delivery);
+/// All that decides when a delivery is tried.
+[[nodiscard]] DeliveryTimes times_of(const Settings& settings, const Message& message,
+                                     const ActiveDelivery& delivery);
+/// The shortest of the lifetimes of a message's open deliveries.
+[[nodiscard]] Milliseconds shortest_lifetime(const Settings& settings, const Message& message);
 /// The schedule of recipients that could not be resolved yet.
 [[nodiscard]] RetrySchedule default_schedule(const Settings& settings, const Message& message);
 

@@ -11,8 +11,6 @@ namespace {
 
 // Files kept open between the commit and the end of the first attempt; beyond that they are opened again.
 constexpr std::size_t kMaxOpenFiles = 4000;
-// Messages being read at the same time: enough to keep the reading threads busy.
-constexpr std::size_t kMaxLoading = 64;
 constexpr std::size_t kReadThreads = 4;
 constexpr std::size_t kPoolQueue = 100'000;
 constexpr Milliseconds kPruneInterval{60'000};
@@ -29,11 +27,11 @@ Queue::Queue(async::Loop& loop, const Settings& settings, Spool& spool, Resolver
       spool_(spool),
       resolver_(resolver),
       jitter_(jitter),
-      scheduler_(settings.scheduler, std::move(jitter)),
+      agenda_(settings, std::move(jitter)),
       timer_(loop, [this] { on_timer(); }),
       prune_timer_(loop,
                    [this] {
-                       scheduler_.prune(now() - kKeepDestination);
+                       agenda_.scheduler().prune(now() - kKeepDestination);
                        if (!journal_recovered_) recover_journal();
                        prune_timer_.arm(kPruneInterval);
                    }),
@@ -44,15 +42,16 @@ Queue::Queue(async::Loop& loop, const Settings& settings, Spool& spool, Resolver
 
 Result<void> Queue::start() {
     recover_journal();
+    agenda_.start(now());
     auto scanned = spool_.scan([this](const Spool::Found& found) {
         WaitingIndex::Entry entry;
         entry.due = found.due;
         entry.folder = found.folder;
         entry.delay_pending = true;
-        waiting_.add(found.id, std::move(entry));
+        agenda_.waiting().add(found.id, std::move(entry));
     });
     if (!scanned) return scanned;
-    log::info("queue_read").add("messages", waiting_.size());
+    log::info("queue_read").add("messages", agenda_.waiting().size());
     started_ = true;
     resolver_.start([this] { resolve_more(); });
     prune_timer_.arm(kPruneInterval);
@@ -77,11 +76,6 @@ void Queue::move_clock(UnixMillis forward) {
 Message* Queue::find(QueueId id) {
     auto found = active_.find(id);
     return found == active_.end() ? nullptr : found->second.get();
-}
-
-bool Queue::room_for(std::size_t recipients) const {
-    return active_.size() < settings_.active_messages &&
-           (active_.empty() || active_recipients_ + recipients <= settings_.active_recipients);
 }
 
 void Queue::accept(const queue_file::Header& header, wire::Envelope envelope, Fd file,
@@ -112,9 +106,9 @@ void Queue::accept(const queue_file::Header& header, wire::Envelope envelope, Fd
         }
         return advance(active);
     }
-    if (!room_for(recipients) || stopped_) {
+    if (!agenda_.room_for(recipients) || stopped_) {
         // It is durable; it is read again when there is room.
-        waiting_.add(header.id, entry_for(*message, now()));
+        agenda_.waiting().add(header.id, entry_for(*message, now()));
         return;
     }
     advance(activate(std::move(message)));
@@ -122,7 +116,7 @@ void Queue::accept(const queue_file::Header& header, wire::Envelope envelope, Fd
 
 Message& Queue::activate(std::unique_ptr<Message> message) {
     Message& active = *message;
-    active_recipients_ += static_cast<std::size_t>(active.envelope.recipients_size());
+    agenda_.enter(static_cast<std::size_t>(active.envelope.recipients_size()));
     if (active.file && open_files_ >= kMaxOpenFiles) active.file.reset();
     if (active.file) ++open_files_;
     active_.emplace(active.id(), std::move(message));
@@ -145,9 +139,8 @@ void Queue::erase(QueueId id) {
     auto found = active_.find(id);
     if (found == active_.end()) return;
     Message& message = *found->second;
-    active_recipients_ -= static_cast<std::size_t>(message.envelope.recipients_size());
+    agenda_.leave(id, message.timer, static_cast<std::size_t>(message.envelope.recipients_size()));
     if (message.file) --open_files_;
-    if (message.timer != 0) timers_.erase({message.timer, id});
     active_.erase(found);
     arm();
 }
@@ -220,7 +213,7 @@ WaitingIndex::Entry Queue::entry_for(const Message& message, UnixMillis due) {
     entry.folder = message.folder;
     entry.known = true;
     for (const auto& name : topics_of(message))
-        entry.topics.push_back(waiting_.topic(name));
+        entry.topics.push_back(agenda_.waiting().topic(name));
     auto delay = delay_report_due(message);
     // In the past it was decided already that nobody wants to be told.
     if (delay && *delay > now()) {
@@ -243,13 +236,12 @@ void Queue::to_waiting(Message& message) {
     }
     message.folder = Folder::Cur;
     WaitingIndex::Entry entry = entry_for(message, due);
-    // What is held does not come back when its host does.
+    // What waits for a time of its own does not come back when its host does.
+    std::optional<Agenda::Only> only;
     auto next_hop = message.holds_something() ? std::nullopt : only_next_hop(message);
-    if (next_hop && scheduler_.refused_until({wire::TRANSPORT_SMTP, *next_hop}, now())) {
-        entry.parked_for = waiting_.topic(*next_hop);
-    }
+    if (next_hop) only = {*next_hop, shortest_lifetime(settings_, message)};
     QueueId id = message.id();
-    waiting_.add(id, std::move(entry));
+    agenda_.wait(id, std::move(entry), only, now());
     erase(id);
 }
 
@@ -295,37 +287,23 @@ void Queue::finish(Message& message) {
 }
 
 void Queue::set_timer(Message& message, UnixMillis when) {
-    if (when == kNever) when = 0;
-    if (when == message.timer) return;
-    if (message.timer != 0) timers_.erase({message.timer, message.id()});
-    message.timer = when;
-    if (when != 0) timers_.emplace(when, message.id());
+    agenda_.set_timer(message.id(), message.timer, when);
     arm();
 }
 
 void Queue::arm() {
     if (stopped_) return;
     UnixMillis time = now();
-    UnixMillis next = time + kMaxTimer;
-    if (!timers_.empty()) next = std::min(next, timers_.begin()->first);
-    auto due = waiting_.next_due();
-    if (due && loading_.size() < kMaxLoading && room_for(1)) next = std::min(next, *due);
+    UnixMillis next = std::min(time + kMaxTimer, agenda_.next_event().value_or(kNever));
     timer_.arm(Milliseconds(next > time ? next - time : 0));
 }
 
 void Queue::on_timer() {
-    UnixMillis time = now();
     // As many as are due now: one that sets itself a new timer for now waits for the next turn of the loop.
-    std::vector<QueueId> due;
-    for (const auto& [when, id] : timers_) {
-        if (when > time) break;
-        due.push_back(id);
-    }
-    for (QueueId id : due) {
+    for (QueueId id : agenda_.timers_due(now())) {
         Message* message = find(id);
         if (message == nullptr) continue;
-        timers_.erase({message->timer, id});
-        message->timer = 0;
+        agenda_.set_timer(id, message->timer, 0);
         advance(*message);
     }
     load_due();
@@ -333,29 +311,11 @@ void Queue::on_timer() {
     if (on_ready_) on_ready_();
 }
 
-bool Queue::still_parked(QueueId id, const WaitingIndex::Entry& entry) {
-    if (!entry.parked_for) return false;
-    UnixMillis time = now();
-    auto passed = [&](Milliseconds age) {
-        return time >= id.milliseconds() + static_cast<UnixMillis>(age.count());
-    };
-    if (passed(settings_.lifetime)) return false;
-    if (entry.delay_pending && passed(settings_.delay_warning)) return false;
-    auto until =
-        scheduler_.refused_until({wire::TRANSPORT_SMTP, waiting_.topic_name(*entry.parked_for)}, time);
-    if (!until) return false;
-    waiting_.set_due(id, *until);
-    return true;
-}
-
 void Queue::load_due() {
-    while (!stopped_ && loading_.size() < kMaxLoading && room_for(1)) {
-        auto id = waiting_.first_due(now());
-        if (!id) return;
-        if (still_parked(*id, *waiting_.find(*id))) continue;
-        auto entry = waiting_.take(*id);
-        loading_.emplace(*id, entry->folder);
-        tasks_.spawn(load(*id, std::move(*entry)));
+    while (!stopped_) {
+        auto next = agenda_.next_to_load(now());
+        if (!next) return;
+        tasks_.spawn(load(next->id, std::move(next->entry)));
     }
 }
 
@@ -379,13 +339,14 @@ void Queue::make_due(Message& message) {
     message.flush_resolved = !message.unresolved.empty();
     for (auto& delivery : message.deliveries) {
         if (delivery.phase != Phase::Waiting) continue;
+        if (delivery.schedule.kind == DeliverySchedule::Kind::Never) continue;
         delivery.due = 0;
-        scheduler_.forgive(delivery.destination());
+        agenda_.scheduler().forgive(delivery.destination());
     }
 }
 
 void Queue::loaded(QueueId id, WaitingIndex::Entry entry, Result<Spool::Loaded> result) {
-    loading_.erase(id);
+    agenda_.load_ended(id);
     bool forced = forced_.erase(id) > 0;
     if (!result && result.error().temporary()) {
         log::error("cannot_read_message").add("id", id.text()).add("reason", result.error().text);
@@ -394,7 +355,7 @@ void Queue::loaded(QueueId id, WaitingIndex::Entry entry, Result<Spool::Loaded> 
         entry.topics.clear();
         entry.parked_for.reset();
         entry.known = false;
-        waiting_.add(id, std::move(entry));
+        agenda_.waiting().add(id, std::move(entry));
         return arm();
     }
     if (!result) {
@@ -419,9 +380,9 @@ void Queue::loaded(QueueId id, WaitingIndex::Entry entry, Result<Spool::Loaded> 
 std::optional<Folder> Queue::folder_of(QueueId id) const {
     auto active = active_.find(id);
     if (active != active_.end()) return active->second->folder;
-    auto loading = loading_.find(id);
-    if (loading != loading_.end()) return loading->second;
-    const WaitingIndex::Entry* entry = waiting_.find(id);
+    auto loading = agenda_.loading().find(id);
+    if (loading != agenda_.loading().end()) return loading->second;
+    const WaitingIndex::Entry* entry = waiting().find(id);
     if (entry != nullptr) return entry->folder;
     return std::nullopt;
 }
@@ -432,21 +393,21 @@ const Message* Queue::active(QueueId id) const {
 }
 
 std::vector<QueueId> Queue::all() const {
-    std::vector<QueueId> ids = waiting_.all();
+    std::vector<QueueId> ids = waiting().all();
     for (const auto& [id, message] : active_)
         ids.push_back(id);
-    for (const auto& [id, folder] : loading_)
+    for (const auto& [id, folder] : agenda_.loading())
         ids.push_back(id);
     std::sort(ids.begin(), ids.end());
     return ids;
 }
 
 std::vector<QueueId> Queue::perhaps_about(const std::string& domain, bool subdomains) const {
-    std::vector<QueueId> ids = waiting_.about(domain, subdomains);
-    ids.insert(ids.end(), waiting_.unknown().begin(), waiting_.unknown().end());
+    std::vector<QueueId> ids = waiting().about(domain, subdomains);
+    ids.insert(ids.end(), waiting().unknown().begin(), waiting().unknown().end());
     for (const auto& [id, message] : active_)
         ids.push_back(id);
-    for (const auto& [id, folder] : loading_)
+    for (const auto& [id, folder] : agenda_.loading())
         ids.push_back(id);
     std::sort(ids.begin(), ids.end());
     return ids;
@@ -458,7 +419,7 @@ void Queue::released(QueueId id) {
     entry.due = now();
     entry.folder = Folder::New;
     entry.delay_pending = true;
-    waiting_.add(id, std::move(entry));
+    agenda_.waiting().add(id, std::move(entry));
     arm();
 }
 
@@ -470,7 +431,7 @@ bool Queue::flush(QueueId id) {
         if (on_ready_) on_ready_();
         return true;
     }
-    if (loading_.count(id) == 0 && !waiting_.release(id, now())) return false;
+    if (agenda_.loading().count(id) == 0 && !agenda_.waiting().release(id, now())) return false;
     forced_.insert(id);
     arm();
     return true;

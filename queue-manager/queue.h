@@ -16,16 +16,15 @@
 #include "libcommon/async/scope.h"
 #include "libcommon/async/thread_pool.h"
 #include "libcommon/queue_file/queue_id.h"
+#include "queue-manager/agenda.h"
 #include "queue-manager/holds.h"
 #include "queue-manager/intake_journal.h"
 #include "queue-manager/message.h"
 #include "queue-manager/outcome.h"
 #include "queue-manager/reports.h"
 #include "queue-manager/resolver.h"
-#include "queue-manager/scheduler.h"
 #include "queue-manager/settings.h"
 #include "queue-manager/spool.h"
-#include "queue-manager/waiting_index.h"
 
 namespace postrider::queue_manager {
 
@@ -79,7 +78,7 @@ class Queue {
     /// Where small messages are committed; nullptr if they are not. May have no room.
     [[nodiscard]] IntakeJournal* journal() const { return journal_.get(); }
     /// Whether a message with so many recipients would be worked on at once.
-    [[nodiscard]] bool room_for(std::size_t recipients) const;
+    [[nodiscard]] bool room_for(std::size_t recipients) const { return agenda_.room_for(recipients); }
     /// To be called when the intake journal has failed: what is in it becomes files.
     void rescue_journal();
     /// A descriptor to read a message in memory from: its file, or a copy of what is in the intake journal.
@@ -110,7 +109,7 @@ class Queue {
     /// Where a message is, for as long as it is in the queue.
     [[nodiscard]] std::optional<Folder> folder_of(QueueId id) const;
     [[nodiscard]] const Message* active(QueueId id) const;
-    [[nodiscard]] const WaitingIndex& waiting() const { return waiting_; }
+    [[nodiscard]] const WaitingIndex& waiting() const { return agenda_.waiting(); }
     /// All messages, in the order of their ids.
     [[nodiscard]] std::vector<QueueId> all() const;
     /// Messages of which is known that they have to do with a domain, or of which nothing is known yet.
@@ -121,7 +120,7 @@ class Queue {
     bool flush(QueueId id);
 
     [[nodiscard]] const Counters& counters() const { return counters_; }
-    [[nodiscard]] const Scheduler& scheduler() const { return scheduler_; }
+    [[nodiscard]] const Scheduler& scheduler() const { return agenda_.scheduler(); }
     [[nodiscard]] std::size_t active_count() const { return active_.size(); }
     [[nodiscard]] UnixMillis now() const { return unix_millis_now() + clock_ahead_; }
 #ifdef POSTRIDER_TEST_CLOCK
@@ -153,7 +152,6 @@ class Queue {
     void arm();
     void on_timer();
     void load_due();
-    [[nodiscard]] bool still_parked(QueueId id, const WaitingIndex::Entry& entry);
     async::Task<void> load(QueueId id, WaitingIndex::Entry entry);
     void loaded(QueueId id, WaitingIndex::Entry entry, Result<Spool::Loaded> result);
     void make_due(Message& message);
@@ -182,17 +180,21 @@ class Queue {
                                        std::vector<Resolution> resolutions);
     void offer_due(Message& message);
     void offer(Message& message, const DestinationKey& key, const std::vector<ActiveDelivery*>& deliveries);
-    void park(Message& message, ActiveDelivery& delivery, UnixMillis until);
-    void park_all(const Scheduler::Effect& effect);
+    void postpone(Message& message, ActiveDelivery& delivery, const Agenda::Postponement& postponement,
+                  bool full);
+    void park_all(const Agenda::Ended& ended);
+    void offer_called(const Agenda::Ended& ended, const DestinationKey& destination);
+    [[nodiscard]] static wire::DeliveryResult never_tried(const wire::Delivery& delivery);
+    void job_ended(const Job& job, JobOutcome outcome, Milliseconds retry_in);
 
-    // Routes with `hold` (queue_holds.cpp).
-    /// Marks the deliveries from number `first` of the list on that wait for a flush.
+    // Routes with `hold` or `schedule=` (queue_holds.cpp).
+    /// Sets when the deliveries from number `first` of the list on are due that have such a route.
     void hold_back(Message& message, std::size_t first);
-    [[nodiscard]] bool watch_hold(const ActiveDelivery& delivery);
+    Holds::Current watch_hold(const ActiveDelivery& delivery);
     [[nodiscard]] UnixMillis due_on_disk(const Message& message, UnixMillis due);
     void ask_about_holds();
     async::Task<void> update_holds();
-    void release_held(const std::string& domain);
+    void schedules_changed(const std::vector<std::string>& domains);
     [[nodiscard]] static wire::DeliveryResult held_too_long(const wire::Delivery& delivery);
 
     // Results (queue_results.cpp).
@@ -235,13 +237,9 @@ class Queue {
     Resolver& resolver_;
     JitterSource jitter_;
     queue_file::QueueIdSource ids_;
-    Scheduler scheduler_;
+    Agenda agenda_;
     std::unordered_map<QueueId, std::unique_ptr<Message>> active_;
-    std::size_t active_recipients_ = 0;
     std::size_t open_files_ = 0;
-    std::set<std::pair<UnixMillis, QueueId>> timers_;  // of active messages
-    WaitingIndex waiting_;
-    std::unordered_map<QueueId, Folder> loading_;
     struct LateResult {
         TransportSet transports;  // what the agent that reported it may take
         wire::DeliveryResult result;

@@ -1,11 +1,16 @@
-// Deliveries that wait for a flush, because the route of their domain says `hold`.
+// Deliveries that wait for a flush, or for a time of day, because the route of their domain says `hold` or
+// `schedule=`.
 //
-// Such a delivery is due when it expires, and then it fails. Until then only a flush makes it due, by setting
-// its time to 0; whatever comes of the attempt, if it still waits then it is due at its end again. So nothing
-// here needs a timer of its own. The router is asked from time to time whether the routes still say so.
+// One that waits for a flush is due when it expires, and then it fails. Until then only a flush makes it due,
+// by setting its time to 0; whatever comes of the attempt, if it still waits then it is due at its end again.
+// One that has times of its own is due at the first of them after its arrival, and after each attempt. So
+// nothing here needs a timer of its own. The router is asked from time to time what the routes say now.
 
 #include <algorithm>
+#include <string>
+#include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include "libcommon/ipc/channel.h"
 #include "libcommon/log/log.h"
@@ -28,31 +33,30 @@ constexpr UnixMillis kLookAgain = 3'600'000;
 void Queue::hold_back(Message& message, std::size_t first) {
     for (std::size_t i = first; i < message.deliveries.size(); ++i) {
         ActiveDelivery& delivery = message.deliveries[i];
-        if (!delivery.delivery.hold() || delivery.phase != Phase::Waiting) continue;
-        const UnixMillis end =
-            schedule_of(settings_, message, delivery.delivery).expires(message.envelope.arrival_ms());
-        delivery.held = watch_hold(delivery);
-        if (delivery.held) delivery.due = end;
-        // It was held when its file was written, and is not any more.
-        if (!delivery.held && delivery.due == kNever) delivery.due = 0;
+        if (delivery.phase != Phase::Waiting) continue;
+        if (marked_schedule(delivery.delivery) == DeliverySchedule()) continue;
+        const Holds::Current current = watch_hold(delivery);
+        const UnixMillis end = times_of(settings_, message, delivery).end();
+        apply_schedule(delivery, current.schedule, current.since, message.envelope.arrival_ms(), end);
     }
     message.scan_due = 0;
 }
 
-bool Queue::watch_hold(const ActiveDelivery& delivery) {
+Holds::Current Queue::watch_hold(const ActiveDelivery& delivery) {
     if (holds_.empty()) hold_timer_.arm(kAskSoon);
-    return holds_.holds(domain_of(delivery.delivery.recipient()));
+    return holds_.current(domain_of(delivery.delivery.recipient()), marked_schedule(delivery.delivery));
 }
 
 UnixMillis Queue::due_on_disk(const Message& message, UnixMillis due) {
-    bool held = false;
+    // Nobody would call for it after a restart.
+    if (message.has_called()) due = std::min(due, now());
+    if (!message.holds_something()) return due;
     for (const auto& delivery : message.deliveries) {
-        if (!delivery.held || delivery.phase != Phase::Waiting) continue;
-        held = true;
         // The queue may have forgotten the domain while this message was in memory.
-        static_cast<void>(watch_hold(delivery));
+        const bool waits = delivery.held || delivery.schedule.ticks();
+        if (waits && delivery.phase == Phase::Waiting) static_cast<void>(watch_hold(delivery));
     }
-    return held ? std::min(due, now() + kLookAgain) : due;
+    return std::min(due, now() + kLookAgain);
 }
 
 void Queue::ask_about_holds() {
@@ -68,38 +72,41 @@ async::Task<void> Queue::update_holds() {
     std::vector<std::string> asked = holds_.after({}, ipc::kFrameTarget);
     while (!asked.empty()) {
         for (const std::string& domain : asked) {
-            if (waiting_.about(domain).empty()) holds_.forget(domain);
+            if (waiting().about(domain).empty()) holds_.forget(domain);
         }
         std::string last = asked.back();
-        auto held = co_await resolver_.held(asked);
-        if (!held) break;  // the router is away: what was held stays so
-        for (const std::string& domain : holds_.answered(asked, *held))
-            release_held(domain);
+        auto answer = co_await resolver_.schedules(asked);
+        if (!answer) break;  // the router is away: what counted still does
+        const std::vector<std::string> changed = holds_.answered(asked, *answer, now());
+        if (!changed.empty()) schedules_changed(changed);
         asked = holds_.after(last, ipc::kFrameTarget);
     }
     asking_about_holds_ = false;
 }
 
-void Queue::release_held(const std::string& domain) {
-    // Those on disk notice when they are read.
-    const std::vector<QueueId> waiting = waiting_.about(domain);
-    for (QueueId id : waiting)
-        waiting_.release(id, now());
-    std::vector<QueueId> released;
-    for (auto& [id, message] : active_) {
-        for (auto& delivery : message->deliveries) {
-            if (!delivery.held || domain_of(delivery.delivery.recipient()) != domain) continue;
-            delivery.held = false;
-            if (delivery.phase != Phase::Waiting) continue;
-            delivery.due = 0;
-            message->scan_due = 0;
-            if (released.empty() || released.back() != id) released.push_back(id);
-        }
+void Queue::schedules_changed(const std::vector<std::string>& domains) {
+    for (const std::string& domain : domains) {
+        // These notice when they are read.
+        for (QueueId id : waiting().about(domain))
+            agenda_.waiting().release(id, now());
+        log::info("schedule_changed").add("domain", domain);
     }
-    log::info("hold_ended").add("domain", domain).add("messages", waiting.size() + released.size());
-    for (QueueId id : released) {
+    const std::unordered_set<std::string> changed(domains.begin(), domains.end());
+    std::vector<QueueId> in_memory;
+    for (auto& [id, message] : active_) {
+        const auto concerns = [&changed](const ActiveDelivery& delivery) {
+            return delivery.phase == Phase::Waiting &&
+                   marked_schedule(delivery.delivery) != DeliverySchedule() &&
+                   changed.count(domain_of(delivery.delivery.recipient())) > 0;
+        };
+        const auto& deliveries = message->deliveries;
+        if (std::any_of(deliveries.begin(), deliveries.end(), concerns)) in_memory.push_back(id);
+    }
+    for (QueueId id : in_memory) {
         Message* message = find(id);
-        if (message != nullptr) advance(*message);
+        if (message == nullptr) continue;
+        hold_back(*message, 0);
+        advance(*message);
     }
     arm();
 }

@@ -19,6 +19,24 @@ std::uint32_t frame_bytes(const wire::Delivery& delivery) {
     return static_cast<std::uint32_t>(delivery.ByteSizeLong() + kFraming);
 }
 
+/// Who takes turns with others: the account that logged in, whatever sender it names, or else the sender.
+std::string turn_of(const wire::Envelope& envelope) {
+    return envelope.login().empty() ? "from " + envelope.sender() : "login " + envelope.login();
+}
+
+RouteLimits limits_of(const wire::Delivery& delivery) {
+    const wire::RouteLimits& limits = delivery.limits();
+    return {limits.connections(), limits.recipients(), limits.messages(), limits.rate(),
+            Seconds(limits.rate_seconds())};
+}
+
+void set_limits(const RouteLimits& limits, wire::DeliverJob& frame) {
+    if (limits == RouteLimits()) return;
+    frame.mutable_limits()->set_connections(limits.connections);
+    frame.mutable_limits()->set_recipients(limits.recipients);
+    frame.mutable_limits()->set_messages(limits.messages);
+}
+
 }  // namespace
 
 void Queue::want_resolving(Message& message) {
@@ -140,8 +158,10 @@ bool Queue::take_plan(Message& message, ResolutionPlan plan) {
     apply_resolution(message, std::move(plan));
     hold_back(message, before);
     if (message.flush_resolved) {
-        for (std::size_t i = before; i < message.deliveries.size(); ++i)
-            message.deliveries[i].due = 0;
+        for (std::size_t i = before; i < message.deliveries.size(); ++i) {
+            if (message.deliveries[i].schedule.kind != DeliverySchedule::Kind::Never)
+                message.deliveries[i].due = 0;
+        }
         message.flush_resolved = undecided;
     }
     message.scan_due = 0;
@@ -167,7 +187,14 @@ void Queue::offer_due(Message& message) {
 
     std::map<DestinationKey, std::vector<ActiveDelivery*>> by_destination;
     std::vector<wire::DeliveryResult> ended;
+    UnixMillis last_chance = kNever;  // of what is ready
     for (auto& delivery : message.deliveries) {
+        if (delivery.phase == Phase::Ready) {
+            const UnixMillis end = agenda_.hard_end(times_of(settings_, message, delivery));
+            last_chance = std::min(last_chance, end);
+            if (time >= end) ended.push_back(never_tried(delivery.delivery));
+            continue;
+        }
         if (delivery.phase != Phase::Waiting) continue;
         if (const ActiveDelivery* leader = message.leader_of(delivery)) {
             if (!message.follows(delivery)) ended.push_back(shared_result(delivery.delivery, *leader));
@@ -187,16 +214,30 @@ void Queue::offer_due(Message& message) {
     if (!ended.empty()) take_results(message, std::move(ended));
 
     message.scan_due = message.next_due();
+    for (const auto& [key, deliveries] : by_destination) {
+        for (const ActiveDelivery* delivery : deliveries) {
+            if (delivery->phase == Phase::Ready)
+                last_chance =
+                    std::min(last_chance, agenda_.hard_end(times_of(settings_, message, *delivery)));
+        }
+    }
+    message.scan_due = std::min(message.scan_due, last_chance);
     if (message.scan_due != kNever) message.scan_due = std::max(message.scan_due, time + 1);
 }
 
 void Queue::offer(Message& message, const DestinationKey& key,
                   const std::vector<ActiveDelivery*>& deliveries) {
-    std::vector<ReadyDelivery> ready;
-    for (const ActiveDelivery* delivery : deliveries) {
-        ready.push_back({delivery->delivery.number(), frame_bytes(delivery->delivery)});
+    Offer offer;
+    offer.message = message.id();
+    offer.destination = key;
+    offer.sender = turn_of(message.envelope);
+    offer.report = message.envelope.report();
+    for (ActiveDelivery* delivery : deliveries) {
+        delivery->outside = false;
+        offer.deliveries.push_back({delivery->delivery.number(), frame_bytes(delivery->delivery)});
     }
-    auto refused = scheduler_.add(message.id(), key, message.envelope.report(), std::move(ready), now());
+    offer.limits = limits_of(deliveries.back()->delivery);
+    auto refused = agenda_.scheduler().add(std::move(offer), now());
     if (!refused) {
         for (ActiveDelivery* delivery : deliveries)
             message.set_phase(*delivery, Phase::Ready);
@@ -204,28 +245,31 @@ void Queue::offer(Message& message, const DestinationKey& key,
     }
     std::vector<wire::DeliveryResult> given_up;
     for (ActiveDelivery* delivery : deliveries) {
-        // The attempts of other messages count for this one, too: the destination was tried in its life.
-        bool tried = delivery->attempts > 0 || scheduler_.last_failure(key) >= message.envelope.arrival_ms();
-        auto schedule = schedule_of(settings_, message, delivery->delivery);
-        if (tried && now() >= schedule.expires(message.envelope.arrival_ms())) {
-            wire::DeliveryResult result;
-            result.set_number(delivery->delivery.number());
-            result.set_status("4.4.1");
-            result.set_text("the destination cannot be reached");
-            given_up.push_back(std::move(result));
+        auto postponement = agenda_.postpone(*refused, times_of(settings_, message, *delivery), key, now());
+        if (postponement.given_up) {
+            given_up.push_back(never_tried(delivery->delivery));
         } else {
-            park(message, *delivery, *refused);
+            postpone(message, *delivery, postponement, refused->full());
         }
     }
     if (!given_up.empty()) take_results(message, std::move(given_up));
 }
 
-void Queue::park(Message& message, ActiveDelivery& delivery, UnixMillis until) {
+wire::DeliveryResult Queue::never_tried(const wire::Delivery& delivery) {
+    wire::DeliveryResult result;
+    result.set_number(delivery.number());
+    result.set_status("4.4.1");
+    result.set_text("the destination cannot be reached");
+    return result;
+}
+
+void Queue::postpone(Message& message, ActiveDelivery& delivery, const Agenda::Postponement& postponement,
+                     bool full) {
     message.set_phase(delivery, Phase::Waiting);
-    if (delivery.held)
-        until = schedule_of(settings_, message, delivery.delivery).expires(message.envelope.arrival_ms());
-    delivery.due = until;
-    message.scan_due = std::min(message.scan_due, until);
+    delivery.due = postponement.due;
+    delivery.outside = full;
+    message.scan_due = std::min(message.scan_due, delivery.due);
+    if (full) return;  // it has only to wait for its turn
     log::info("deferred")
         .add("id", message.id().text())
         .add_address("to", delivery.delivery.recipient())
@@ -234,27 +278,44 @@ void Queue::park(Message& message, ActiveDelivery& delivery, UnixMillis until) {
         .add("next_hop", delivery.delivery.next_hop());
 }
 
-void Queue::park_all(const Scheduler::Effect& effect) {
-    for (const auto& parked : effect.parked) {
+void Queue::park_all(const Agenda::Ended& ended) {
+    for (const auto& parked : ended.parked) {
         Message* message = find(parked.message);
         if (message == nullptr) continue;
         for (const auto& ready : parked.deliveries) {
             ActiveDelivery* delivery = message->find(ready.number);
-            if (delivery != nullptr && delivery->phase == Phase::Ready) {
-                park(*message, *delivery, effect.parked_until);
-            }
+            if (delivery == nullptr || delivery->phase != Phase::Ready) continue;
+            auto postponement =
+                agenda_.postpone({ended.parked_until}, times_of(settings_, *message, *delivery),
+                                 delivery->destination(), now());
+            // Its time is over: it is offered once more, and given up.
+            if (postponement.given_up) postponement.due = now();
+            postpone(*message, *delivery, postponement, false);
         }
+        advance(*message);
+    }
+}
+
+void Queue::offer_called(const Agenda::Ended& ended, const DestinationKey& destination) {
+    for (QueueId id : ended.called) {
+        Message* message = find(id);
+        if (message == nullptr) continue;
+        for (auto& delivery : message->deliveries) {
+            if (!delivery.outside || delivery.phase != Phase::Waiting) continue;
+            if (delivery.destination() == destination) delivery.due = 0;
+        }
+        message->scan_due = 0;
         advance(*message);
     }
 }
 
 std::optional<Queue::Dispatch> Queue::next_job(TransportSet transports) {
     while (!stopped_) {
-        auto job = scheduler_.next(transports, now());
+        auto job = agenda_.scheduler().next(transports, now());
         if (!job) return std::nullopt;
         Message* message = find(job->message);
         if (message == nullptr) {
-            static_cast<void>(scheduler_.finished(job->number, JobOutcome::Unknown, now(), Milliseconds(0)));
+            job_ended(*job, JobOutcome::Unknown, Milliseconds(0));
             continue;
         }
         // A late report may have come for what stood in the scheduler.
@@ -262,7 +323,7 @@ std::optional<Queue::Dispatch> Queue::next_job(TransportSet transports) {
             return message->find(ready.number)->phase != Phase::Ready;
         });
         if (job->deliveries.empty()) {
-            static_cast<void>(scheduler_.finished(job->number, JobOutcome::Unknown, now(), Milliseconds(0)));
+            job_ended(*job, JobOutcome::Unknown, Milliseconds(0));
             continue;
         }
         auto file = open_readable(*message);
@@ -292,6 +353,7 @@ std::optional<Queue::Dispatch> Queue::next_job(TransportSet transports) {
         dispatch.frame.set_envid(message->envelope.envid());
         dispatch.frame.set_ret(message->envelope.ret());
         dispatch.frame.set_arrival_ms(message->envelope.arrival_ms());
+        set_limits(dispatch.job.limits, dispatch.frame);
         ++counters_.jobs;
         return dispatch;
     }

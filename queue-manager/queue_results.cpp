@@ -64,25 +64,31 @@ void Queue::job_done(const Job& job, const std::vector<wire::DeliveryResult>& re
         take_results(*message, std::move(taken));
         advance(*message);
     }
-    auto effect = scheduler_.finished(job.number, outcome, now(), retry_in);
-    park_all(effect);
-    if (effect.recovered) {
-        std::size_t released = waiting_.release_parked(job.destination.next_hop, now());
-        log::info("destination_is_up").add("next_hop", job.destination.next_hop).add("released", released);
-        arm();
+    job_ended(job, outcome, retry_in);
+}
+
+void Queue::job_ended(const Job& job, JobOutcome outcome, Milliseconds retry_in) {
+    const Agenda::Ended ended = agenda_.finished(job, outcome, now(), retry_in);
+    park_all(ended);
+    offer_called(ended, job.destination);
+    if (ended.recovered) {
+        log::info("destination_is_up")
+            .add("next_hop", job.destination.next_hop)
+            .add("released", ended.released);
     }
-    if (effect.parked_until != 0) {
+    if (ended.parked_until != 0) {
         log::warning("destination_is_down")
             .add("next_hop", job.destination.next_hop)
-            .add("until", Milliseconds(effect.parked_until - std::min(now(), effect.parked_until)));
+            .add("until", Milliseconds(ended.parked_until - std::min(now(), ended.parked_until)));
     }
+    arm();
 }
 
 void Queue::job_lost(const Job& job) {
     ++counters_.lost_jobs;
     Message* message = find(job.message);
     if (message == nullptr) {
-        static_cast<void>(scheduler_.finished(job.number, JobOutcome::Unknown, now(), Milliseconds(0)));
+        job_ended(job, JobOutcome::Unknown, Milliseconds(0));
         return;
     }
     std::uint32_t lost = 0;
@@ -94,11 +100,14 @@ void Queue::job_lost(const Job& job) {
             message->find(ready.number)->lost_jobs = 0;
         return job_done(job, {});
     }
-    auto refused = scheduler_.give_back(job.number, message->envelope.report(), now());
+    auto refused = agenda_.scheduler().give_back(job.number, now());
     for (const auto& ready : job.deliveries) {
         ActiveDelivery& delivery = *message->find(ready.number);
         if (refused) {
-            park(*message, delivery, *refused);
+            auto postponement =
+                agenda_.postpone({*refused}, times_of(settings_, *message, delivery), job.destination, now());
+            if (postponement.given_up) postponement.due = now();
+            postpone(*message, delivery, postponement, false);
         } else {
             message->set_phase(delivery, Phase::Ready);
         }
@@ -117,7 +126,7 @@ void Queue::late_report(QueueId id, TransportSet transports, std::vector<wire::D
         apply_late_report(*message);
         return advance(*message);
     }
-    waiting_.release(id, now());
+    agenda_.waiting().release(id, now());
     arm();
 }
 

@@ -37,16 +37,21 @@ async::Task<Result<std::vector<Resolution>>> Resolver::resolve(std::string sende
     co_return merged;
 }
 
-async::Task<Result<std::vector<std::string>>> Resolver::held(std::vector<std::string> domains) {
+async::Task<Result<Holds::Answer>> Resolver::schedules(std::vector<std::string> domains) {
     wire::RouterRequest request;
     for (std::string& domain : domains)
         request.mutable_hold()->add_domains(std::move(domain));
     auto answers = co_await client_.call_all(std::move(request), loop_.after(timeout_));
     if (!answers) co_return failure(answers.error());
-    std::vector<std::string> held;
-    for (const auto& answer : *answers)
-        held.insert(held.end(), answer.reply.held().domains().begin(), answer.reply.held().domains().end());
-    co_return held;
+    Holds::Answer schedules;
+    for (const auto& answer : *answers) {
+        for (const std::string& domain : answer.reply.held().domains())
+            schedules[domain] = schedule_from(wire::RouteSchedule(), true);
+        for (const auto& scheduled : answer.reply.held().scheduled())
+            schedules[scheduled.domain()] =
+                schedule_from(scheduled.schedule(), schedules.count(scheduled.domain()) > 0);
+    }
+    co_return schedules;
 }
 
 async::Task<Result<Resolution>> Resolver::expand(wire::ForwardQuestion question) {

@@ -7,6 +7,7 @@
 #include "libcommon/async/loop.h"
 #include "libcommon/ipc/client.h"
 #include "libcommon/ipc/router.pb.h"
+#include "queue-manager/holds.h"
 #include "queue-manager/outcome.h"
 
 namespace postrider::queue_manager {
@@ -26,9 +27,9 @@ class Resolver {
     async::Task<Result<std::vector<Resolution>>> resolve(std::string sender,
                                                          std::vector<wire::Recipient> recipients);
 
-    /// Which of these recipient domains, which fit into a frame, have a route with `hold` now. Error: the
-    /// router could not be asked.
-    async::Task<Result<std::vector<std::string>>> held(std::vector<std::string> domains);
+    /// Which of these recipient domains, which fit into a frame, have a route with `hold` or `schedule=` now.
+    /// Error: the router could not be asked.
+    async::Task<Result<Holds::Answer>> schedules(std::vector<std::string> domains);
     /// Resolves what a forward file holds. Error: the router could not be asked.
     async::Task<Result<Resolution>> expand(wire::ForwardQuestion question);
 

@@ -41,6 +41,8 @@ class RetrySchedule {
         return arrival + static_cast<UnixMillis>(lifetime_.count());
     }
 
+    [[nodiscard]] Milliseconds lifetime() const { return lifetime_; }
+
     /// `wait` moved by the jitter.
     [[nodiscard]] Milliseconds jittered(Milliseconds wait, const JitterSource& jitter) const;
 

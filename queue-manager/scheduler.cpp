@@ -14,89 +14,185 @@ bool is_local(wire::Transport transport) {
 
 }  // namespace
 
-Scheduler::Destination& Scheduler::destination_for(const DestinationKey& key) {
-    auto found = destinations_.find(key);
-    if (found != destinations_.end()) return *found->second;
+// ---- destinations -----------------------------------------------------------------------------------------
+
+Scheduler::Destination* Scheduler::find(const DestinationKey& key) const {
+    const auto found = destinations_.find(key);
+    return found == destinations_.end() ? nullptr : found->second.get();
+}
+
+HealthSettings Scheduler::health_settings(const DestinationKey& key, const RouteLimits& limits) const {
     HealthSettings health = settings_.health;
     if (is_local(key.transport)) {
         health.initial_window = settings_.local_window;
         health.max_window = settings_.local_window;
     }
-    auto made = destinations_.emplace(key, std::make_unique<Destination>(key, health));
+    if (limits.connections != 0) {
+        health.max_window = limits.connections;
+        health.initial_window = std::min(health.initial_window, limits.connections);
+    }
+    return health;
+}
+
+Scheduler::Destination& Scheduler::destination_for(const DestinationKey& key) {
+    if (Destination* found = find(key)) return *found;
+    auto made = destinations_.emplace(key, std::make_unique<Destination>(key, health_settings(key, {})));
     return *made.first->second;
 }
 
-bool Scheduler::may_start(const Destination& destination, UnixMillis now) {
-    return destination.in_flight < destination.health.window(now);
+/// A route may have changed since older messages were resolved, so the newest one knows best.
+void Scheduler::take_limits(Destination& destination, const RouteLimits& limits, QueueId message) {
+    if (message < destination.limits_of) return;
+    destination.limits_of = message;
+    if (limits == destination.limits) return;
+    destination.limits = limits;
+    destination.health.set_windows(health_settings(destination.key, limits));
+    destination.rate.set(limits.rate, limits.rate_period);
+    // It may go on earlier than the old rate let it.
+    if (destination.paused_until) pause(destination, 0);
 }
 
+/// Forgets a destination without work, at once if nothing is known of it.
+void Scheduler::settle(Destination& destination, UnixMillis now) {
+    in_use(destination);
+    if (destination.in_flight > 0 || !destination.list.idle() || destination.in_turn) return;
+    if (destination.health.pristine() && destination.rate.unused(now)) {
+        if (destination.paused_until) paused_.erase({*destination.paused_until, &destination});
+        destinations_.erase(destination.key);
+        return;
+    }
+    destination.idle_since = now;
+    idle_.emplace(now, &destination);
+}
+
+void Scheduler::in_use(Destination& destination) {
+    if (!destination.idle_since) return;
+    idle_.erase({*destination.idle_since, &destination});
+    destination.idle_since.reset();
+}
+
+void Scheduler::prune(UnixMillis before) {
+    while (!idle_.empty() && idle_.begin()->first < before) {
+        Destination& destination = *idle_.begin()->second;
+        in_use(destination);
+        // What is still to be left alone is looked at again when that is over.
+        const UnixMillis last = std::max(destination.health.down() ? destination.health.down_until() : 0,
+                                         destination.rate.unused(before) ? 0 : before);
+        if (last >= before) {
+            destination.idle_since = last;
+            idle_.emplace(last, &destination);
+            continue;
+        }
+        if (destination.health.down()) --down_;
+        if (destination.paused_until) paused_.erase({*destination.paused_until, &destination});
+        destinations_.erase(destination.key);
+    }
+}
+
+// ---- turns ------------------------------------------------------------------------------------------------
+
 void Scheduler::queue_turn(Destination& destination) {
-    if (destination.in_turn || !destination.has_ready()) return;
+    if (destination.in_turn || destination.paused_until || destination.list.empty()) return;
     turns_[static_cast<std::size_t>(destination.key.transport)].push_back(&destination);
     destination.in_turn = true;
 }
 
-std::optional<UnixMillis> Scheduler::refused_until(const DestinationKey& key, UnixMillis now) const {
-    auto found = destinations_.find(key);
-    if (found == destinations_.end() || !found->second->health.down()) return std::nullopt;
-    const Destination& destination = *found->second;
+void Scheduler::pause(Destination& destination, UnixMillis until) {
+    if (destination.paused_until) paused_.erase({*destination.paused_until, &destination});
+    destination.paused_until = until;
+    paused_.emplace(until, &destination);
+}
+
+void Scheduler::wake(UnixMillis now) {
+    while (!paused_.empty() && paused_.begin()->first <= now) {
+        Destination& destination = *paused_.begin()->second;
+        paused_.erase(paused_.begin());
+        destination.paused_until.reset();
+        queue_turn(destination);
+        settle(destination, now);
+    }
+}
+
+std::optional<UnixMillis> Scheduler::next_wake() const {
+    if (paused_.empty()) return std::nullopt;
+    return paused_.begin()->first;
+}
+
+bool Scheduler::may_start(Destination& destination, UnixMillis now) {
+    if (destination.list.empty() || destination.in_flight >= destination.health.window(now)) return false;
+    const UnixMillis room = destination.rate.next_room(now);
+    if (room > now) pause(destination, room);
+    return room <= now;
+}
+
+// ---- offers and jobs --------------------------------------------------------------------------------------
+
+std::optional<UnixMillis> Scheduler::down_until(const Destination& destination, UnixMillis now) {
+    if (!destination.health.down()) return std::nullopt;
     if (now < destination.health.down_until()) return destination.health.down_until();
     // The dead time is over: one message is the probe, and the others wait for what it finds out. They are
     // released when it succeeds; the time given here only matters when the probe takes long.
     constexpr UnixMillis kProbePatience = 60'000;
-    if (destination.in_flight > 0 || destination.has_ready()) return now + kProbePatience;
+    if (destination.in_flight > 0 || !destination.list.empty()) return now + kProbePatience;
     return std::nullopt;
 }
 
-std::optional<UnixMillis> Scheduler::add(QueueId message, const DestinationKey& key, bool report,
-                                         std::vector<ReadyDelivery> deliveries, UnixMillis now) {
-    auto refused = refused_until(key, now);
-    if (refused) return refused;
-    Destination& destination = destination_for(key);
-    Entry entry;
-    entry.message = message;
-    entry.deliveries.assign(deliveries.begin(), deliveries.end());
-    ready_ += entry.deliveries.size();
-    (report ? destination.reports : destination.messages).push_back(std::move(entry));
+std::optional<UnixMillis> Scheduler::refused_until(const DestinationKey& key, UnixMillis now) const {
+    const Destination* destination = find(key);
+    return destination == nullptr ? std::nullopt : down_until(*destination, now);
+}
+
+std::optional<Refusal> Scheduler::add(Offer offer, UnixMillis now) {
+    Destination& destination = destination_for(offer.destination);
+    take_limits(destination, offer.limits, offer.message);
+    if (const auto until = down_until(destination, now))
+        return Refusal{*until, now >= destination.health.down_until()};
+    in_use(destination);
+    const std::size_t count = offer.deliveries.size();
+    const bool taken = destination.list.add(
+        offer.sender, offer.report, {offer.message, std::move(offer.deliveries)}, settings_.ready_messages);
+    if (!taken) return Refusal{Refusal::kWhenCalled};
+    ready_ += count;
     queue_turn(destination);
     return std::nullopt;
 }
 
-Job Scheduler::take_job(Destination& destination) {
-    auto& list = destination.messages.empty() ? destination.reports : destination.messages;
-    Entry entry = std::move(list.front());
-    list.pop_front();
+Job Scheduler::take_job(Destination& destination, UnixMillis now) {
+    std::size_t most = settings_.recipients_per_job;
+    if (destination.limits.recipients != 0) most = destination.limits.recipients;
+    // A local delivery is reported, and so journalled, as soon as it is done, not with 49 others.
+    if (is_local(destination.key.transport)) most = 1;
+    ReadyList::Taken taken = destination.list.take(most, settings_.frame_bytes_per_job);
     Job job;
     job.number = next_job_++;
-    job.message = entry.message;
+    job.message = taken.message.message;
     job.destination = destination.key;
-    // A local delivery is reported, and so journalled, as soon as it is done, not with 49 others.
-    std::size_t limit = is_local(destination.key.transport) ? 1 : settings_.recipients_per_job;
-    std::size_t bytes = 0;
-    while (!entry.deliveries.empty() && job.deliveries.size() < limit) {
-        bytes += entry.deliveries.front().frame_bytes;
-        if (!job.deliveries.empty() && bytes > settings_.frame_bytes_per_job) break;
-        job.deliveries.push_back(entry.deliveries.front());
-        entry.deliveries.pop_front();
-    }
+    job.sender = std::move(taken.sender);
+    job.report = taken.report;
+    job.limits = destination.limits;
+    job.deliveries = std::move(taken.message.deliveries);
     ready_ -= job.deliveries.size();
-    if (!entry.deliveries.empty()) list.push_back(std::move(entry));
+    destination.rate.count(now);
     ++destination.in_flight;
     jobs_.emplace(job.number, job);
     return job;
 }
 
 std::optional<Job> Scheduler::next(TransportSet transports, UnixMillis now) {
+    wake(now);
     for (std::size_t i = 0; i < turns_.size(); ++i) {
-        std::size_t transport = (next_transport_ + i) % turns_.size();
+        const std::size_t transport = (next_transport_ + i) % turns_.size();
         if (!transports.test(transport)) continue;
         auto& turns = turns_[transport];
         while (!turns.empty()) {
             Destination& destination = *turns.front();
             turns.pop_front();
             destination.in_turn = false;
-            if (!destination.has_ready() || !may_start(destination, now)) continue;
-            Job job = take_job(destination);
+            if (!may_start(destination, now)) {
+                settle(destination, now);
+                continue;
+            }
+            Job job = take_job(destination, now);
             queue_turn(destination);
             next_transport_ = transport + 1;
             return job;
@@ -105,111 +201,80 @@ std::optional<Job> Scheduler::next(TransportSet transports, UnixMillis now) {
     return std::nullopt;
 }
 
-std::vector<Parked> Scheduler::take_ready(Destination& destination) {
-    std::vector<Parked> taken;
-    for (auto* list : {&destination.messages, &destination.reports}) {
-        for (auto& entry : *list) {
-            ready_ -= entry.deliveries.size();
-            taken.push_back({entry.message, {entry.deliveries.begin(), entry.deliveries.end()}});
-        }
-        list->clear();
+void Scheduler::end_job(Destination& destination, const Job& job, JobOutcome outcome, UnixMillis now,
+                        Milliseconds retry_in, Effect& effect) {
+    const bool was_down = destination.health.down();
+    if (outcome == JobOutcome::Reached) {
+        effect.recovered = destination.health.succeeded();
+        if (effect.recovered) destination.shortest_lifetime = RetrySchedule::kForever;
+    } else if (outcome == JobOutcome::NotReached && destination.health.failed(now, retry_in, jitter_)) {
+        effect.parked = destination.list.take_all();
+        effect.parked_until = destination.health.down_until();
+        for (const ReadyMessage& parked : effect.parked)
+            ready_ -= parked.deliveries.size();
     }
-    return taken;
+    if (was_down != destination.health.down()) was_down ? --down_ : ++down_;
+    if (!destination.health.down()) {
+        effect.called = destination.list.take_called(job.sender, job.report, settings_.ready_messages);
+    }
 }
 
 Scheduler::Effect Scheduler::finished(std::uint64_t number, JobOutcome outcome, UnixMillis now,
                                       Milliseconds retry_in) {
     Effect effect;
-    auto found = jobs_.find(number);
+    const auto found = jobs_.find(number);
     if (found == jobs_.end()) return effect;
-    DestinationKey key = std::move(found->second.destination);
+    const Job job = std::move(found->second);
     jobs_.erase(found);
-    Destination& destination = destination_for(key);
+    Destination& destination = destination_for(job.destination);
     --destination.in_flight;
-    if (outcome == JobOutcome::Reached) {
-        effect.recovered = destination.health.succeeded();
-    } else if (outcome == JobOutcome::NotReached && destination.health.failed(now, retry_in, jitter_)) {
-        effect.parked = take_ready(destination);
-        effect.parked_until = destination.health.down_until();
-    }
+    end_job(destination, job, outcome, now, retry_in, effect);
     queue_turn(destination);
-    drop_if_idle(key);
+    settle(destination, now);
     return effect;
 }
 
-std::optional<UnixMillis> Scheduler::give_back(std::uint64_t number, bool report, UnixMillis now) {
-    auto found = jobs_.find(number);
+std::optional<UnixMillis> Scheduler::give_back(std::uint64_t number, UnixMillis now) {
+    const auto found = jobs_.find(number);
     if (found == jobs_.end()) return std::nullopt;
     Job job = std::move(found->second);
     jobs_.erase(found);
     Destination& destination = destination_for(job.destination);
     --destination.in_flight;
-    auto refused = refused_until(job.destination, now);
-    if (refused) return refused;
+    if (const auto until = down_until(destination, now)) {
+        settle(destination, now);
+        return until;
+    }
     ready_ += job.deliveries.size();
-    Entry entry;
-    entry.message = job.message;
-    entry.deliveries.assign(job.deliveries.begin(), job.deliveries.end());
-    (report ? destination.reports : destination.messages).push_front(std::move(entry));
+    destination.list.give_back(job.sender, job.report, {job.message, std::move(job.deliveries)});
     queue_turn(destination);
     return std::nullopt;
 }
 
-void Scheduler::forget(QueueId message, const std::vector<DestinationKey>& destinations) {
-    for (const auto& key : destinations) {
-        auto found = destinations_.find(key);
-        if (found == destinations_.end()) continue;
-        for (auto* list : {&found->second->messages, &found->second->reports}) {
-            std::erase_if(*list, [&](const Entry& entry) {
-                if (entry.message != message) return false;
-                ready_ -= entry.deliveries.size();
-                return true;
-            });
-        }
-        drop_if_idle(key);
-    }
-}
-
-void Scheduler::drop_if_idle(const DestinationKey& key) {
-    auto found = destinations_.find(key);
-    if (found == destinations_.end()) return;
-    const Destination& destination = *found->second;
-    bool idle = destination.in_flight == 0 && !destination.has_ready() && !destination.in_turn;
-    if (idle && destination.health.pristine()) destinations_.erase(found);
-}
+// ---- health -----------------------------------------------------------------------------------------------
 
 UnixMillis Scheduler::last_failure(const DestinationKey& key) const {
-    auto found = destinations_.find(key);
-    return found == destinations_.end() ? 0 : found->second->health.last_failure();
+    const Destination* destination = find(key);
+    return destination == nullptr ? 0 : destination->health.last_failure();
+}
+
+void Scheduler::note_lifetime(const DestinationKey& key, Milliseconds lifetime) {
+    Destination* destination = find(key);
+    if (destination != nullptr)
+        destination->shortest_lifetime = std::min(destination->shortest_lifetime, lifetime);
+}
+
+Milliseconds Scheduler::shortest_lifetime(const DestinationKey& key) const {
+    const Destination* destination = find(key);
+    return destination == nullptr ? RetrySchedule::kForever : destination->shortest_lifetime;
 }
 
 void Scheduler::forgive(const DestinationKey& key) {
-    auto found = destinations_.find(key);
-    if (found == destinations_.end()) return;
-    found->second->health.forgive();
-    queue_turn(*found->second);
-}
-
-void Scheduler::forgive_next_hop(const std::string& next_hop) {
-    for (int transport = wire::TRANSPORT_SMTP; transport <= wire::TRANSPORT_FILE; ++transport) {
-        forgive({static_cast<wire::Transport>(transport), next_hop});
-    }
-}
-
-void Scheduler::prune(UnixMillis before) {
-    for (auto entry = destinations_.begin(); entry != destinations_.end();) {
-        const Destination& destination = *entry->second;
-        bool idle = destination.in_flight == 0 && !destination.has_ready() && !destination.in_turn;
-        bool old = destination.health.last_failure() < before &&
-                   (!destination.health.down() || destination.health.down_until() < before);
-        entry = idle && old ? destinations_.erase(entry) : std::next(entry);
-    }
-}
-
-std::size_t Scheduler::destinations_down() const {
-    return static_cast<std::size_t>(
-        std::count_if(destinations_.begin(), destinations_.end(),
-                      [](const auto& entry) { return entry.second->health.down(); }));
+    Destination* destination = find(key);
+    if (destination == nullptr) return;
+    if (destination->health.down()) --down_;
+    destination->health.forgive();
+    queue_turn(*destination);
 }
 
 }  // namespace postrider::queue_manager

@@ -8,18 +8,19 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "libcommon/base/clock.h"
 #include "libcommon/ipc/queue.pb.h"
-#include "libcommon/queue_file/queue_id.h"
 #include "queue-manager/health.h"
+#include "queue-manager/ready_list.h"
+#include "queue-manager/send_rate.h"
 
 namespace postrider::queue_manager {
-
-using queue_file::QueueId;
 
 /// Where deliveries go that wait for each other: a transport and its next hop.
 struct DestinationKey {
@@ -29,13 +30,39 @@ struct DestinationKey {
     friend auto operator<=>(const DestinationKey&, const DestinationKey&) = default;
 };
 
+/// What the route of a destination says about it; 0 stands for the general settings, or no bound.
+struct RouteLimits {
+    std::uint32_t connections = 0;  ///< deliveries at once
+    std::uint32_t recipients = 0;   ///< of one job
+    std::uint32_t messages = 0;     ///< for one connection; for the agent to obey
+    std::uint32_t rate = 0;         ///< messages in each `rate_period`
+    Milliseconds rate_period{0};
+
+    friend bool operator==(const RouteLimits&, const RouteLimits&) = default;
+};
+
 /// The transports an agent takes, by number.
 using TransportSet = std::bitset<16>;
 
-/// A delivery that can be offered now.
-struct ReadyDelivery {
-    std::uint32_t number = 0;
-    std::uint32_t frame_bytes = 0;  ///< what it adds to the frame of its job
+/// Deliveries of one message to one destination that could go now.
+struct Offer {
+    QueueId message;
+    DestinationKey destination;
+    std::string sender;  ///< who takes turns with others
+    bool report = false;
+    RouteLimits limits;
+    std::vector<ReadyDelivery> deliveries;
+};
+
+/// Why an offer was not taken.
+struct Refusal {
+    /// When to come again; kWhenCalled: finished() tells when there is room.
+    UnixMillis until = 0;
+    static constexpr UnixMillis kWhenCalled = ~UnixMillis{0};
+    bool probing = false;  ///< another delivery finds out just now whether the destination is up again
+
+    [[nodiscard]] bool full() const { return until == kWhenCalled; }
+    friend bool operator==(const Refusal&, const Refusal&) = default;
 };
 
 /// Several deliveries of one message to one destination, for one agent.
@@ -43,12 +70,9 @@ struct Job {
     std::uint64_t number = 0;
     QueueId message;
     DestinationKey destination;
-    std::vector<ReadyDelivery> deliveries;
-};
-
-/// Deliveries taken off the ready lists because their destination is down.
-struct Parked {
-    QueueId message;
+    std::string sender;
+    bool report = false;
+    RouteLimits limits;  ///< of the destination
     std::vector<ReadyDelivery> deliveries;
 };
 
@@ -64,37 +88,44 @@ struct SchedulerSettings {
     unsigned local_window = 2;  ///< deliveries at once to one local user
     std::size_t recipients_per_job = 50;
     std::size_t frame_bytes_per_job = std::size_t{48} << 10;
+    std::size_t ready_messages = 5000;  ///< in memory for one destination
 };
 
 /// Who is served next. Pure: no I/O, and the time is an argument.
 ///
-/// A destination has a ready list and a window (health.h). Destinations whose list is not empty and whose
-/// window has room take turns, one job a turn, so that a slow one delays nobody: it only fills its own
-/// window. Within a destination messages take turns, too: after a job of at most recipients_per_job
-/// deliveries the next message is served, so that one with 50,000 recipients does not block one with a single
-/// recipient. Reports of our own are served when nothing else is ready. While a destination is down nothing
-/// for it stays in memory: the deliveries are handed back and wait on disk; the first to come back after the
-/// dead time is the probe.
+/// A destination has a list of what is ready for it (ready_list.h), a window (health.h) and perhaps a rate
+/// (send_rate.h). Destinations with something ready, room in the window and in the rate take turns, one job a
+/// turn, so that a slow one delays nobody: it only fills its own window. So do the transports. Of D such
+/// destinations of a transport each one starts a job after at most D - 1 jobs of others; within a destination
+/// the bound of the ready list holds.
+///
+/// While a destination is down nothing for it stays in memory: the deliveries are handed back and wait on
+/// disk; the first to come back after the dead time is the probe. Nor does more than a bounded number of
+/// messages for one destination, so that one which takes mail slowly leaves room for the others.
+///
+/// Every function is O(log n) in the number of destinations, apart from what it hands over.
 class Scheduler {
   public:
     Scheduler(SchedulerSettings settings, JitterSource jitter)
         : settings_(settings), jitter_(std::move(jitter)) {}
 
-    /// Makes deliveries of `message` ready; a `report` comes last. Returns nullopt when they were taken; else
-    /// the destination is down, and the time when to try again.
-    [[nodiscard]] std::optional<UnixMillis> add(QueueId message, const DestinationKey& destination,
-                                                bool report, std::vector<ReadyDelivery> deliveries,
-                                                UnixMillis now);
+    /// Makes deliveries ready. The limits of the newest message hold for the destination. Returns nullopt
+    /// when they were taken, or why not.
+    [[nodiscard]] std::optional<Refusal> add(Offer offer, UnixMillis now);
 
     /// The next job for an agent that takes `transports`, which is in flight from now on; nullopt if there is
     /// none now.
     [[nodiscard]] std::optional<Job> next(TransportSet transports, UnixMillis now);
+    /// When a destination that has used up its rate may go on; nullopt if there is none. next() is asked
+    /// then.
+    [[nodiscard]] std::optional<UnixMillis> next_wake() const;
 
     /// What a finished job changed for others.
     struct Effect {
-        bool recovered = false;      ///< the destination was down and is up: what waits for it can go now
-        std::vector<Parked> parked;  ///< the destination went down: these wait until `parked_until`
+        bool recovered = false;  ///< the destination was down and is up: what waits for it can go now
+        std::vector<ReadyMessage> parked;  ///< the destination went down: these wait until `parked_until`
         UnixMillis parked_until = 0;
+        std::vector<QueueId> called;  ///< there is room for these, which were refused with kWhenCalled
     };
     /// Job number `job` has ended. `retry_in`: when its message comes back if it has to.
     [[nodiscard]] Effect finished(std::uint64_t job, JobOutcome outcome, UnixMillis now,
@@ -102,65 +133,82 @@ class Scheduler {
 
     /// The agent of job number `job` is gone: its deliveries go to the front of their list. As with add(), a
     /// time is returned instead when the destination went down in the meantime.
-    [[nodiscard]] std::optional<UnixMillis> give_back(std::uint64_t job, bool report, UnixMillis now);
+    [[nodiscard]] std::optional<UnixMillis> give_back(std::uint64_t job, UnixMillis now);
 
-    /// Takes everything of `message` that is ready (not in flight) off the lists.
-    void forget(QueueId message, const std::vector<DestinationKey>& destinations);
-
-    /// Until when deliveries to `destination` would be refused by add(); nullopt if they would be taken.
+    /// Until when deliveries to `destination` would be refused by add() because it is down; nullopt if they
+    /// would not.
     [[nodiscard]] std::optional<UnixMillis> refused_until(const DestinationKey& destination,
                                                           UnixMillis now) const;
 
     /// When a connection to `destination` last failed; 0 if that is not known.
     [[nodiscard]] UnixMillis last_failure(const DestinationKey& destination) const;
 
+    /// A message waits on disk for a destination that is down, and is given up when it is so old.
+    void note_lifetime(const DestinationKey& destination, Milliseconds lifetime);
+    /// The shortest of the lifetimes that were noted since it went down; RetrySchedule::kForever if none was.
+    [[nodiscard]] Milliseconds shortest_lifetime(const DestinationKey& destination) const;
+
     /// Tries a destination again at once, though it is down.
     void forgive(const DestinationKey& destination);
-    /// The same for each destination with this next hop.
-    void forgive_next_hop(const std::string& next_hop);
 
     /// Forgets what is known of destinations that have not been used since `before`.
     void prune(UnixMillis before);
 
+    /// Deliveries that are ready.
     [[nodiscard]] std::size_t ready() const { return ready_; }
     [[nodiscard]] std::size_t in_flight() const { return jobs_.size(); }
     [[nodiscard]] std::size_t destinations() const { return destinations_.size(); }
-    [[nodiscard]] std::size_t destinations_down() const;
+    [[nodiscard]] std::size_t destinations_down() const { return down_; }
+    /// Those that have used up their rate.
+    [[nodiscard]] std::size_t destinations_paused() const { return paused_.size(); }
 
   private:
-    struct Entry {
-        QueueId message;
-        std::deque<ReadyDelivery> deliveries;
-    };
     struct Destination {
         Destination(DestinationKey key_in, const HealthSettings& settings)
             : key(std::move(key_in)), health(settings) {}
         DestinationKey key;
         Health health;
-        std::deque<Entry> messages;
-        std::deque<Entry> reports;
+        ReadyList list;
+        SendRate rate;
+        RouteLimits limits;
+        QueueId limits_of;  // the message that brought them
+        Milliseconds shortest_lifetime = RetrySchedule::kForever;
         unsigned in_flight = 0;
-        bool in_turn = false;  // stands in turns_
-        [[nodiscard]] bool has_ready() const { return !messages.empty() || !reports.empty(); }
+        bool in_turn = false;                    // stands in turns_
+        std::optional<UnixMillis> paused_until;  // stands in paused_
+        std::optional<UnixMillis> idle_since;    // stands in idle_
     };
 
+    Destination* find(const DestinationKey& key) const;
     Destination& destination_for(const DestinationKey& key);
-    [[nodiscard]] static bool may_start(const Destination& destination, UnixMillis now);
+    [[nodiscard]] HealthSettings health_settings(const DestinationKey& key, const RouteLimits& limits) const;
+    void take_limits(Destination& destination, const RouteLimits& limits, QueueId message);
+    [[nodiscard]] static std::optional<UnixMillis> down_until(const Destination& destination, UnixMillis now);
     void queue_turn(Destination& destination);
-    [[nodiscard]] Job take_job(Destination& destination);
-    [[nodiscard]] std::vector<Parked> take_ready(Destination& destination);
-    void drop_if_idle(const DestinationKey& key);
+    void pause(Destination& destination, UnixMillis until);
+    void wake(UnixMillis now);
+    [[nodiscard]] bool may_start(Destination& destination, UnixMillis now);
+    [[nodiscard]] Job take_job(Destination& destination, UnixMillis now);
+    void end_job(Destination& destination, const Job& job, JobOutcome outcome, UnixMillis now,
+                 Milliseconds retry_in, Effect& effect);
+    void settle(Destination& destination, UnixMillis now);
+    void in_use(Destination& destination);
 
     SchedulerSettings settings_;
     JitterSource jitter_;
     std::map<DestinationKey, std::unique_ptr<Destination>> destinations_;
     // Destinations with something ready, by transport, in the order of their turns. One whose window is full
-    // is taken out when its turn comes and put back when a job of it ends.
+    // is taken out when its turn comes and put back when a job of it ends, one whose rate is used up when
+    // that has room.
     std::array<std::deque<Destination*>, TransportSet().size()> turns_;
     std::size_t next_transport_ = 0;
+    std::set<std::pair<UnixMillis, Destination*>> paused_;
+    // Those without work, by the time since when, of which something is worth remembering.
+    std::set<std::pair<UnixMillis, Destination*>> idle_;
     std::unordered_map<std::uint64_t, Job> jobs_;
     std::uint64_t next_job_ = 1;
     std::size_t ready_ = 0;
+    std::size_t down_ = 0;
 };
 
 }  // namespace postrider::queue_manager

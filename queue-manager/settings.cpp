@@ -8,6 +8,15 @@ namespace postrider::queue_manager {
 
 using config::Limit;
 
+namespace {
+
+// How much of what fits into memory may be for one destination: enough to keep a fast one busy, and so little
+// that a number of slow ones do not fill it.
+constexpr std::size_t kDestinationShare = 20;
+constexpr std::size_t kLeastReady = 100;
+
+}  // namespace
+
 bool FreeFloor::undercut(std::uint64_t free, std::uint64_t total) const {
     if (total == 0) return false;
     return free < amount || free < total / 100 * percent;
@@ -37,6 +46,7 @@ Settings settings_from(const config::Settings& config) {
     settings.retry_jitter_percent = static_cast<unsigned>(limits.get(Limit::RetryJitter));
     settings.lifetime = limits.time(Limit::Lifetime);
     settings.bounce_lifetime = limits.time(Limit::BounceLifetime);
+    settings.lifetime2 = limits.time(Limit::Lifetime2);
     settings.mx_error_grace = limits.time(Limit::MxErrorGrace);
     settings.delay_warning = config.delay_warning;
     settings.dsn_aggregate = config.dsn_aggregate;
@@ -58,6 +68,7 @@ Settings settings_from(const config::Settings& config) {
     settings.scheduler.recipients_per_job = limits.size(Limit::RecipientsPerTransaction);
 
     settings.active_messages = limits.size(Limit::QueueMessages);
+    settings.scheduler.ready_messages = std::max(settings.active_messages / kDestinationShare, kLeastReady);
     settings.active_recipients = limits.size(Limit::QueueRecipients);
     settings.resolve_concurrency = limits.size(Limit::ResolveConcurrency);
     settings.intake_journal_max = limits.size(Limit::IntakeJournalMax);

@@ -37,6 +37,7 @@ struct Settings {
     unsigned retry_jitter_percent = 10;
     Milliseconds lifetime{432'000'000};
     Milliseconds bounce_lifetime{432'000'000};
+    Milliseconds lifetime2{172'800'000};  ///< after the lifetime, for what was never tried
     Milliseconds mx_error_grace{86'400'000};
     Milliseconds delay_warning{14'400'000};  ///< 0: no delay reports
     Milliseconds dsn_aggregate{60'000};      ///< how long failures of one message are collected

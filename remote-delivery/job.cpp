@@ -98,12 +98,15 @@ Task<void> Job::use_idle_session() {
     if (!any(Recipient::State::Open)) co_return;
     std::unique_ptr<Session> session = services_.sessions.take(next_hop_);
     if (session == nullptr) co_return;
+    session->set_most_messages(job_.limits().messages());
     co_await use(*session);
-    if (!session->lost_before_mail()) {
+    // One that has only sent its last message says nothing against its host.
+    const bool goes_on = session->lost_before_mail() || (session->usable() && any(Recipient::State::Open));
+    if (!goes_on) {
         --sessions_left_;
         tried_.push_back(session->host());
     }
-    services_.sessions.give_back(next_hop_, std::move(session));
+    co_await give_back(std::move(session));
     reopen();
 }
 
@@ -114,13 +117,29 @@ Task<void> Job::use_hosts(std::vector<Hop> hops) {
         if (!any(Recipient::State::Open)) co_return;
         std::string host = hops[i].text();
         if (std::find(tried_.begin(), tried_.end(), host) != tried_.end()) continue;
-        std::unique_ptr<Session> session = co_await open(hops[i]);
-        if (session == nullptr) continue;
-        --sessions_left_;
-        tried_.push_back(std::move(host));
-        co_await use(*session);
-        services_.sessions.give_back(next_hop_, std::move(session));
+        bool more = true;  // as long as the host takes mail, and one session is not enough for it
+        while (more) {
+            std::unique_ptr<Session> session = co_await open(hops[i]);
+            if (session == nullptr) break;
+            co_await use(*session);
+            more = session->usable() && any(Recipient::State::Open);
+            if (tried_.empty() || tried_.back() != host) {
+                --sessions_left_;
+                tried_.push_back(host);
+            }
+            co_await give_back(std::move(session));
+        }
     }
+}
+
+/// Where a host allows few connections, the next one must not begin before this one has ended.
+Task<void> Job::give_back(std::unique_ptr<Session> session) {
+    const bool ends = session->usable() && !session->worth_keeping();
+    if (ends && job_.limits().connections() != 0) {
+        co_await session->quit();
+        co_return;
+    }
+    services_.sessions.give_back(next_hop_, std::move(session));
 }
 
 /// A session that is ready for mail, or nullptr.
@@ -135,6 +154,7 @@ Task<std::unique_ptr<Session>> Job::open(Hop hop) {
     std::unique_ptr<Session> session;
     if (socket) {
         session = std::make_unique<Session>(services_.loop, std::move(*socket), host, services_.limits);
+        session->set_most_messages(job_.limits().messages());
         problem = co_await session->greet(services_.self.hostname());
     } else {
         problem = judge_failure(Stage::Connect, fmt::format("{}: {}", host, socket.error().text));
@@ -143,13 +163,18 @@ Task<std::unique_ptr<Session>> Job::open(Hop hop) {
     log::info("no session").add("id", job_.queue_id()).add("relay", host).add("reason", problem->text);
     if (session != nullptr) services_.sessions.end(std::move(session));
     // What a server said about the message is worth more than that another one is down.
-    if (tried_.empty()) judge_open(*problem, host);
+    for (Recipient& recipient : recipients_) {
+        const bool unheard = tried_.empty() || recipient.judgement.status.empty();
+        if (recipient.state != Recipient::State::Open || !unheard) continue;
+        recipient.judgement = *problem;
+        recipient.host = host;
+    }
     co_return nullptr;
 }
 
 /// Sends to every open recipient, in as many transactions as it takes.
 Task<void> Job::use(Session& session) {
-    while (session.usable() && any(Recipient::State::Open)) {
+    while (session.usable() && !session.used_up() && any(Recipient::State::Open)) {
         std::vector<std::size_t> indexes;
         Transaction transaction = next_transaction(indexes);
         co_await session.send(transaction);
@@ -159,7 +184,8 @@ Task<void> Job::use(Session& session) {
 
 /// The next open recipients that have one sender and get the same text, and where they stand in recipients_.
 Transaction Job::next_transaction(std::vector<std::size_t>& indexes) const {
-    std::size_t most = services_.limits.size(Limit::RecipientsPerTransaction);
+    std::size_t most = job_.limits().recipients();
+    if (most == 0) most = services_.limits.size(Limit::RecipientsPerTransaction);
     Transaction transaction;
     transaction.message = &message_;
     for (std::size_t i = 0; i < recipients_.size() && indexes.size() < most; ++i) {

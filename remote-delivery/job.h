@@ -56,6 +56,7 @@ class Job {
     async::Task<void> use_hosts(std::vector<Hop> hops);
     async::Task<std::unique_ptr<Session>> open(Hop hop);
     async::Task<void> use(Session& session);
+    async::Task<void> give_back(std::unique_ptr<Session> session);
 
     [[nodiscard]] Transaction next_transaction(std::vector<std::size_t>& indexes) const;
     void take_results(const Session& session, const Transaction& transaction,

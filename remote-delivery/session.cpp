@@ -60,9 +60,12 @@ Deadline Session::deadline_of(Stage stage) const {
     return loop_.after(limits_.time(limit_of(stage)));
 }
 
+bool Session::used_up() const {
+    return messages_ >= (most_messages_ != 0 ? most_messages_ : limits_.size(Limit::ConnectionMessages));
+}
+
 bool Session::worth_keeping() const {
-    return usable_ && messages_ < limits_.size(Limit::ConnectionMessages) &&
-           loop_.now() - opened_ < limits_.time(Limit::ConnectionLifetime);
+    return usable_ && !used_up() && loop_.now() - opened_ < limits_.time(Limit::ConnectionLifetime);
 }
 
 // ---- replies

@@ -40,6 +40,10 @@ class Session {
 
     /// Whether another transaction can follow.
     [[nodiscard]] bool usable() const { return usable_; }
+    /// Bounds the messages that are sent in it; the general limit holds if `most` is 0.
+    void set_most_messages(std::size_t most) { most_messages_ = most; }
+    /// Whether it has sent as many messages as it may.
+    [[nodiscard]] bool used_up() const;
     /// Whether it may be kept for the next message: few enough sent, and young enough.
     [[nodiscard]] bool worth_keeping() const;
     /// Whether the server has closed an idle session, or sent something in it.
@@ -82,6 +86,7 @@ class Session {
     std::optional<mail::Reply> last_reply_;
     SteadyTime opened_;
     std::size_t messages_ = 0;
+    std::size_t most_messages_ = 0;
     bool usable_ = true;
     bool lost_before_mail_ = false;
 };

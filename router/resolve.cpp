@@ -51,6 +51,8 @@ void set_remote(wire::Delivery& delivery, const Leaf& leaf) {
         delivery.set_lifetime_seconds(route->lifetime_seconds);
         delivery.set_hold(route->hold);
         delivery.set_never_expires(route->never_expires);
+        if (route->limits.ByteSizeLong() > 0) *delivery.mutable_limits() = route->limits;
+        if (route->schedule.ByteSizeLong() > 0) *delivery.mutable_schedule() = route->schedule;
     }
     switch (kind) {
         case Route::Kind::Mx:

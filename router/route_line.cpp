@@ -97,8 +97,100 @@ std::uint32_t to_seconds(Milliseconds time) {
         std::min<std::int64_t>(seconds, std::numeric_limits<std::uint32_t>::max()));
 }
 
-/// The flags and hold_expire=, which need a route that mail can leave by.
-bool parse_hold(const config::Directive& line, Route& route, Errors& errors) {
+/// `every:1h` or `daily:02:00`; nothing if it is neither.
+std::optional<wire::RouteSchedule> parse_times(std::string_view text) {
+    wire::RouteSchedule schedule;
+    const std::size_t colon = text.find(':');
+    if (colon == std::string_view::npos) return std::nullopt;
+    const std::string_view value = text.substr(colon + 1);
+    if (text.substr(0, colon) == "every") {
+        const Result<Milliseconds> time = config::parse_duration(value);
+        if (!time || time->count() < 1000) return std::nullopt;
+        schedule.set_kind(wire::RouteSchedule::EVERY);
+        schedule.set_seconds(to_seconds(*time));
+        return schedule;
+    }
+    const bool is_time = value.size() == 5 && value[2] == ':' && mail::is_digit(value[0]) &&
+                         mail::is_digit(value[1]) && mail::is_digit(value[3]) && mail::is_digit(value[4]);
+    if (text.substr(0, colon) != "daily" || !is_time) return std::nullopt;
+    const auto number = [value](std::size_t at) {
+        return static_cast<std::uint32_t>((value[at] - '0') * 10 + (value[at + 1] - '0'));
+    };
+    if (number(0) > 23 || number(3) > 59) return std::nullopt;
+    schedule.set_kind(wire::RouteSchedule::DAILY);
+    schedule.set_seconds((number(0) * 60 + number(3)) * 60);
+    return schedule;
+}
+
+bool parse_schedule(const config::Directive& line, Route& route, Errors& errors) {
+    const config::Option* option = line.option("schedule");
+    if (option == nullptr) return true;
+    if (route.hold) {
+        errors.add(option->position, "hold is schedule=manual: one of them is enough");
+        return false;
+    }
+    const std::string_view value = option->value;
+    if (value == "immediate") return true;
+    if (value == "manual" || value == "never") {
+        route.hold = true;
+        if (value == "never") route.schedule.set_kind(wire::RouteSchedule::NEVER);
+        return true;
+    }
+    const std::optional<wire::RouteSchedule> times = parse_times(value);
+    if (!times) {
+        errors.add(option->position,
+                   fmt::format("a schedule is immediate, manual, never, every:1h or daily:02:00, not \"{}\"",
+                               value));
+        return false;
+    }
+    if (const config::Option* retry = line.option("retry")) {
+        errors.add(retry->position,
+                   "what is not delivered waits for the next time of schedule=, not of retry=");
+        return false;
+    }
+    route.schedule = *times;
+    return true;
+}
+
+/// A bound of the route: a number from 1 on; 0 if the option is not there.
+bool parse_bound(const config::Directive& line, std::string_view name, std::uint32_t& bound, Errors& errors) {
+    constexpr std::uint64_t kMost = 100'000;
+    const config::Option* option = line.option(name);
+    if (option == nullptr) return true;
+    const Result<std::uint64_t> count = config::parse_count(option->value);
+    if (!count || *count == 0 || *count > kMost) {
+        errors.add(option->position, fmt::format("{}= is a number from 1 to {}", name, kMost));
+        return false;
+    }
+    bound = static_cast<std::uint32_t>(*count);
+    return true;
+}
+
+bool parse_limits(const config::Directive& line, Route& route, Errors& errors) {
+    constexpr std::uint64_t kMostRate = 1'000'000'000;
+    std::uint32_t connections = 0;
+    std::uint32_t recipients = 0;
+    std::uint32_t messages = 0;
+    bool valid = parse_bound(line, "maxconn", connections, errors);
+    valid &= parse_bound(line, "rcpts", recipients, errors);
+    valid &= parse_bound(line, "msgs", messages, errors);
+    route.limits.set_connections(connections);
+    route.limits.set_recipients(recipients);
+    route.limits.set_messages(messages);
+    const config::Option* option = line.option("rate");
+    if (option == nullptr) return valid;
+    const Result<config::Rate> rate = config::parse_rate(option->value);
+    if (!rate || rate->count == 0 || rate->count > kMostRate || rate->period < Seconds(1)) {
+        errors.add(option->position, "rate= is so many messages in a time, such as 300/1h");
+        return false;
+    }
+    route.limits.set_rate(static_cast<std::uint32_t>(rate->count));
+    route.limits.set_rate_seconds(to_seconds(rate->period));
+    return valid;
+}
+
+/// The flags and options that need a route which mail can leave by.
+bool parse_leaving(const config::Directive& line, Route& route, Errors& errors) {
     route.hold = line.has_flag("hold", 2);
     route.compulsory = line.has_flag("compulsory", 2);
     const bool leaves = route.kind == Route::Kind::Mx || route.kind == Route::Kind::Via;
@@ -106,6 +198,13 @@ bool parse_hold(const config::Directive& line, Route& route, Errors& errors) {
         errors.add(line.position, "hold and compulsory are for routes by mx or via");
         return false;
     }
+    for (const std::string_view name : {"schedule", "maxconn", "rcpts", "msgs", "rate"}) {
+        const config::Option* option = line.option(name);
+        if (option == nullptr || leaves) continue;
+        errors.add(option->position, fmt::format("{}= is for routes by mx or via", name));
+        return false;
+    }
+    if (!parse_schedule(line, route, errors) || !parse_limits(line, route, errors)) return false;
     if (route.compulsory && (route.kind != Route::Kind::Via || line.words.front().text != "*")) {
         errors.add(line.position, "compulsory is for the way of everything: route * via HOST compulsory");
         return false;
@@ -114,7 +213,7 @@ bool parse_hold(const config::Directive& line, Route& route, Errors& errors) {
     if (expire == nullptr) return true;
     if (!route.hold || line.option("lifetime") != nullptr) {
         errors.add(expire->position, route.hold ? "hold_expire= stands in place of lifetime=, not beside it"
-                                                : "hold_expire= needs hold");
+                                                : "hold_expire= needs hold, or schedule=manual or never");
         return false;
     }
     route.never_expires = expire->value == "never";
@@ -129,7 +228,7 @@ bool parse_hold(const config::Directive& line, Route& route, Errors& errors) {
 }
 
 bool parse_options(const config::Directive& line, Route& route, Errors& errors) {
-    bool valid = parse_hold(line, route, errors);
+    bool valid = parse_leaving(line, route, errors);
     if (const config::Option* retry = line.option("retry")) {
         const Result<std::vector<Milliseconds>> times = config::parse_durations(retry->value);
         if (!times) errors.add(retry->position, times.error().text);

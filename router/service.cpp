@@ -335,7 +335,12 @@ void Service::answer_hold(Peer& peer, std::uint64_t id, const wire::HoldQuestion
     for (const std::string& domain : question.domains()) {
         if (tables_->local_domain(domain) != nullptr) continue;
         const Route* route = find_way_out(Address{{}, domain}, *tables_, facts).route;
-        if (route != nullptr && route->hold) held.add_domains(domain);
+        if (route == nullptr) continue;
+        if (route->hold) held.add_domains(domain);
+        if (route->schedule.ByteSizeLong() == 0) continue;
+        wire::ScheduledDomain& scheduled = *held.add_scheduled();
+        scheduled.set_domain(domain);
+        *scheduled.mutable_schedule() = route->schedule;
     }
     if (facts.complete()) peer.reply(reply);
 }

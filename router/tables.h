@@ -15,6 +15,7 @@
 #include "libcommon/config/language.h"
 #include "libcommon/config/self.h"
 #include "libcommon/config/settings.h"
+#include "libcommon/ipc/queue.pb.h"
 #include "router/alias_table.h"
 #include "router/domain_table.h"
 #include "router/path_template.h"
@@ -72,7 +73,9 @@ struct Route {
     std::uint32_t lifetime_seconds = 0;        ///< 0: the default
     bool hold = false;                         ///< nothing leaves but when the domain is flushed
     bool never_expires = false;                ///< of a route with `hold`
-    bool compulsory = false;                   ///< there is no other way out of this network
+    wire::RouteLimits limits;
+    wire::RouteSchedule schedule;  ///< `manual` is `hold`
+    bool compulsory = false;       ///< there is no other way out of this network
     config::Position position;
 };
 

@@ -148,18 +148,11 @@ DirectiveRow mxbackup_row() {
 DirectiveRow route_row() {
     DirectiveRow row =
         table("route", 2, 3,
-              "DOMAIN|.DOMAIN|*.DOMAIN|* mx | via HOST|[ADDRESS][:PORT] [hold] [hold_expire=] [compulsory] "
-              "[retry=] [lifetime=]",
+              "DOMAIN|.DOMAIN|*.DOMAIN|* mx | via HOST|[ADDRESS][:PORT] [hold] [hold_expire=] [schedule=] "
+              "[compulsory] [retry=] [lifetime=] [maxconn=] [rcpts=] [msgs=] [rate=]",
               "How mail for a domain that is not local leaves.");
-    row.options = {{"retry"},
-                   {"lifetime"},
-                   {"hold_expire"},
-                   {"schedule", kPlanned},
-                   {"maxconn", kPlanned},
-                   {"rcpts", kPlanned},
-                   {"msgs", kPlanned},
-                   {"tls", kPlanned},
-                   {"auth", kPlanned}};
+    row.options = {{"retry"}, {"lifetime"}, {"hold_expire"}, {"schedule"},      {"maxconn"},
+                   {"rcpts"}, {"msgs"},     {"rate"},        {"tls", kPlanned}, {"auth", kPlanned}};
     row.flags = {{"hold"}, {"compulsory"}, {"lmtp", kPlanned}};
     return row;
 }

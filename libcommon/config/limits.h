@@ -76,6 +76,7 @@ enum class Limit : std::uint8_t {
     RetryJitter,
     Lifetime,
     BounceLifetime,
+    Lifetime2,
     MxbackupLifetime,
     MxbackupRetryMax,
     MxErrorGrace,

@@ -178,6 +178,8 @@ inline constexpr std::array<LimitRow, kLimitCount> kLimitTable = [] {
              "How long delivery is tried; then the message is returned."),
         time(Limit::BounceLifetime, "bounce_lifetime", 5 * kDay, kSame, "limits 7.5",
              "The same for messages with the null sender."),
+        time(Limit::Lifetime2, "lifetime2", 2 * kDay, kSame, "bounces-and-etrn 4.2",
+             "How long after its lifetime a message is returned that could not be tried even once.", 0),
         time(Limit::MxbackupLifetime, "mxbackup_lifetime", 7 * kDay, kSame, "mx-backup 5.11",
              "How long delivery to an mxbackup domain is tried, at least; lifetime holds if it is longer."),
         time(Limit::MxbackupRetryMax, "mxbackup_retry_max", 30 * kMinute, kSame, "mx-backup 5.11",

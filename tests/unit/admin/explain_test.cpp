@@ -99,6 +99,11 @@ Explanation sample() {
     delivery.set_rule("a:1");
     delivery.set_lifetime_seconds(604'800);
     delivery.set_backup(true);
+    delivery.mutable_schedule()->set_kind(wire::RouteSchedule::DAILY);
+    delivery.mutable_schedule()->set_seconds(7200);
+    delivery.mutable_limits()->set_connections(2);
+    delivery.mutable_limits()->set_rate(300);
+    delivery.mutable_limits()->set_rate_seconds(3600);
     wire::ExplainedExchanger& best = *remote.add_exchangers();
     best.set_preference(10);
     best.set_host("p.test");
@@ -208,7 +213,8 @@ TEST_CASE("an explanation for people", "[explain]") {
           "      x@far.test: leaves this host (a:1)\n"
           "    t@l.test: leads back to itself, dropped (a:1)\n"
           "deliveries:\n"
-          "  x@far.test: smtp by the MX of far.test retry=5m lifetime=7d, as its backup (a:1)\n"
+          "  x@far.test: smtp by the MX of far.test retry=5m lifetime=7d schedule=daily:02:00 maxconn=2 "
+          "rate=300/1h, as its backup (a:1)\n"
           "    10 p.test 192.0.2.20\n"
           "    20 us.test (no address) = this host\n"
           "    this host is number 2 of them: the mail goes to better ones only\n"
@@ -236,6 +242,10 @@ TEST_CASE("an explanation for programs", "[explain]") {
     const auto& route = json["deliveries"][0]["route"];
     CHECK(route["lifetime_seconds"] == 604'800);
     CHECK(route["retry_seconds"][0] == 300);
+    CHECK(route["schedule"] == "daily:02:00");
+    CHECK(route["connections"] == 2);
+    CHECK(route["recipients"].is_null());
+    CHECK(route["rate"] == 300);
     CHECK(route["exchangers"][1]["is_us"] == true);
     CHECK(route["own_position"]["rank"] == 2);
     CHECK(json["deliveries"][1]["temporary"] == true);

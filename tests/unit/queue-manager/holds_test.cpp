@@ -35,28 +35,31 @@ wire::DeliveryResult deferral(const std::string& status) {
 
 }  // namespace
 
-TEST_CASE("a domain is held until the router says otherwise") {
+TEST_CASE("the mark of the mail counts for a domain until the router says otherwise") {
+    const DeliverySchedule manual{DeliverySchedule::Kind::Manual, 0};
+    const DeliverySchedule hourly{DeliverySchedule::Kind::Every, 3600};
     Holds holds;
     CHECK(holds.empty());
-    CHECK(holds.holds("b.test"));
-    CHECK(holds.holds("a.test"));
-    CHECK(holds.holds("c.test"));
+    CHECK(holds.current("b.test", manual) == Holds::Current{manual, 0});
+    CHECK(holds.current("a.test", manual).schedule == manual);
+    CHECK(holds.current("c.test", hourly).schedule == hourly);
+    CHECK(holds.current("c.test", manual).schedule == hourly);
     CHECK(holds.after("", 1000) == Names{"a.test", "b.test", "c.test"});
     CHECK(holds.after("a.test", 1000) == Names{"b.test", "c.test"});
-    CHECK(holds.after("", 20) == Names{"a.test", "b.test"});
+    CHECK(holds.after("", 100) == Names{"a.test", "b.test"});
     CHECK(holds.after("c.test", 1000).empty());
 
-    CHECK(holds.answered({"a.test", "b.test", "gone.test"}, {"a.test"}) == Names{"b.test"});
-    CHECK(holds.holds("a.test"));
-    CHECK_FALSE(holds.holds("b.test"));
-    CHECK(holds.holds("c.test"));
-    CHECK(holds.answered({"b.test"}, {}).empty());          // it was free already
-    CHECK(holds.answered({"b.test"}, {"b.test"}).empty());  // the route has hold again
-    CHECK(holds.holds("b.test"));
+    CHECK(holds.answered({"a.test", "b.test", "gone.test"}, {{"a.test", manual}}, 7) == Names{"b.test"});
+    CHECK(holds.current("a.test", manual) == Holds::Current{manual, 0});
+    CHECK(holds.current("b.test", manual) == Holds::Current{{}, 7});
+    CHECK(holds.current("c.test", hourly).schedule == hourly);
+    CHECK(holds.answered({"b.test"}, {}, 8).empty());  // it was free already
+    CHECK(holds.answered({"b.test"}, {{"b.test", hourly}}, 9) == Names{"b.test"});
+    CHECK(holds.current("b.test", manual) == Holds::Current{hourly, 9});
     for (const char* domain : {"a.test", "b.test", "c.test"})
         holds.forget(domain);
     CHECK(holds.empty());
-    CHECK(holds.holds("b.test"));
+    CHECK(holds.current("b.test", manual) == Holds::Current{manual, 0});
 }
 
 TEST_CASE("T94_what is held is tried when it is flushed, and not again by itself") {
@@ -64,6 +67,7 @@ TEST_CASE("T94_what is held is tried when it is flushed, and not again by itself
     const auto message = message_at(kHeldArrival);
     ActiveDelivery delivery;
     delivery.held = true;
+    delivery.schedule.kind = DeliverySchedule::Kind::Manual;
     delivery.delivery.set_hold(true);
     const JitterSource none = [] { return 0.0; };
     const auto after = [&](UnixMillis now) {
@@ -83,6 +87,7 @@ TEST_CASE("T94_what is held is tried when it is flushed, and not again by itself
 
     // Once the route has no hold any more, the usual schedule counts.
     delivery.held = false;
+    delivery.schedule = {};
     CHECK(after(kHeldArrival + kHour).due == kHeldArrival + kHour + 300'000);
 }
 

@@ -43,9 +43,16 @@ std::vector<ReadyDelivery> numbers(std::uint32_t first, std::uint32_t count) {
     return deliveries;
 }
 
+Offer offer(std::uint32_t id, const DestinationKey& key, std::uint32_t count = 1,
+            const std::string& sender = "s@example.org") {
+    return {message(id), key, sender, false, {}, numbers(1, count)};
+}
+
 void add(Scheduler& scheduler, std::uint32_t id, const DestinationKey& key, std::uint32_t count = 1,
          bool report = false) {
-    REQUIRE_FALSE(scheduler.add(message(id), key, report, numbers(1, count), kNow));
+    Offer one = offer(id, key, count);
+    one.report = report;
+    REQUIRE_FALSE(scheduler.add(std::move(one), kNow));
 }
 
 void end_job(Scheduler& scheduler, std::uint64_t job, JobOutcome outcome, UnixMillis now,
@@ -158,7 +165,9 @@ TEST_CASE("a message with 50,000 recipients does not block one with a single rec
 TEST_CASE("a job is no larger than its frame") {
     auto scheduler = make_scheduler();
     std::vector<ReadyDelivery> large = {{1, 30'000}, {2, 30'000}, {3, 60'000}, {4, 10}};
-    REQUIRE_FALSE(scheduler.add(message(1), smtp("a"), false, large, kNow));
+    Offer one = offer(1, smtp("a"));
+    one.deliveries = large;
+    REQUIRE_FALSE(scheduler.add(one, kNow));
     std::vector<std::size_t> sizes;
     for (const auto& job : start_all(scheduler))
         sizes.push_back(job.deliveries.size());
@@ -210,18 +219,18 @@ TEST_CASE("what is ready for a destination that goes down is handed back") {
     CHECK(effect.parked_until == kNow + 300'000);
     CHECK(scheduler.ready() == 0);
     CHECK(scheduler.destinations_down() == 1);
-    CHECK(scheduler.add(message(500), smtp("dead"), false, numbers(1, 1), kNow) == kNow + 300'000);
+    CHECK(scheduler.add(offer(500, smtp("dead")), kNow) == Refusal{kNow + 300'000});
 }
 
 TEST_CASE("one message probes, and its success releases the others") {
     auto scheduler = make_scheduler();
     UnixMillis until = bring_down(scheduler, "dead");
-    CHECK_FALSE(scheduler.add(message(1), smtp("dead"), false, numbers(1, 1), until));
+    CHECK_FALSE(scheduler.add(offer(1, smtp("dead")), until));
     // While the probe is ready or in flight the others are sent away again.
-    CHECK(scheduler.add(message(2), smtp("dead"), false, numbers(1, 1), until));
+    CHECK(scheduler.add(offer(2, smtp("dead")), until));
     auto probe = scheduler.next(all(), until);
     REQUIRE(probe);
-    CHECK(scheduler.add(message(2), smtp("dead"), false, numbers(1, 1), until));
+    CHECK(scheduler.add(offer(2, smtp("dead")), until));
     auto effect = scheduler.finished(probe->number, JobOutcome::Reached, until, kRetry);
     CHECK(effect.recovered);
     CHECK_FALSE(scheduler.refused_until(smtp("dead"), until));
@@ -231,7 +240,7 @@ TEST_CASE("one message probes, and its success releases the others") {
 TEST_CASE("a probe that fails makes the dead time longer") {
     auto scheduler = make_scheduler();
     UnixMillis until = bring_down(scheduler, "dead");
-    REQUIRE_FALSE(scheduler.add(message(1), smtp("dead"), false, numbers(1, 1), until));
+    REQUIRE_FALSE(scheduler.add(offer(1, smtp("dead")), until));
     auto probe = scheduler.next(all(), until);
     end_job(scheduler, probe->number, JobOutcome::NotReached, until, kRetry);
     CHECK(scheduler.refused_until(smtp("dead"), until) == until + 600'000);
@@ -242,7 +251,7 @@ TEST_CASE("a message alone keeps its own schedule, whatever the health of its de
     RetrySchedule schedule({Milliseconds(60'000)}, Milliseconds(86'400'000), 10);
     UnixMillis now = kNow;
     for (std::uint32_t attempt = 1; attempt < 200; ++attempt) {
-        REQUIRE_FALSE(scheduler.add(message(1), smtp("dead"), false, numbers(1, 1), now));
+        REQUIRE_FALSE(scheduler.add(offer(1, smtp("dead")), now));
         auto job = scheduler.next(all(), now);
         REQUIRE(job);
         auto retry = schedule.interval(attempt);
@@ -257,7 +266,7 @@ TEST_CASE("an agent that disappears gives its job back, to be served first") {
     add(scheduler, 2, smtp("a"));
     auto job = scheduler.next(all(), kNow);
     REQUIRE(job);
-    CHECK_FALSE(scheduler.give_back(job->number, false, kNow));
+    CHECK_FALSE(scheduler.give_back(job->number, kNow));
     CHECK(scheduler.in_flight() == 0);
     auto again = scheduler.next(all(), kNow);
     REQUIRE(again);
@@ -272,35 +281,23 @@ TEST_CASE("a job given back to a destination that is down waits like the others"
     add(scheduler, 1, smtp("dead"));
     auto job = scheduler.next(all(), kNow);
     UnixMillis until = bring_down(scheduler, "dead");
-    CHECK(scheduler.give_back(job->number, false, kNow) == until);
+    CHECK(scheduler.give_back(job->number, kNow) == until);
     CHECK(scheduler.ready() == 0);
 }
 
 TEST_CASE("a job that nobody knows changes nothing") {
     auto scheduler = make_scheduler();
     CHECK_FALSE(scheduler.finished(99, JobOutcome::NotReached, kNow, kRetry).recovered);
-    CHECK_FALSE(scheduler.give_back(99, false, kNow));
+    CHECK_FALSE(scheduler.give_back(99, kNow));
     CHECK(scheduler.destinations() == 0);
 }
 
 TEST_CASE("what an administrator flushes is tried though the destination is down") {
     auto scheduler = make_scheduler();
     bring_down(scheduler, "dead");
-    scheduler.forgive_next_hop("dead");
+    scheduler.forgive(smtp("dead"));
     add(scheduler, 1, smtp("dead"));
     CHECK(start_all(scheduler).size() == 1);
-}
-
-TEST_CASE("a message can be taken off the lists") {
-    auto scheduler = make_scheduler();
-    add(scheduler, 1, smtp("a"), 3);
-    add(scheduler, 2, smtp("a"));
-    add(scheduler, 1, smtp("b"));
-    scheduler.forget(message(1), {smtp("a"), smtp("b"), smtp("never seen")});
-    auto jobs = start_all(scheduler);
-    REQUIRE(jobs.size() == 1);
-    CHECK(jobs[0].message == message(2));
-    CHECK(scheduler.ready() == 0);
 }
 
 TEST_CASE("nothing is remembered of destinations that nobody uses") {
@@ -314,4 +311,172 @@ TEST_CASE("nothing is remembered of destinations that nobody uses") {
     CHECK(scheduler.destinations() == 500);
     scheduler.prune(kNow + 1);
     CHECK(scheduler.destinations() == 0);
+}
+
+TEST_CASE("ten thousand destinations of several transports get a turn each before one gets a second") {
+    auto scheduler = make_scheduler();
+    constexpr std::uint32_t kHosts = 10'000;
+    // One host has a thousand messages, and came first.
+    for (std::uint32_t i = 0; i < 1000; ++i)
+        add(scheduler, i, smtp("greedy"));
+    for (std::uint32_t i = 0; i < kHosts; ++i) {
+        add(scheduler, 10'000 + i, smtp("host" + std::to_string(i)));
+        add(scheduler, 30'000 + i, maildir("user" + std::to_string(i)));
+    }
+    std::map<DestinationKey, std::size_t> jobs;
+    for (std::uint32_t i = 0; i < 2 * kHosts + 1; ++i) {
+        auto job = scheduler.next(all(), kNow);
+        REQUIRE(job);
+        ++jobs[job->destination];
+        // Transports take turns as well.
+        if (i < 2 * kHosts)
+            CHECK(job->destination.transport ==
+                  (i % 2 == 0 ? wire::TRANSPORT_SMTP : wire::TRANSPORT_MAILDIR));
+        end_job(scheduler, job->number, JobOutcome::Reached, kNow, kRetry);
+    }
+    CHECK(jobs.size() == 2 * kHosts + 1);
+}
+
+TEST_CASE("the limits of a route hold for its destination") {
+    struct Case {
+        RouteLimits limits;
+        std::size_t jobs;        // at once
+        std::size_t deliveries;  // of the first
+    };
+    for (const Case& c : {Case{{}, 5, 50}, Case{{1, 0, 0, 0, {}}, 1, 50}, Case{{2, 7, 0, 0, {}}, 2, 7},
+                          Case{{0, 200, 0, 0, {}}, 5, 120}, Case{{0, 0, 0, 3, Milliseconds(60'000)}, 3, 50},
+                          Case{{40, 0, 0, 0, {}}, 5, 50}}) {
+        auto scheduler = make_scheduler();
+        for (std::uint32_t i = 0; i < 50; ++i) {
+            Offer one = offer(i, smtp("a"), 120);
+            one.limits = c.limits;
+            REQUIRE_FALSE(scheduler.add(one, kNow));
+        }
+        const auto jobs = start_all(scheduler);
+        CHECK(jobs.size() == c.jobs);
+        CHECK(jobs.front().deliveries.size() == c.deliveries);
+        CHECK(jobs.front().limits == c.limits);
+    }
+}
+
+TEST_CASE("the limits of the newest message count, and those of an older one do not come back") {
+    auto scheduler = make_scheduler();
+    const auto add_with = [&](std::uint32_t id, std::uint32_t connections) {
+        Offer one = offer(id, smtp("a"));
+        one.limits.connections = connections;
+        REQUIRE_FALSE(scheduler.add(one, kNow));
+    };
+    add_with(2, 1);
+    add_with(1, 4);
+    CHECK(start_all(scheduler).size() == 1);
+    add_with(3, 2);
+    CHECK(start_all(scheduler).size() == 1);
+    add_with(4, 0);
+    CHECK(start_all(scheduler).size() == 2);
+}
+
+TEST_CASE("a destination that has used up its rate goes on when there is room, and delays nobody") {
+    auto scheduler = make_scheduler();
+    for (std::uint32_t i = 0; i < 10; ++i) {
+        Offer one = offer(i, smtp("a"));
+        one.limits.rate = 2;
+        one.limits.rate_period = Milliseconds(60'000);
+        REQUIRE_FALSE(scheduler.add(one, kNow));
+        add(scheduler, 100 + i, smtp("b" + std::to_string(i)));
+    }
+    std::vector<UnixMillis> starts;
+    UnixMillis now = kNow;
+    while (starts.size() < 10) {
+        for (const auto& job : start_all(scheduler, now)) {
+            if (job.destination == smtp("a")) starts.push_back(now);
+            end_job(scheduler, job.number, JobOutcome::Reached, now, kRetry);
+        }
+        if (starts.size() == 10) break;
+        CHECK(scheduler.destinations_paused() == 1);
+        REQUIRE(scheduler.next_wake());
+        REQUIRE(*scheduler.next_wake() > now);
+        now = *scheduler.next_wake();
+    }
+    for (std::size_t i = 0; i + 2 < starts.size(); ++i)
+        CHECK(starts[i + 2] - starts[i] >= 60'000);
+    CHECK(now < kNow + 5 * 64'000);
+    // What was counted is remembered, and in time forgotten.
+    CHECK(scheduler.destinations() == 1);
+    scheduler.prune(now);
+    CHECK(scheduler.destinations() == 1);
+    CHECK_FALSE(scheduler.next(all(), now + 70'000));
+    scheduler.prune(now + 70'001);
+    CHECK(scheduler.destinations() == 0);
+    CHECK_FALSE(scheduler.next_wake());
+}
+
+TEST_CASE("a destination has so many messages in memory, and calls for others when there is room") {
+    SchedulerSettings settings;
+    settings.ready_messages = 10;
+    Scheduler scheduler(settings, [] { return 0.0; });
+    std::vector<QueueId> outside;
+    for (std::uint32_t i = 0; i < 30; ++i) {
+        const auto refused = scheduler.add(offer(i, smtp("a")), kNow);
+        if (refused) {
+            CHECK(refused->full());
+            outside.push_back(message(i));
+        }
+    }
+    CHECK(outside.size() == 20);
+    // Another sender's message is let in, and so is one for another destination.
+    CHECK_FALSE(scheduler.add(offer(100, smtp("a"), 1, "other@example.org"), kNow));
+    CHECK_FALSE(scheduler.add(offer(101, smtp("b")), kNow));
+    std::vector<QueueId> called;
+    std::size_t jobs = 0;
+    while (auto job = scheduler.next(all(), kNow)) {
+        ++jobs;
+        for (QueueId id : scheduler.finished(job->number, JobOutcome::Reached, kNow, kRetry).called) {
+            called.push_back(id);
+            REQUIRE_FALSE(scheduler.add({id, smtp("a"), "s@example.org", false, {}, numbers(1, 1)}, kNow));
+        }
+    }
+    CHECK(jobs == 32);
+    CHECK(called == outside);
+    CHECK(scheduler.ready() == 0);
+}
+
+TEST_CASE("a destination that goes down keeps the ids of what it turned away") {
+    SchedulerSettings settings;
+    settings.ready_messages = 20;
+    Scheduler scheduler(settings, [] { return 0.0; });
+    for (std::uint32_t i = 0; i < 60; ++i)
+        static_cast<void>(scheduler.add(offer(i, smtp("a")), kNow));
+    std::size_t parked = 0;
+    UnixMillis until = 0;
+    for (const auto& job : start_all(scheduler)) {
+        auto effect = scheduler.finished(job.number, JobOutcome::NotReached, kNow, kRetry);
+        CHECK(effect.called.empty());
+        parked += effect.parked.size();
+        until = std::max(until, effect.parked_until);
+    }
+    CHECK(parked == 15);
+    REQUIRE(scheduler.destinations_down() == 1);
+    REQUIRE_FALSE(scheduler.add(offer(0, smtp("a")), until));
+    auto probe = scheduler.next(all(), until);
+    REQUIRE(probe);
+    auto effect = scheduler.finished(probe->number, JobOutcome::Reached, until, kRetry);
+    CHECK(effect.recovered);
+    CHECK_FALSE(effect.called.empty());
+}
+
+TEST_CASE("counting what is down, and forgetting, costs nothing for each destination") {
+    auto scheduler = make_scheduler();
+    UnixMillis until = 0;
+    for (int i = 0; i < 200; ++i)
+        until = bring_down(scheduler, "dead" + std::to_string(i));
+    CHECK(scheduler.destinations_down() == 200);
+    scheduler.prune(kNow);
+    CHECK(scheduler.destinations() == 200);
+    scheduler.forgive(smtp("dead7"));
+    CHECK(scheduler.destinations_down() == 199);
+    scheduler.prune(until);
+    CHECK(scheduler.destinations_down() == 199);
+    scheduler.prune(until + 1);
+    CHECK(scheduler.destinations() == 0);
+    CHECK(scheduler.destinations_down() == 0);
 }

@@ -198,4 +198,62 @@ TEST_CASE("routes with hold") {
     }
 }
 
+TEST_CASE("T87_routes with a schedule, and with limits") {
+    using Schedule = wire::RouteSchedule;
+    struct Case {
+        std::string options;
+        bool hold;
+        Schedule::Kind kind;
+        std::uint32_t seconds;
+    };
+    const std::vector<Case> cases = {{"", false, Schedule::IMMEDIATE, 0},
+                                     {"schedule=immediate", false, Schedule::IMMEDIATE, 0},
+                                     {"schedule=manual", true, Schedule::IMMEDIATE, 0},
+                                     {"schedule=never hold_expire=never", true, Schedule::NEVER, 0},
+                                     {"schedule=every:1h", false, Schedule::EVERY, 3600},
+                                     {"schedule=every:90s lifetime=1d", false, Schedule::EVERY, 90},
+                                     {"schedule=daily:00:00", false, Schedule::DAILY, 0},
+                                     {"schedule=daily:23:59", false, Schedule::DAILY, 86'340}};
+    for (const Case& one : cases) {
+        INFO(one.options);
+        const auto tables = tables_of(kBase + "route a.test mx " + one.options + "\n");
+        const auto delivery = delivery_to("u@a.test", *tables);
+        CHECK(delivery.hold() == one.hold);
+        CHECK(delivery.schedule().kind() == one.kind);
+        CHECK(delivery.schedule().seconds() == one.seconds);
+        CHECK_FALSE(delivery.has_limits());
+    }
+    const auto tables = tables_of(kBase + "route a.test via h.test maxconn=1 rcpts=10 msgs=20 rate=300/1h\n");
+    const wire::RouteLimits limits = delivery_to("u@a.test", *tables).limits();
+    CHECK(limits.connections() == 1);
+    CHECK(limits.recipients() == 10);
+    CHECK(limits.messages() == 20);
+    CHECK(limits.rate() == 300);
+    CHECK(limits.rate_seconds() == 3600);
+
+    for (const std::string options : {"mx schedule=sometimes",
+                                      "mx schedule=every",
+                                      "mx schedule=every:0s",
+                                      "mx schedule=every:soon",
+                                      "mx schedule=daily:24:00",
+                                      "mx schedule=daily:2:00",
+                                      "mx schedule=daily:02:60",
+                                      "mx schedule=daily",
+                                      "mx hold schedule=every:1h",
+                                      "mx schedule=every:1h retry=5m",
+                                      "mx schedule=every:1h hold_expire=1d",
+                                      "discard schedule=manual",
+                                      "none maxconn=1",
+                                      "mx maxconn=0",
+                                      "mx rcpts=many",
+                                      "mx msgs=-1",
+                                      "mx rate=0/1h",
+                                      "mx rate=5",
+                                      "mx rate=5/0s",
+                                      "mx maxconn=100001"}) {
+        INFO(options);
+        CHECK(build(kBase + "route a.test " + options + "\n").errors.size() == 1);
+    }
+}
+
 }  // namespace postrider::router
