@@ -188,7 +188,7 @@ inline constexpr std::array<LimitRow, kLimitCount> kLimitTable = [] {
              "How long an mxbackup domain whose best MX is this host is taken for a slip in its DNS.", 0),
         bytes(Limit::DsnMaxBody, "dsn_max_body", 50 * kKiB, "bounces-and-etrn 4.2",
               "How much of a message is returned with dsn_return full.", 0),
-        bytes(Limit::DsnTemplateSize, "dsn_template_size", 16 * kKiB, kSame, "bounces-and-etrn 4.2",
+        bytes(Limit::DsnTemplateSize, "dsn_template_size", 16 * kKiB, "bounces-and-etrn 4.2",
               "A file of the dsn_templates folder."),
         count(Limit::QueueSyncThreads, "queue_sync_threads", 16, kSame, "design 4",
               "Threads that make messages durable.", 1, 256),
