@@ -356,6 +356,8 @@ void Queue::loaded(QueueId id, WaitingIndex::Entry entry, Result<Spool::Loaded> 
         entry.parked_for.reset();
         entry.known = false;
         agenda_.waiting().add(id, std::move(entry));
+        // What an administrator asked for is not forgotten because of that.
+        if (forced) forced_.insert(id);
         return arm();
     }
     if (!result) {

@@ -235,7 +235,7 @@ class Stable:
             file.unlink()
 
 
-def wait_for_end(stable: Stable, life: Life, seconds: float = 40.0) -> None:
+def wait_for_end(stable: Stable, life: Life, seconds: float = 120.0) -> None:
     """Until nothing of it is in the queue. Time passes for the queue meanwhile; what is in quarantine is released."""
     end = time.monotonic() + seconds
     next_nudge = time.monotonic() + 0.25

@@ -71,7 +71,7 @@ def place_of(address: str) -> str:
 
 def wait_while_alive(stable: Stable, life: Life, has_ended: object) -> bool:
     """Until the life is over, or the queue-manager is."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     next_nudge = time.monotonic() + 0.25
     while time.monotonic() < end:
         if has_ended():  # type: ignore[operator]
@@ -112,7 +112,7 @@ def play_failing(stable: Stable, kind: Kind, at: int, error: str) -> tuple[KillA
     life = stable.begin(kind)
     watch = KillAt(stable.suite.binaries, stable.pid, stable.suite.spool, at, error, reads=True)
     try:
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while not life.acknowledged and time.monotonic() < end:
             stable.send(life)
             if not life.acknowledged:

@@ -83,7 +83,7 @@ TEST_CASE("a journal cut at any byte is read up to its last whole record, and sh
         std::uint64_t whole = begin;
         for (std::uint64_t end : ends)
             if (end <= size) whole = end;
-        auto taken = spool.take_up(QueueId(kThen, 1), Folder::New, true);
+        auto taken = spool.take_up(QueueId(kThen, 1), Folder::New, false);
         REQUIRE(taken);
         CHECK(taken->contents.journal_end == whole);
         CHECK(fs::file_size(path) == whole);
