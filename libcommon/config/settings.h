@@ -126,6 +126,9 @@ struct UserIds {
 /// number. Permanent error for an unknown name, Temporary when the database does not answer.
 [[nodiscard]] Result<UserIds> resolve_user(const std::string& name);
 
+/// Looks a group up, by name or number; errors as of resolve_user().
+[[nodiscard]] Result<gid_t> resolve_group(const std::string& name);
+
 using LogFormat = log::Format;
 using LogLevel = log::Level;
 
@@ -159,6 +162,7 @@ struct Settings {
     FreeFloor min_free_space;
     FreeFloor min_free_inodes;
     DirectorySync queue_directory_sync = DirectorySync::Auto;
+    std::string queue_readers;  ///< a group, by name or number; empty: none
     DsnReturn dsn_return = DsnReturn::Headers;
     std::vector<TlsCertificate> tls_certificates;  ///< empty: no TLS
     TlsVersion tls_min = TlsVersion::V1_2;
