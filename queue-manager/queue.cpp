@@ -29,10 +29,12 @@ Queue::Queue(async::Loop& loop, const Settings& settings, Spool& spool, Resolver
       resolver_(resolver),
       jitter_(jitter),
       scheduler_(settings.scheduler, std::move(jitter)),
+      finished_(settings.trace_messages),
       timer_(loop, [this] { on_timer(); }),
       prune_timer_(loop,
                    [this] {
                        scheduler_.prune(now() - kKeepDestination);
+                       prune_failures();
                        prune_timer_.arm(kPruneInterval);
                    }),
       hold_timer_(loop, [this] { ask_about_holds(); }),
@@ -49,6 +51,9 @@ Result<void> Queue::start() {
         waiting_.add(found.id, std::move(entry));
     });
     if (!scanned) return scanned;
+    auto suspended = spool_.read_note(Suspensions::kFile);
+    if (!suspended) return failure(suspended.error());
+    suspensions_ = Suspensions(*suspended);
     log::info("queue_read").add("messages", waiting_.size());
     resolver_.start([this] { resolve_more(); });
     prune_timer_.arm(kPruneInterval);
@@ -145,12 +150,18 @@ void Queue::advance(Message& message) {
 }
 
 void Queue::step(Message& message) {
+    const bool is_ordered = ordered(message.id());
+    if (is_ordered) withdraw(message);
     if (!stopped_) {
-        offer_due(message);
+        if (message.fail_order && !is_ordered)
+            fail_open(message);
+        else
+            offer_due(message);
         report_due(message);
     }
     if (message.finished()) return finish(message);
     if (!message.unwritten.empty()) journal(message, {});
+    if (is_ordered && message.quiet()) return begin_order(message);
     if (!stopped_) rest(message);
 }
 
@@ -198,6 +209,7 @@ WaitingIndex::Entry Queue::entry_for(const Message& message, UnixMillis due) {
     entry.due = due;
     entry.folder = message.folder;
     entry.known = true;
+    entry.sender = senders_.number(domain_of(message.envelope.sender()));
     for (const auto& name : topics_of(message))
         entry.topics.push_back(waiting_.topic(name));
     auto delay = delay_report_due(message);
@@ -240,8 +252,9 @@ void Queue::finish(Message& message) {
             log::error("cannot_move_to_failed").add("id", id.text()).add("reason", moved.error().text);
         log::warning("kept_in_failed").add("id", id.text());
         erase(id);
-        return;
+        return end_order(id, Order::Outcome::Gone);
     }
+    remember(message, "removed");
     auto removed = spool_.remove(id, message.folder);
     if (!removed) {
         log::error("cannot_remove_message").add("id", id.text()).add("reason", removed.error().text);
@@ -253,6 +266,7 @@ void Queue::finish(Message& message) {
         .add("id", id.text())
         .add("delay", Milliseconds(now() - std::min(now(), message.envelope.arrival_ms())));
     erase(id);
+    end_order(id, Order::Outcome::Gone);
 }
 
 void Queue::set_timer(Message& message, UnixMillis when) {
@@ -347,6 +361,7 @@ void Queue::make_due(Message& message) {
 
 void Queue::loaded(QueueId id, WaitingIndex::Entry entry, Result<Spool::Loaded> result) {
     loading_.erase(id);
+    if (!result) end_order(id, Order::Outcome::Failed);
     bool forced = forced_.erase(id) > 0;
     if (!result && result.error().temporary()) {
         log::error("cannot_read_message").add("id", id.text()).add("reason", result.error().text);
@@ -368,6 +383,7 @@ void Queue::loaded(QueueId id, WaitingIndex::Entry entry, Result<Spool::Loaded> 
     }
     auto message =
         std::make_unique<Message>(std::move(result->contents), entry.folder, std::move(result->file));
+    if (message->hold_order && back_to_hold(*message)) return arm();
     hold_back(*message, 0);
     if (forced) make_due(*message);
     Message& active = activate(std::move(message));

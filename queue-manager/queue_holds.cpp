@@ -19,8 +19,8 @@ namespace {
 constexpr Milliseconds kAskSoon{500};
 constexpr Milliseconds kAskInterval{5'000};
 
-/// The file of a message that is held says that it is due this soon, so that after a restart it is read and
-/// its domain is known.
+/// The file of a message that is held, or whose domain is suspended, says that it is due this soon, so that
+/// after a restart it is read and its domain is known.
 constexpr UnixMillis kLookAgain = 3'600'000;
 
 }  // namespace
@@ -52,7 +52,8 @@ UnixMillis Queue::due_on_disk(const Message& message, UnixMillis due) {
         // The queue may have forgotten the domain while this message was in memory.
         static_cast<void>(watch_hold(delivery));
     }
-    return held ? std::min(due, now() + kLookAgain) : due;
+    const bool look_again = held || message.suspends_something();
+    return look_again ? std::min(due, now() + kLookAgain) : due;
 }
 
 void Queue::ask_about_holds() {

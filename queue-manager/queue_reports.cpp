@@ -162,6 +162,7 @@ void Queue::reported(Message& message, ReportKind kind, const std::vector<std::u
     std::vector<wire::JournalRecord> records(1);
     auto& report = *records.front().mutable_report();
     report.set_report_id(report_id.text());
+    report.set_time_ms(now());
     report.set_delay(kind == ReportKind::Delayed);
     if (kind == ReportKind::Delayed) message.delay_reported = true;
     wire::JournalRecord failed;

@@ -53,6 +53,7 @@ Settings settings_from(const config::Settings& config) {
     settings.active_messages = limits.size(Limit::QueueMessages);
     settings.active_recipients = limits.size(Limit::QueueRecipients);
     settings.resolve_concurrency = limits.size(Limit::ResolveConcurrency);
+    settings.trace_messages = limits.size(Limit::TraceMessages);
     settings.sync_threads = limits.size(Limit::QueueSyncThreads);
     settings.ipc_timeout = limits.time(Limit::IpcTimeout);
     settings.shutdown_grace = limits.time(Limit::ShutdownGrace);

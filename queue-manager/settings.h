@@ -45,6 +45,7 @@ struct Settings {
     std::size_t active_messages = 100'000;
     std::size_t active_recipients = 200'000;
     std::size_t resolve_concurrency = 100;
+    std::size_t trace_messages = 10'000;  ///< finished messages that are remembered
     std::size_t sync_threads = 8;
     Milliseconds ipc_timeout{30'000};
     Milliseconds shutdown_grace{30'000};
