@@ -16,6 +16,7 @@ namespace postrider::admin {
 struct Asked {
     std::string_view socket;
     std::string_view daemon;
+    wire::Role role = wire::ROLE_ADMIN;
 };
 
 template <typename Request, typename Reply>
@@ -49,7 +50,7 @@ async::Task<Result<Answers<Request, Reply>>> ask_task(async::Loop& loop, ipc::Cl
 template <typename Reply, typename Request>
 [[nodiscard]] Result<Answers<Request, Reply>> ask(const Asked& whom, Request request, Milliseconds timeout) {
     async::Loop loop;
-    ipc::Client<Request, Reply> client(loop, std::string(whom.socket), wire::ROLE_ADMIN);
+    ipc::Client<Request, Reply> client(loop, std::string(whom.socket), whom.role);
     std::optional<Result<Answers<Request, Reply>>> result;
     async::Scope scope(loop);
     scope.spawn(detail::store_and_stop(

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "admin/explain_text.h"
+#include "admin/overview_text.h"
 
 namespace postrider::admin {
 
@@ -33,12 +34,26 @@ Json to_json(const wire::QueueEntry& entry) {
                  {"attempts", entry.attempts()},
                  {"state", entry.state()},
                  {"recipients", std::move(recipients)}};
+    if (!entry.why().empty()) json["why"] = entry.why();
     if (!entry.quarantine_reason().empty()) {
         json["reason"] = entry.quarantine_reason();
         json["rule"] = entry.quarantine_rule();
         json["client"] = entry.client_address();
     }
     return json;
+}
+
+std::string_view phase_name(queue_file::DeliveryPhase phase) {
+    switch (phase) {
+        case queue_file::DeliveryPhase::Delivered:
+            return "delivered";
+        case queue_file::DeliveryPhase::Failed:
+            return "failed";
+        case queue_file::DeliveryPhase::Expanding:
+            return "expanding";
+        default:
+            return "waiting";
+    }
 }
 
 Json to_json(const ProcessStatus& daemon) {
@@ -223,6 +238,112 @@ std::string status_json(const std::vector<ProcessStatus>& daemons, const Counter
     status["daemons"] = std::move(processes);
     status["counters"] = std::move(numbers);
     return text_of(status);
+}
+
+std::string steered_json(const wire::Steered& steered, bool dry_run) {
+    return text_of({{"messages", steered.messages()},
+                    {"changed", steered.changed()},
+                    {"failed", steered.failed()},
+                    {"gone", steered.gone()},
+                    {"dry_run", dry_run}});
+}
+
+std::string message_json(const queue_file::QueueFile& file) {
+    const wire::Envelope& envelope = file.envelope;
+    Json recipients = Json::array();
+    for (int n = 0; n < envelope.recipients_size(); ++n) {
+        recipients.push_back({{"address", envelope.recipients(n).address()},
+                              {"resolved", file.journal.resolved(static_cast<std::size_t>(n))}});
+    }
+    Json deliveries = Json::array();
+    for (const auto& [number, state] : file.journal.deliveries()) {
+        deliveries.push_back({{"number", number},
+                              {"recipient", state.delivery.recipient()},
+                              {"state", phase_name(state.phase)},
+                              {"next_hop", state.delivery.next_hop()},
+                              {"rule", state.delivery.rule()},
+                              {"attempts", state.attempts},
+                              {"status", state.last_result.status()},
+                              {"reply", state.last_result.text()},
+                              {"host", state.last_result.remote_host()}});
+    }
+    Json json = {{"id", file.header.id.text()},
+                 {"arrival", envelope.arrival_ms()},
+                 {"sender", envelope.sender()},
+                 {"size", file.header.content_length},
+                 {"client", envelope.client_address()},
+                 {"client_name", envelope.client_name()},
+                 {"helo", envelope.helo()},
+                 {"protocol", envelope.protocol()},
+                 {"login", envelope.login()},
+                 {"recipients", std::move(recipients)},
+                 {"deliveries", std::move(deliveries)}};
+    if (file.journal.held() != nullptr) json["held_by_uid"] = file.journal.held()->by();
+    return text_of(json);
+}
+
+std::string destinations_json(const std::vector<wire::DestinationState>& destinations) {
+    Json json = Json::array();
+    for (const auto& each : destinations) {
+        json.push_back({{"transport", transport_word(each.transport())},
+                        {"next_hop", each.next_hop()},
+                        {"state", each.state()},
+                        {"window", each.window()},
+                        {"in_flight", each.in_flight()},
+                        {"ready", each.ready()},
+                        {"waiting", each.waiting()},
+                        {"last_failure", each.last_failure_ms()},
+                        {"last_reply", each.last_reply()},
+                        {"next_probe", each.next_probe_ms()},
+                        {"suspended", each.suspended()}});
+    }
+    return text_of(json);
+}
+
+std::string shape_json(const wire::Shape& shape) {
+    const auto row_json = [](const wire::ShapeRow& row) {
+        Json counts = Json::array();
+        for (const std::uint64_t count : row.counts())
+            counts.push_back(count);
+        return Json{{"name", row.name()}, {"counts", std::move(counts)}};
+    };
+    Json rows = Json::array();
+    for (const auto& row : shape.rows())
+        rows.push_back(row_json(row));
+    Json total = row_json(shape.total());
+    return text_of({{"minutes", {5, 10, 20, 40, 80, 160, 320, 640, 1280, nullptr}},
+                    {"total", std::move(total["counts"])},
+                    {"rows", std::move(rows)}});
+}
+
+std::string trace_json(const std::string& queue_id, const std::vector<wire::TraceEvent>& events) {
+    Json list = Json::array();
+    for (const auto& event : events) {
+        Json fields = Json::object();
+        for (const auto& field : event.fields()) {
+            // One that there are several of is a list.
+            Json& value = fields[field.name()];
+            if (value.is_null())
+                value = field.value();
+            else if (value.is_array())
+                value.push_back(field.value());
+            else
+                value = Json::array({value, field.value()});
+        }
+        list.push_back({{"time", event.time_ms()}, {"event", event.event()}, {"fields", std::move(fields)}});
+    }
+    return text_of({{"id", queue_id}, {"events", std::move(list)}});
+}
+
+std::string suspended_json(const wire::Suspended& suspended) {
+    Json list = Json::array();
+    for (const auto& domain : suspended.domains()) {
+        list.push_back({{"domain", domain.domain()},
+                        {"since", domain.since_ms()},
+                        {"by_uid", domain.by()},
+                        {"messages", domain.messages()}});
+    }
+    return text_of(list);
 }
 
 std::string flushed_json(std::uint64_t messages) {

@@ -17,61 +17,28 @@
 #include <filesystem>
 #include <optional>
 
+#include "admin/arguments.h"
 #include "admin/explain.h"
 #include "admin/explain_text.h"
 #include "admin/json_output.h"
 #include "admin/mxbackup_commands.h"
 #include "admin/output.h"
+#include "admin/overview_verbs.h"
 #include "admin/process_status.h"
-#include "admin/quarantine.h"
 #include "admin/queue_commands.h"
-#include "libcommon/base/file.h"
+#include "admin/queue_verbs.h"
 
 namespace {
 
 using namespace postrider;
 
-// sysexits.h
-constexpr int kExitDangers = 1;
-constexpr int kExitUsage = 64;
-constexpr int kExitUnavailable = 69;
-constexpr int kExitTemporary = 75;
-constexpr int kExitConfig = 78;
-
-/// Everything that can stand on the command line.
-struct Arguments {
-    std::string config_file = "/etc/postrider/postrider.conf";
-    bool json = false;
-    bool all = false;
-    bool dry_run = false;
-    std::vector<std::string> ids;
-    std::string domain;
-    std::string sender;
-    std::string recipient;
-    std::string name;
-    std::string address;
-    std::vector<std::string> words;
-    admin::MxbackupArguments mxbackup;
-};
-
-wire::Selector selector_of(const Arguments& arguments) {
-    wire::Selector selector;
-    for (const auto& id : arguments.ids)
-        selector.add_queue_ids(id);
-    selector.set_domain(arguments.domain);
-    if (arguments.sender == "<>") {
-        selector.set_null_sender(true);
-    } else {
-        selector.set_sender(arguments.sender);
-    }
-    selector.set_recipient(arguments.recipient);
-    return selector;
-}
-
-int report(const Error& error) {
-    fmt::print(stderr, "postrider: {}\n", error.text);
-    return error.temporary() ? kExitTemporary : kExitUnavailable;
-}
+using admin::Arguments;
+using admin::Command;
+using admin::kExitConfig;
+using admin::kExitDangers;
+using admin::kExitTemporary;
+using admin::kExitUnavailable;
+using admin::kExitUsage;
 
 std::optional<config::Settings> load_settings(const Arguments& arguments) {
     auto loaded = config::load(arguments.config_file);
@@ -91,102 +58,6 @@ std::optional<config::Settings> settings_of_running_suite(const Arguments& argum
     return settings;
 }
 
-int queue_list(const config::Settings& settings, const Arguments& arguments) {
-    auto entries = admin::list_queue(settings, selector_of(arguments));
-    if (!entries) return report(entries.error());
-    const std::string text =
-        arguments.json ? admin::queue_json(*entries) : admin::queue_text(*entries, unix_millis_now());
-    fmt::print("{}", text);
-    return 0;
-}
-
-int queue_show(const config::Settings& settings, const Arguments& arguments) {
-    auto file = admin::open_queue_file(settings, arguments.ids.front());
-    if (!file) return report(file.error());
-    // Only for the eye: the key that proves the journal's records stays with the queue-manager.
-    auto message = queue_file::read_queue_file(*file, std::nullopt);
-    if (!message) return report(message.error());
-    fmt::print("{}", admin::message_text(*message, unix_millis_now()));
-    return 0;
-}
-
-int queue_cat(const config::Settings& settings, const Arguments& arguments) {
-    auto file = admin::open_queue_file(settings, arguments.ids.front());
-    if (!file) return report(file.error());
-    auto message = queue_file::read_queue_file(*file, std::nullopt);
-    if (!message) return report(message.error());
-    constexpr std::size_t kPiece = std::size_t{64} * 1024;
-    const std::size_t end = message->header.journal_offset();
-    for (std::size_t at = message->header.content_offset(); at < end;) {
-        auto piece = read_at(*file, std::min(kPiece, end - at), at);
-        if (!piece) return report(piece.error());
-        if (piece->empty()) break;
-        if (std::fwrite(piece->data(), 1, piece->size(), stdout) != piece->size()) return kExitTemporary;
-        at += piece->size();
-    }
-    return 0;
-}
-
-int queue_flush(const config::Settings& settings, const Arguments& arguments) {
-    const bool selected = !arguments.ids.empty() || !arguments.domain.empty() || !arguments.sender.empty();
-    if (selected == arguments.all) {
-        fmt::print(stderr, "postrider: say which messages: --all, or --id, --domain, --sender\n");
-        return kExitUsage;
-    }
-    auto flushed = admin::flush_queue(settings, selector_of(arguments));
-    if (!flushed) return report(flushed.error());
-    if (arguments.json) {
-        fmt::print("{}", admin::flushed_json(*flushed));
-    } else {
-        fmt::print("{} {} attempted now\n", admin::counted(*flushed, "message"),
-                   *flushed == 1 ? "is" : "are");
-    }
-    return 0;
-}
-
-int quarantine_list(const config::Settings& settings, const Arguments& arguments) {
-    auto entries = admin::list_quarantine(settings, selector_of(arguments));
-    if (!entries) return report(entries.error());
-    const std::string text =
-        arguments.json ? admin::queue_json(*entries) : admin::quarantine_text(*entries, unix_millis_now());
-    fmt::print("{}", text);
-    return 0;
-}
-
-int change_quarantine(const config::Settings& settings, const Arguments& arguments,
-                      wire::Quarantine::Action action) {
-    const bool selected = !arguments.ids.empty() || !arguments.domain.empty() || !arguments.sender.empty() ||
-                          !arguments.recipient.empty();
-    if (selected == arguments.all) {
-        fmt::print(stderr, "postrider: say which messages: --all, or ids, --from, --to, --domain\n");
-        return kExitUsage;
-    }
-    wire::Quarantine change;
-    change.set_action(action);
-    change.set_dry_run(arguments.dry_run);
-    *change.mutable_selector() = selector_of(arguments);
-    auto changed = admin::change_quarantine(settings, change);
-    if (!changed) return report(changed.error());
-    const std::uint64_t done = changed->messages() - changed->failed();
-    if (arguments.json) {
-        fmt::print("{}", admin::flushed_json(done));
-    } else {
-        fmt::print("{} {}{}\n", admin::counted(done, "message"), arguments.dry_run ? "would be " : "",
-                   action == wire::Quarantine::RELEASE ? "released" : "deleted");
-    }
-    if (changed->failed() == 0) return 0;
-    fmt::print(stderr, "postrider: {} could not be changed; the log says why\n", changed->failed());
-    return kExitTemporary;
-}
-
-int quarantine_release(const config::Settings& settings, const Arguments& arguments) {
-    return change_quarantine(settings, arguments, wire::Quarantine::RELEASE);
-}
-
-int quarantine_delete(const config::Settings& settings, const Arguments& arguments) {
-    return change_quarantine(settings, arguments, wire::Quarantine::DELETE);
-}
-
 int status(const config::Settings& settings, const Arguments& arguments) {
     const auto daemons = admin::running_daemons();
     auto counters = admin::queue_counters(settings);
@@ -194,7 +65,7 @@ int status(const config::Settings& settings, const Arguments& arguments) {
     const std::string text =
         arguments.json ? admin::status_json(daemons, known) : admin::status_text(daemons, known);
     fmt::print("{}", text);
-    return counters ? 0 : report(counters.error());
+    return counters ? 0 : admin::report(counters.error());
 }
 
 int explain(const config::Settings& settings, const Arguments& arguments) {
@@ -204,7 +75,7 @@ int explain(const config::Settings& settings, const Arguments& arguments) {
         return kExitUsage;
     }
     auto explained = admin::explain(settings, *what);
-    if (!explained) return report(explained.error());
+    if (!explained) return admin::report(explained.error());
     fmt::print("{}", arguments.json ? admin::explain_json(*explained, *what, settings)
                                     : admin::explain_text(*explained, *what, settings));
     if (explained->refused) return kExitUnavailable;
@@ -213,7 +84,7 @@ int explain(const config::Settings& settings, const Arguments& arguments) {
 
 int mx_check(const config::Settings& settings, const Arguments& arguments) {
     auto found = admin::check_mx(settings, arguments.domain);
-    if (!found) return report(found.error());
+    if (!found) return admin::report(found.error());
     if (arguments.json) {
         fmt::print("{}", admin::lines_json(found->lines));
     } else {
@@ -272,57 +143,117 @@ int show_config(const Arguments& arguments) {
     return kExitUsage;
 }
 
-void add_selector(CLI::App& command, Arguments& arguments) {
-    command.add_option("--id", arguments.ids, "messages with these queue ids");
-    command.add_option("--domain", arguments.domain, "messages that wait for this recipient domain");
-    command.add_option("--sender", arguments.sender, "messages of this envelope sender");
-}
-
 /// Defines the commands; returns the function of the one that was called, through `chosen`.
-using Command = int (*)(const config::Settings&, const Arguments&);
 struct Chosen {
     Command needs_suite = nullptr;
     int (*alone)(const Arguments&) = nullptr;
 };
 
+/// Adds verbs to a command, and to verbs the options that several of them have.
+class Verbs {
+  public:
+    Verbs(CLI::App& app, Arguments& arguments, Chosen& chosen, const char* name, const char* what)
+        : arguments_(arguments), chosen_(chosen), command_(*app.add_subcommand(name, what)) {
+        command_.require_subcommand(1);
+    }
+
+    CLI::App& add(const char* name, const char* what, Command command) {
+        CLI::App* verb = command_.add_subcommand(name, what);
+        verb->callback([&chosen = chosen_, command] { chosen.needs_suite = command; });
+        return *verb;
+    }
+
+    /// A verb for one message.
+    CLI::App& add_for_one(const char* name, const char* what, Command command) {
+        CLI::App& verb = add(name, what, command);
+        verb.add_option("ID", arguments_.selection.ids, "queue id")->required()->expected(1);
+        return verb;
+    }
+
+    /// A verb for all messages that match.
+    CLI::App& add_for_many(const char* name, const char* what, Command command) {
+        CLI::App& verb = add(name, what, command);
+        admin::SelectorWords& words = arguments_.selection;
+        verb.add_option("ID,--id", words.ids, "messages with these queue ids");
+        verb.add_option("--from,--sender", words.from, "of this envelope sender: ADDRESS, <> or @DOMAIN");
+        verb.add_option("--to", words.to, "to this recipient: ADDRESS or @DOMAIN");
+        verb.add_option("--domain", words.domain, "that wait for this domain or next hop; .DOMAIN: or below");
+        verb.add_option("--age", words.ages, "of this age: \">2h\", \"<10m\"")->allow_extra_args(false);
+        verb.add_option("--state", words.states, "in one of these states")->allow_extra_args(false);
+        verb.add_option("--last-reply", words.last_reply, "whose last reply has this text in it");
+        return verb;
+    }
+
+    /// The same for one that changes them.
+    CLI::App& add_change(const char* name, const char* what, Command command) {
+        CLI::App& verb = add_for_many(name, what, command);
+        verb.add_flag("--all", arguments_.all, "every message");
+        verb.add_flag("--dry-run", arguments_.dry_run, "only say how many");
+        return verb;
+    }
+
+  private:
+    Arguments& arguments_;
+    Chosen& chosen_;
+    CLI::App& command_;
+};
+
 void define_queue(CLI::App& app, Arguments& arguments, Chosen& chosen) {
-    auto* queue = app.add_subcommand("queue", "look at the queue and steer it")->require_subcommand(1);
-    auto* list = queue->add_subcommand("list", "messages that wait, oldest first");
-    add_selector(*list, arguments);
-    list->callback([&chosen] { chosen.needs_suite = queue_list; });
-    auto* show = queue->add_subcommand("show", "envelope and history of one message");
-    show->add_option("ID", arguments.ids, "queue id")->required()->expected(1);
-    show->callback([&chosen] { chosen.needs_suite = queue_show; });
-    auto* cat = queue->add_subcommand("cat", "content of one message, as received");
-    cat->add_option("ID", arguments.ids, "queue id")->required()->expected(1);
-    cat->callback([&chosen] { chosen.needs_suite = queue_cat; });
-    auto* flush = queue->add_subcommand("flush", "attempt messages now");
-    add_selector(*flush, arguments);
-    flush->add_flag("--all", arguments.all, "every message");
-    flush->callback([&chosen] { chosen.needs_suite = queue_flush; });
+    Verbs queue(app, arguments, chosen, "queue", "look at the queue and steer it");
+    queue.add_for_many("list", "messages that wait or are held, oldest first", admin::queue_list);
+    queue.add_for_one("show", "envelope and history of one message", admin::queue_show);
+    queue.add_for_one("cat", "content of one message, as received", admin::queue_cat);
+    queue.add_change("flush", "attempt messages now", admin::queue_flush);
+    queue.add_change("hold", "attempt messages no more until they are released", admin::queue_hold);
+    queue.add_change("release", "give held messages back to the queue", admin::queue_release);
+    CLI::App& fail = queue.add_change("fail", "return messages to their senders", admin::queue_fail);
+    fail.add_option("--text", arguments.text, "what the sender is told");
+    fail.add_flag("--silent", arguments.silent, "tell nobody");
+    queue.add_change("delete", "remove messages without a report", admin::queue_delete);
+    queue.add_change("reroute", "resolve the recipients that still wait again", admin::queue_reroute);
+    queue.add_change("requeue", "as failed requeue", admin::failed_requeue);
+    CLI::App& shape = queue.add("shape", "how many messages wait for what, by age", admin::queue_shape_table);
+    shape.add_flag("--senders", arguments.senders, "by domain of the sender");
+    shape.add_option("--top", arguments.top, "so many rows; 0: all");
+
+    Verbs failed(app, arguments, chosen, "failed", "messages neither delivered nor returned");
+    failed.add_for_many("list", "what there is", admin::failed_list);
+    failed.add_for_one("show", "envelope and history of one message", admin::queue_show);
+    failed.add_change("requeue", "try again, with a fresh lifetime", admin::failed_requeue);
+    failed.add_change("delete", "remove messages for good", admin::failed_delete);
+
+    Verbs corrupt(app, arguments, chosen, "corrupt", "files of the spool that cannot be read");
+    corrupt.add_for_many("list", "what there is", admin::corrupt_list);
+    corrupt.add_for_one("show", "what is known of one of them", admin::corrupt_show);
+    corrupt.add_for_one("export", "one of them, as it is", admin::corrupt_export);
+    corrupt.add_change("delete", "remove files for good", admin::corrupt_delete);
+
+    Verbs quarantine(app, arguments, chosen, "quarantine", "messages that the policy keeps back");
+    quarantine.add_for_many("list", "what is kept back, and why", admin::quarantine_list);
+    quarantine.add_for_one("show", "envelope of one message", admin::queue_show);
+    quarantine.add_change("release", "deliver messages", admin::quarantine_release);
+    quarantine.add_change("delete", "remove messages for good", admin::quarantine_delete);
 }
 
-void define_quarantine(CLI::App& app, Arguments& arguments, Chosen& chosen) {
-    auto* quarantine =
-        app.add_subcommand("quarantine", "messages that the policy keeps back")->require_subcommand(1);
-    const auto define = [&](const char* name, const char* what, Command command) {
-        auto* verb = quarantine->add_subcommand(name, what);
-        verb->add_option("ID,--id", arguments.ids, "messages with these queue ids");
-        verb->add_option("--from,--sender", arguments.sender, "messages of this envelope sender, or <>");
-        verb->add_option("--to", arguments.recipient, "messages to this recipient");
-        verb->add_option("--domain", arguments.domain, "messages for this recipient domain");
-        verb->callback([&chosen, command] { chosen.needs_suite = command; });
-        return verb;
-    };
-    define("list", "what is kept back, and why", quarantine_list);
-    auto* show = quarantine->add_subcommand("show", "envelope of one message");
-    show->add_option("ID", arguments.ids, "queue id")->required()->expected(1);
-    show->callback([&chosen] { chosen.needs_suite = queue_show; });
-    for (auto* verb : {define("release", "deliver messages", quarantine_release),
-                       define("delete", "remove messages for good", quarantine_delete)}) {
-        verb->add_flag("--all", arguments.all, "every message in quarantine");
-        verb->add_flag("--dry-run", arguments.dry_run, "only say how many");
+void define_overview(CLI::App& app, Arguments& arguments, Chosen& chosen) {
+    Verbs domain(app, arguments, chosen, "domain", "domains that no mail is sent to for now");
+    for (CLI::App* verb :
+         {&domain.add("suspend", "make no attempt for domains or next hops", admin::domain_suspend),
+          &domain.add("resume", "make attempts again", admin::domain_resume)}) {
+        verb->add_option("DOMAIN", arguments.domains, "domains or next hops")->required();
+        verb->add_flag("--dry-run", arguments.dry_run, "only say what would change");
     }
+    domain.add("list", "which they are", admin::domain_list);
+
+    Verbs destination(app, arguments, chosen, "destination", "where mail is sent, and how that goes");
+    destination.add("list", "all that are in use", admin::destination_list);
+    destination.add("show", "one of them", admin::destination_show)
+        .add_option("NAME", arguments.name, "its next hop")
+        ->required();
+
+    CLI::App* trace = app.add_subcommand("trace", "what became of a message, step by step");
+    trace->add_option("ID", arguments.name, "queue id")->required();
+    trace->callback([&chosen] { chosen.needs_suite = admin::trace_message; });
 }
 
 void define_others(CLI::App& app, Arguments& arguments, Chosen& chosen) {
@@ -379,7 +310,7 @@ int run(int argc, char** argv) {
     app.add_option("--config", arguments.config_file, "configuration file");
     app.add_flag("--json", arguments.json, "print JSON");
     define_queue(app, arguments, chosen);
-    define_quarantine(app, arguments, chosen);
+    define_overview(app, arguments, chosen);
     define_others(app, arguments, chosen);
     define_mxbackup(app, arguments, chosen);
     try {

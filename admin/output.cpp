@@ -9,15 +9,6 @@ namespace postrider::admin {
 
 namespace {
 
-std::string utc_time(UnixMillis time) {
-    const auto seconds = static_cast<std::time_t>(time / 1000);
-    std::tm parts{};
-    ::gmtime_r(&seconds, &parts);
-    char text[32];
-    static_cast<void>(std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts));
-    return text;
-}
-
 std::string size_text(std::uint64_t bytes) {
     constexpr std::uint64_t kKiB = 1024;
     if (bytes < 10 * kKiB) return fmt::format("{}", bytes);
@@ -53,6 +44,16 @@ std::string printable(std::string_view text) {
     return clean;
 }
 
+std::string utc_time(UnixMillis time, bool milliseconds) {
+    constexpr UnixMillis kSecond = 1000;
+    const auto seconds = static_cast<std::time_t>(time / kSecond);
+    std::tm parts{};
+    ::gmtime_r(&seconds, &parts);
+    char text[32];
+    static_cast<void>(std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts));
+    return milliseconds ? fmt::format("{}.{:03}Z", text, time % kSecond) : fmt::format("{}Z", text);
+}
+
 std::string short_duration(Milliseconds duration) {
     const auto seconds = duration.count() / 1000;
     constexpr std::int64_t kMinute = 60;
@@ -70,15 +71,36 @@ std::string counted(std::uint64_t number, std::string_view noun) {
 
 std::string queue_text(const std::vector<wire::QueueEntry>& entries, UnixMillis now) {
     if (entries.empty()) return "The queue is empty.\n";
-    std::string text = fmt::format("{:<16}  {:>7}  {:>5}  {:<8}  {:>5}  {}\n", "ID", "SIZE", "AGE", "STATE",
+    std::string text = fmt::format("{:<16}  {:>7}  {:>5}  {:<11}  {:>5}  {}\n", "ID", "SIZE", "AGE", "STATE",
                                    "NEXT", "SENDER");
     for (const auto& entry : entries) {
-        const std::string next = entry.next_attempt_ms() > now
+        // What is kept back has no next attempt.
+        const bool is_kept = !entry.why().empty();
+        const std::string next = is_kept ? "-"
+                                 : entry.next_attempt_ms() > now
                                      ? short_duration(between(now, entry.next_attempt_ms()))
                                      : std::string("now");
-        text += fmt::format("{:<16}  {:>7}  {:>5}  {:<8}  {:>5}  <{}>\n", entry.queue_id(),
+        text += fmt::format("{:<16}  {:>7}  {:>5}  {:<11}  {:>5}  <{}>\n", entry.queue_id(),
                             size_text(entry.size()), short_duration(between(entry.arrival_ms(), now)),
                             entry.state(), next, printable(entry.sender()));
+        if (is_kept) text += fmt::format("    ({})\n", printable(entry.why()));
+        for (const auto& recipient : entry.recipients()) {
+            text += fmt::format("    {:<9} <{}>", recipient.state(), printable(recipient.address()));
+            if (!recipient.last_reply().empty())
+                text += fmt::format(": {}", printable(recipient.last_reply()));
+            text += '\n';
+        }
+    }
+    return text + counted(entries.size(), "message") + "\n";
+}
+
+std::string kept_text(const std::vector<wire::QueueEntry>& entries, UnixMillis now) {
+    if (entries.empty()) return "There is none.\n";
+    std::string text;
+    for (const auto& entry : entries) {
+        text += fmt::format("{}  {:>7}  {:>5}  {}  <{}>\n    ({})\n", entry.queue_id(),
+                            size_text(entry.size()), short_duration(between(entry.arrival_ms(), now)),
+                            entry.state(), printable(entry.sender()), printable(entry.why()));
         for (const auto& recipient : entry.recipients()) {
             text += fmt::format("    {:<9} <{}>", recipient.state(), printable(recipient.address()));
             if (!recipient.last_reply().empty())
@@ -104,6 +126,11 @@ std::string message_text(const queue_file::QueueFile& file, UnixMillis now) {
         text += fmt::format("quarantine  {} ({})\n", printable(envelope.quarantine_reason()),
                             printable(envelope.quarantine_rule()));
     }
+    if (const auto* held = file.journal.held()) {
+        text += fmt::format("held        by uid {} since {}\n", held->by(), utc_time(held->time_ms()));
+    }
+    if (file.journal.requeued_ms() != 0)
+        text += fmt::format("requeued    {}\n", utc_time(file.journal.requeued_ms()));
     for (int n = 0; n < envelope.recipients_size(); ++n) {
         const bool resolved = file.journal.resolved(static_cast<std::size_t>(n));
         text += fmt::format("recipient   <{}>{}\n", printable(envelope.recipients(n).address()),

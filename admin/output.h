@@ -26,6 +26,12 @@ namespace postrider::admin {
 
 [[nodiscard]] std::string queue_text(const std::vector<wire::QueueEntry>& entries, UnixMillis now);
 
+/// The same of messages in failed/ or corrupt/.
+[[nodiscard]] std::string kept_text(const std::vector<wire::QueueEntry>& entries, UnixMillis now);
+
+/// "2026-11-27T19:35:28Z", with milliseconds before the Z on request.
+[[nodiscard]] std::string utc_time(UnixMillis time, bool milliseconds = false);
+
 /// Envelope, deliveries and history of one message.
 [[nodiscard]] std::string message_text(const queue_file::QueueFile& file, UnixMillis now);
 

@@ -10,7 +10,9 @@
 #include <string_view>
 #include <utility>
 
-#include "libcommon/mail/ascii.h"
+#include "libcommon/log/log.h"
+#include "queue-manager/kept.h"
+#include "queue-manager/selector.h"
 
 namespace postrider::queue_manager {
 
@@ -31,15 +33,6 @@ std::string_view state_name(Phase phase) {
     }
 }
 
-bool is_open(const wire::QueueRecipient& recipient) {
-    return recipient.state() != "delivered" && recipient.state() != "failed";
-}
-
-bool is_about(std::string_view domain, const wire::Selector& selector) {
-    if (domain == selector.domain()) return true;
-    return selector.subdomains() && domain.ends_with("." + selector.domain());
-}
-
 std::string last_reply(const wire::DeliveryResult& result) {
     if (result.status().empty()) return result.text();
     return result.status() + " " + result.text();
@@ -47,16 +40,22 @@ std::string last_reply(const wire::DeliveryResult& result) {
 
 /// The listing of a message that is on disk only; nothing if it was delivered in the meantime. On a pool
 /// thread.
-std::optional<wire::QueueEntry> read_waiting(const Spool& spool, QueueId id, Folder folder) {
+std::optional<wire::QueueEntry> read_waiting(const Spool& spool, QueueId id, Folder folder,
+                                             const Suspensions& suspensions) {
     auto loaded = spool.load(id, folder, false);
     if (!loaded) return std::nullopt;
     struct stat status {};
     const bool timed = folder == Folder::Cur && ::fstat(loaded->file.get(), &status) == 0;
     Message message(std::move(loaded->contents), folder, std::move(loaded->file));
+    // Its file does not know what the queue does.
+    for (auto& delivery : message.deliveries) {
+        delivery.suspended = suspensions.covers(delivery.delivery.next_hop()) ||
+                             suspensions.covers(domain_of(delivery.delivery.recipient()));
+    }
     wire::QueueEntry entry = entry_of(message);
     // The journal knows the next attempt only of deliveries that were attempted; the file's time also holds
     // for one that waits because its destination is down.
-    const bool held = entry.state() == "held";
+    const bool held = entry.state() == "held" || entry.state() == "suspended";
     if (timed && !held) entry.set_next_attempt_ms(to_millis(status.st_mtim));
     if (entry.state() != "new" && !held) entry.set_state("waiting");
     return entry;
@@ -69,7 +68,7 @@ wire::QueueEntry entry_of(const Message& message) {
     entry.set_queue_id(message.id().text());
     entry.set_sender(message.envelope.sender());
     entry.set_size(message.header.content_length);
-    entry.set_arrival_ms(message.envelope.arrival_ms());
+    entry.set_arrival_ms(message.arrived);
     UnixMillis next = message.next_due();
     entry.set_next_attempt_ms(next == kNever ? 0 : next);
     for (std::uint32_t index : message.unresolved) {
@@ -83,7 +82,10 @@ wire::QueueEntry entry_of(const Message& message) {
         auto* recipient = entry.add_recipients();
         recipient->set_address(delivery.delivery.recipient());
         const bool held = delivery.held && delivery.phase == Phase::Waiting;
-        recipient->set_state(held ? "held" : std::string(state_name(delivery.phase)));
+        const bool suspended = delivery.suspended && delivery.phase == Phase::Waiting;
+        recipient->set_state(held        ? "held"
+                             : suspended ? "suspended"
+                                         : std::string(state_name(delivery.phase)));
         recipient->set_last_reply(last_reply(delivery.last_result));
         recipient->set_next_hop(delivery.delivery.next_hop());
         attempts = std::max(attempts, delivery.attempts);
@@ -93,40 +95,14 @@ wire::QueueEntry entry_of(const Message& message) {
     entry.set_state(message.busy() ? "active" : untouched ? "new" : "waiting");
     if (message.is_held()) {
         entry.set_state("held");
+        entry.set_why("its route holds it until its domain is flushed");
+        entry.set_next_attempt_ms(0);
+    } else if (message.is_suspended()) {
+        entry.set_state("suspended");
+        entry.set_why("its domain is suspended");
         entry.set_next_attempt_ms(0);
     }
     return entry;
-}
-
-bool matches(const wire::QueueEntry& entry, const wire::Selector& selector) {
-    if (!selector.queue_ids().empty() && std::find(selector.queue_ids().begin(), selector.queue_ids().end(),
-                                                   entry.queue_id()) == selector.queue_ids().end()) {
-        return false;
-    }
-    if (!selector.sender().empty() && entry.sender() != selector.sender()) return false;
-    if (selector.null_sender() && !entry.sender().empty()) return false;
-    if (!selector.recipient().empty() &&
-        std::none_of(entry.recipients().begin(), entry.recipients().end(), [&](const auto& recipient) {
-            return mail::equal_ignoring_case(recipient.address(), selector.recipient());
-        })) {
-        return false;
-    }
-    if (selector.domain().empty()) return true;
-    return std::any_of(entry.recipients().begin(), entry.recipients().end(), [&](const auto& recipient) {
-        return is_open(recipient) && (is_about(domain_of(recipient.address()), selector) ||
-                                      is_about(recipient.next_hop(), selector));
-    });
-}
-
-std::vector<QueueId> ids_of(const wire::Selector& selector) {
-    std::vector<QueueId> ids;
-    for (const auto& text : selector.queue_ids()) {
-        auto id = QueueId::parse(text);
-        if (id) ids.push_back(*id);
-    }
-    std::sort(ids.begin(), ids.end());
-    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
-    return ids;
 }
 
 std::vector<QueueId> Admin::candidates(const wire::Selector& selector) const {
@@ -151,10 +127,10 @@ async::Task<Batch> Admin::read_entries(std::vector<QueueId> ids) {
         }
     }
     if (!on_disk.empty()) {
-        std::function<Batch()> work = [spool = &spool_, on_disk] {
+        std::function<Batch()> work = [spool = &spool_, on_disk, suspensions = queue_.suspensions()] {
             return read_batch(on_disk.size(), [&](std::size_t number) {
                 const auto& [id, folder] = on_disk[number];
-                return read_waiting(*spool, id, folder);
+                return read_waiting(*spool, id, folder, suspensions);
             });
         };
         auto read = co_await queue_.read_pool().run(std::move(work));
@@ -173,17 +149,47 @@ async::Task<Batch> Admin::read_entries(std::vector<QueueId> ids) {
     co_return batch;
 }
 
-async::Task<void> Admin::list(QueuePeer& peer, std::uint64_t request, wire::Selector selector) {
-    std::vector<QueueId> ids = candidates(selector);
+async::Task<void> Admin::list(QueuePeer& peer, std::uint64_t request, wire::ListQueue asked) {
+    const wire::Selector& selector = asked.selector();
+    std::vector<QueueId> ids;
+    if (asked.place() == wire::PLACE_QUEUE) ids = candidates(selector);
     for (std::size_t first = 0; first < ids.size();) {
-        std::vector<QueueId> asked = batch_of(ids, first);
-        Batch batch = co_await read_entries(std::move(asked));
+        std::vector<QueueId> next = batch_of(ids, first);
+        Batch batch = co_await read_entries(std::move(next));
         first += batch.read;
-        std::erase_if(batch.entries, [&](const auto& entry) { return !matches(entry, selector); });
+        std::erase_if(batch.entries,
+                      [&](const auto& entry) { return !matches(entry, selector, queue_.now()); });
+        bool sent = co_await post_listing(loop_, peer, request, std::move(batch.entries), true);
+        if (!sent) co_return;
+    }
+    const Folder folder = folder_of_place(asked.place());
+    std::function<std::vector<QueueId>()> look = [spool = &spool_, folder, selector] {
+        return kept_candidates(*spool, folder, selector);
+    };
+    auto found = co_await queue_.read_pool().run(std::move(look));
+    const std::vector<QueueId> kept = found ? std::move(*found) : std::vector<QueueId>();
+    for (std::size_t first = 0; first < kept.size();) {
+        std::vector<QueueId> next = batch_of(kept, first);
+        Batch batch = co_await read_kept_entries(std::move(next), folder);
+        first += batch.read;
+        std::erase_if(batch.entries,
+                      [&](const auto& entry) { return !matches(entry, selector, queue_.now()); });
         bool sent = co_await post_listing(loop_, peer, request, std::move(batch.entries), true);
         if (!sent) co_return;
     }
     static_cast<void>(co_await post_listing(loop_, peer, request, std::vector<wire::QueueEntry>(), false));
+}
+
+async::Task<Batch> Admin::read_kept_entries(std::vector<QueueId> ids, Folder folder) {
+    std::function<Batch()> work = [spool = &spool_, ids, folder] {
+        return read_batch(ids.size(),
+                          [&](std::size_t number) { return read_kept(*spool, ids[number], folder); });
+    };
+    auto read = co_await queue_.read_pool().run(std::move(work));
+    if (read) co_return std::move(*read);
+    Batch nothing;
+    nothing.read = ids.size();
+    co_return nothing;
 }
 
 void Admin::open_file(QueuePeer& peer, std::uint64_t request, const wire::OpenQueueFile& frame) {
@@ -201,12 +207,12 @@ void Admin::open_file(QueuePeer& peer, std::uint64_t request, const wire::OpenQu
     peer.reply(reply, std::move(*file));
 }
 
-async::Task<void> Admin::flush(QueuePeer& peer, std::uint64_t request, wire::Selector selector) {
+async::Task<void> Admin::flush(QueuePeer& peer, std::uint64_t request, wire::Flush asked) {
+    const wire::Selector& selector = asked.selector();
     std::vector<QueueId> ids = candidates(selector);
     // Messages whose listing need not be looked at are flushed without being read first.
-    bool by_id_only = selector.domain().empty() && selector.sender().empty() &&
-                      selector.recipient().empty() && !selector.null_sender();
-    std::uint64_t flushed = 0;
+    const bool by_id_only = !needs_listing(selector) && queue_.suspensions().empty();
+    wire::Flushed counts;
     for (std::size_t first = 0; first < ids.size();) {
         std::vector<QueueId> batch = batch_of(ids, first);
         if (by_id_only) {
@@ -217,16 +223,35 @@ async::Task<void> Admin::flush(QueuePeer& peer, std::uint64_t request, wire::Sel
             batch.clear();
             for (const auto& entry : read.entries) {
                 auto id = QueueId::parse(entry.queue_id());
-                if (id && matches(entry, selector)) batch.push_back(*id);
+                if (!id || !matches(entry, selector, queue_.now())) continue;
+                if (entry.state() == "suspended")
+                    counts.set_suspended(counts.suspended() + 1);
+                else
+                    batch.push_back(*id);
             }
         }
         for (QueueId id : batch) {
-            if (queue_.flush(id)) ++flushed;
+            const bool is_there = asked.dry_run() ? queue_.folder_of(id).has_value() : queue_.flush(id);
+            if (is_there) counts.set_messages(counts.messages() + 1);
         }
     }
+    if (!selector.queue_ids().empty()) {
+        Batch held = co_await read_kept_entries(ids_of(selector), Folder::Hold);
+        counts.set_held(static_cast<std::uint64_t>(
+            std::count_if(held.entries.begin(), held.entries.end(),
+                          [&](const auto& entry) { return matches(entry, selector, queue_.now()); })));
+    }
+    log::info("flush")
+        .add("by_uid", peer.credentials().uid)
+        .add("login", asked.login())
+        .add("selector", selector_text(selector))
+        .add("dry_run", asked.dry_run())
+        .add("messages", counts.messages())
+        .add("held", counts.held())
+        .add("suspended", counts.suspended());
     wire::QueueReply reply;
     reply.set_id(request);
-    reply.mutable_flushed()->set_messages(flushed);
+    *reply.mutable_flushed() = counts;
     peer.reply(reply);
 }
 

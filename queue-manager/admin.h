@@ -24,19 +24,22 @@ class Admin {
 
     /// Lists the messages that match, oldest first, in several frames; at a speed the peer reads with. A
     /// message with many recipients is continued by further entries with the same id.
-    async::Task<void> list(QueuePeer& peer, std::uint64_t request, wire::Selector selector);
+    async::Task<void> list(QueuePeer& peer, std::uint64_t request, wire::ListQueue asked);
     /// Sends a descriptor of the message's file, also of one in hold/, failed/ or corrupt/.
     void open_file(QueuePeer& peer, std::uint64_t request, const wire::OpenQueueFile& frame);
-    /// Tries what matches now, and answers with the number of messages.
-    async::Task<void> flush(QueuePeer& peer, std::uint64_t request, wire::Selector selector);
+    /// Tries what matches now, and answers with the number of messages. What is held by an administrator, or
+    /// whose domain is suspended, is only counted.
+    async::Task<void> flush(QueuePeer& peer, std::uint64_t request, wire::Flush asked);
     /// Sends all counters.
     void status(QueuePeer& peer, std::uint64_t request);
 
-  private:
-    /// Messages that may match.
+    /// Messages in the queue that may match.
     [[nodiscard]] std::vector<QueueId> candidates(const wire::Selector& selector) const;
     /// The listings of the first of these, as many as are one batch.
     async::Task<Batch> read_entries(std::vector<QueueId> ids);
+
+  private:
+    async::Task<Batch> read_kept_entries(std::vector<QueueId> ids, Folder folder);
 
     async::Loop& loop_;
     Spool& spool_;
@@ -47,12 +50,5 @@ class Admin {
 
 /// The listing of a message in memory. Pure.
 [[nodiscard]] wire::QueueEntry entry_of(const Message& message);
-
-/// The ids that a selector names, in their order. Pure.
-[[nodiscard]] std::vector<QueueId> ids_of(const wire::Selector& selector);
-
-/// Whether a message with this listing matches. A domain is one of a recipient that still waits, or of its
-/// next hop; a recipient is any of them. Pure.
-[[nodiscard]] bool matches(const wire::QueueEntry& entry, const wire::Selector& selector);
 
 }  // namespace postrider::queue_manager

@@ -10,6 +10,8 @@ namespace postrider::queue_manager {
 namespace {
 
 constexpr std::size_t kMaxPeers = 512;
+// Of those who only look, so that they keep nobody else out.
+constexpr std::size_t kMaxReaders = 64;
 constexpr Milliseconds kStopInterval{20};
 
 /// Numbers that only spread attempts in time; nobody gains by guessing them.
@@ -21,7 +23,8 @@ JitterSource random_jitter() {
 
 }  // namespace
 
-Daemon::Daemon(async::Loop& loop, const Settings& settings, Spool& spool, Fd listening, ipc::RoleUsers users)
+Daemon::Daemon(async::Loop& loop, const Settings& settings, Spool& spool, Sockets sockets,
+               ipc::RoleUsers users)
     : loop_(loop),
       settings_(settings),
       resolver_(loop, settings.ipc_timeout),
@@ -30,8 +33,12 @@ Daemon::Daemon(async::Loop& loop, const Settings& settings, Spool& spool, Fd lis
       intake_(loop, settings, spool, queue_),
       admin_(loop, spool, queue_, dispatcher_, intake_),
       quarantine_(loop, spool, queue_),
-      handler_(intake_, dispatcher_, admin_, quarantine_),
-      server_(loop, std::move(listening), "queue.sock", users, kMaxPeers, handler_),
+      steering_(loop, spool, queue_, admin_),
+      overview_(loop, spool, queue_),
+      handler_(intake_, dispatcher_, admin_, quarantine_, steering_, overview_),
+      server_(loop, std::move(sockets.all), "queue.sock", users, kMaxPeers, handler_),
+      read_handler_(handler_),
+      readers_(loop, std::move(sockets.readers), "queue-read.sock", users, kMaxReaders, read_handler_),
       stop_timer_(loop, [this] { check_stopped(); }) {}
 
 Result<void> Daemon::start() {
@@ -40,6 +47,7 @@ Result<void> Daemon::start() {
     if (!started) return started;
     intake_.start();
     server_.start();
+    readers_.start();
     return {};
 }
 
@@ -60,6 +68,7 @@ void Daemon::stop() {
 void Daemon::check_stopped() {
     if (busy() && loop_.now() < *stop_deadline_) return stop_timer_.arm(kStopInterval);
     server_.stop();
+    readers_.stop();
     loop_.stop();
 }
 

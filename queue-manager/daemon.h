@@ -18,8 +18,13 @@ namespace postrider::queue_manager {
 /// The parts of the daemon, put together, and how they stop.
 class Daemon {
   public:
-    /// `listening` is queue.sock. References outlive the daemon.
-    Daemon(async::Loop& loop, const Settings& settings, Spool& spool, Fd listening, ipc::RoleUsers users);
+    /// The sockets that it serves: queue.sock and queue-read.sock.
+    struct Sockets {
+        Fd all;
+        Fd readers;
+    };
+    /// References outlive the daemon.
+    Daemon(async::Loop& loop, const Settings& settings, Spool& spool, Sockets sockets, ipc::RoleUsers users);
     Daemon(const Daemon&) = delete;
     Daemon& operator=(const Daemon&) = delete;
 
@@ -44,8 +49,12 @@ class Daemon {
     Intake intake_;
     Admin admin_;
     Quarantine quarantine_;
+    Steering steering_;
+    Overview overview_;
     Server handler_;
     ipc::Server<wire::QueueRequest, wire::QueueReply, Server> server_;
+    ReadServer read_handler_;
+    ipc::Server<wire::QueueRequest, wire::QueueReply, ReadServer> readers_;
     async::Timer stop_timer_;
     async::Deadline stop_deadline_;
 };

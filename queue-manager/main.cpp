@@ -44,6 +44,7 @@ using namespace postrider;
 using namespace postrider::queue_manager;
 
 constexpr const char* kSocket = "queue.sock";
+constexpr const char* kReadSocket = "queue-read.sock";
 
 /// Whoever may enter run_dir may connect; what he may do is decided from his credentials.
 constexpr mode_t kSocketMode = 0666;
@@ -81,7 +82,12 @@ bool wants_directory_sync(const config::Settings& settings) {
 
 int serve(const config::Settings& config) {
     const Settings settings = settings_from(config);
-    const ipc::RoleUsers users = postrider::daemon::role_users(config);
+    ipc::RoleUsers users = postrider::daemon::role_users(config);
+    if (!config.queue_readers.empty()) {
+        const auto group = config::resolve_group(config.queue_readers);
+        if (!group) throw std::runtime_error("queue_readers: " + group.error().text);
+        users.readers = *group;
+    }
     const privsep::Identity identity = postrider::daemon::identity_of(config, "queue-manager");
     ::umask(kFileMask);
     prepare_spool(config, identity);
@@ -91,6 +97,8 @@ int serve(const config::Settings& config) {
     privsep::enter_directory(config.run_dir);
     Result<Fd> socket = ipc::listen_seqpacket(kSocket, kSocketMode);
     if (!socket) throw std::runtime_error(socket.error().text);
+    Result<Fd> read_socket = ipc::listen_seqpacket(kReadSocket, kSocketMode);
+    if (!read_socket) throw std::runtime_error(read_socket.error().text);
 #ifdef POSTRIDER_TEST_CLOCK
     Fd clock_socket = TestClock::listen();
 #endif
@@ -102,7 +110,7 @@ int serve(const config::Settings& config) {
     // Everything below runs as pr-queue: the files of the spool are its own.
     Spool spool(config.spool_dir, sync_directory);
     async::Loop loop;
-    queue_manager::Daemon daemon(loop, settings, spool, std::move(*socket), users);
+    queue_manager::Daemon daemon(loop, settings, spool, {std::move(*socket), std::move(*read_socket)}, users);
     const async::SignalHandler on_term(loop, SIGTERM, [&daemon] { daemon.stop(); });
     const async::SignalHandler on_interrupt(loop, SIGINT, [&daemon] { daemon.stop(); });
 #ifdef POSTRIDER_TEST_CLOCK

@@ -13,7 +13,8 @@ Message::Message(queue_file::Header header_in, wire::Envelope envelope_in, Fd fi
     : header(header_in),
       envelope(std::move(envelope_in)),
       file(std::move(file_in)),
-      journal_end(header_in.journal_offset()) {
+      journal_end(header_in.journal_offset()),
+      arrived(envelope.arrival_ms()) {
     for (int i = 0; i < envelope.recipients_size(); ++i)
         unresolved.push_back(static_cast<std::uint32_t>(i));
 }
@@ -25,13 +26,19 @@ Message::Message(queue_file::QueueFile read, Folder folder_in, Fd file_in)
       file(std::move(file_in)),
       journal_end(read.journal_end),
       next_number(read.journal.next_number()),
-      delayed_recipients(read.journal.delayed_recipients()) {
+      delayed_recipients(read.journal.delayed_recipients()),
+      rerouted(read.journal.rerouted()),
+      arrived(envelope.arrival_ms()) {
+    if (read.journal.failing() != nullptr) fail_order = *read.journal.failing();
+    if (read.journal.held() != nullptr) hold_order = *read.journal.held();
+    if (read.journal.requeued_ms() != 0) envelope.set_arrival_ms(read.journal.requeued_ms());
     for (std::size_t i = 0; i < read.journal.recipients(); ++i) {
         if (!read.journal.resolved(i)) unresolved.push_back(static_cast<std::uint32_t>(i));
     }
     for (const auto& [number, state] : read.journal.deliveries()) {
         ActiveDelivery active;
         active.delivery = state.delivery;
+        active.of_recipient = state.recipient;
         active.attempts = state.attempts;
         active.last_attempt = state.last_attempt_ms;
         active.delay_told = state.delay_reported;
@@ -52,7 +59,8 @@ Message::Message(queue_file::QueueFile read, Folder folder_in, Fd file_in)
             // The failure stands in the journal without a report: nobody could be told, so the file is kept.
             // Our own reports carry NOTIFY=NEVER for other hosts, and are kept all the same.
             bool is_told = envelope.report() || wants_failure_report(active.delivery.notify());
-            keep_as_failed = keep_as_failed || (unanswerable() && !state.reported && is_told);
+            bool is_silent = fail_order && fail_order->silent();
+            keep_as_failed = keep_as_failed || (unanswerable() && !state.reported && is_told && !is_silent);
         }
         const bool success_unsaid = active.phase == Phase::Delivered && !state.reported &&
                                     owes_success_report(active.delivery, active.last_result);
@@ -79,6 +87,23 @@ bool Message::is_held() const {
         return delivery.ended() || (delivery.held && delivery.phase == Phase::Waiting);
     });
     return all && unresolved.empty() && count(Phase::Waiting) > 0;
+}
+
+bool Message::is_suspended() const {
+    const bool all = std::all_of(deliveries.begin(), deliveries.end(), [](const ActiveDelivery& delivery) {
+        return delivery.ended() || (delivery.suspended && delivery.phase == Phase::Waiting);
+    });
+    return all && unresolved.empty() && count(Phase::Waiting) > 0;
+}
+
+bool Message::suspends_something() const {
+    return std::any_of(deliveries.begin(), deliveries.end(), [](const ActiveDelivery& delivery) {
+        return delivery.suspended && delivery.phase == Phase::Waiting;
+    });
+}
+
+bool Message::quiet() const {
+    return !busy() && count(Phase::FailedUnsaid) == 0 && !has_unsaid_success() && unwritten.empty();
 }
 
 bool Message::holds_something() const {

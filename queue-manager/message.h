@@ -27,6 +27,9 @@ inline constexpr std::uint32_t kNotifySuccess = 2;
 inline constexpr std::uint32_t kNotifyFailure = 4;
 inline constexpr std::uint32_t kNotifyDelay = 8;
 
+/// Not the index of a recipient.
+inline constexpr std::uint32_t kNoRecipient = ~std::uint32_t{0};
+
 /// How far a delivery of a message in memory has come.
 enum class Phase : std::uint8_t {
     Waiting,       ///< for its time
@@ -53,6 +56,9 @@ struct ActiveDelivery {
     bool outside = false;           ///< its destination has enough in memory, and calls for it
     UnixMillis mx_error_since = 0;  ///< since when its domain's best MX is this host; 0: it is not
     std::uint32_t lost_jobs = 0;    ///< agents that died with this delivery in hand
+    bool suspended = false;         ///< its domain or next hop is; `due` is its end then
+    std::uint32_t of_recipient =
+        kNoRecipient;  ///< its recipient in the envelope; of what was read from a file
     wire::DeliveryResult last_result;
 
     [[nodiscard]] bool ended() const { return phase == Phase::Delivered || phase == Phase::Failed; }
@@ -82,7 +88,8 @@ struct Message {
     std::vector<ActiveDelivery> deliveries;  ///< sorted by number
     std::vector<std::uint32_t> unresolved;   ///< indices of recipients that have no deliveries yet
     std::uint32_t next_number = 1;
-    bool resolving = false;  ///< the router is being asked
+    bool resolving = false;  ///< the router is being asked, or will be as soon as it can
+    bool asked = false;      ///< it has the question
     std::uint32_t resolve_attempts = 0;
     UnixMillis resolve_due = 0;
     bool flush_resolved = false;  ///< it was flushed before it was resolved
@@ -96,6 +103,12 @@ struct Message {
     UnixMillis timer = 0;          ///< the queue's timer for this message; 0: none
     UnixMillis scan_due = 0;       ///< no waiting delivery is due before this, so none need be looked at
     UnixMillis first_failure = 0;  ///< of those that nobody was told of; 0: none
+
+    /// What administrators ordered, as far as it still counts.
+    std::optional<wire::OrderRecord> fail_order;  ///< what is open shall fail
+    std::optional<wire::OrderRecord> hold_order;  ///< it belongs into hold/
+    bool rerouted = false;   ///< recipients are resolved again, some of whose deliveries have ended
+    UnixMillis arrived = 0;  ///< envelope.arrival_ms() is later if it was requeued: its lifetime began anew
 
     [[nodiscard]] QueueId id() const { return header.id; }
     [[nodiscard]] ActiveDelivery* find(std::uint32_t number);
@@ -112,6 +125,11 @@ struct Message {
     [[nodiscard]] std::size_t count(Phase phase) const { return counts_[static_cast<std::size_t>(phase)]; }
     /// Whether all that is left of it waits for a flush.
     [[nodiscard]] bool is_held() const;
+    /// Whether all that is left of it waits for its domains to be resumed; whether a delivery does.
+    [[nodiscard]] bool is_suspended() const;
+    [[nodiscard]] bool suspends_something() const;
+    /// Whether nothing is under way, and nothing known but written down.
+    [[nodiscard]] bool quiet() const;
     /// Whether a delivery of it waits for a flush or a time of its route.
     [[nodiscard]] bool holds_something() const;
     /// Whether a delivery of it is due as soon as its destination has room for it in memory.

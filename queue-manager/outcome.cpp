@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <utility>
 
@@ -160,6 +161,26 @@ void share_result(const Message& message, PlannedEffects& planned, wire::Deliver
     planned.emplace(effect, delivery);
 }
 
+/// Who or what gets a message by a delivery, whichever way it takes.
+std::string goal_of(const wire::Delivery& delivery) {
+    const bool to_command =
+        delivery.transport() == wire::TRANSPORT_PROGRAM || delivery.transport() == wire::TRANSPORT_FILE;
+    return fmt::format("{}\n{}\n{}", is_expansion(delivery) ? "expansion" : "", delivery.recipient(),
+                       to_command ? delivery.local().SerializeAsString() : "");
+}
+
+/// Takes away what has ended for the recipient at `index`, who is resolved again: it is not done twice. A
+/// mailbox whose forward file was read is not in this sense: what the file leads to may be what is open.
+void drop_ended(const Message& message, std::uint32_t index, std::vector<wire::Delivery>& deliveries) {
+    std::set<std::string> ended;
+    for (const auto& other : message.deliveries) {
+        const bool was_read = other.last_result.outcome() == wire::DeliveryResult::EXPANDED;
+        if (other.of_recipient == index && other.ended() && !was_read) ended.insert(goal_of(other.delivery));
+    }
+    std::erase_if(deliveries,
+                  [&](const wire::Delivery& delivery) { return ended.count(goal_of(delivery)) > 0; });
+}
+
 /// A result that says what a forward file holds, of a delivery that may have one.
 bool has_forward_file(const wire::Delivery& delivery, const wire::DeliveryResult& result) {
     return result.outcome() == wire::DeliveryResult::EXPANDED && result.forwarded_size() > 0 &&
@@ -199,6 +220,7 @@ Milliseconds shortest_lifetime(const Settings& settings, const Message& message)
 }
 
 bool failure_is_told(const Message& message, const ActiveDelivery& delivery) {
+    if (message.fail_order && message.fail_order->silent()) return false;
     // Our own reports carry NOTIFY=NEVER for other hosts; that one of them failed is for the postmaster to
     // know.
     return message.envelope.report() || wants_failure_report(delivery.delivery.notify());
@@ -317,6 +339,7 @@ ResolutionPlan plan_resolution(const Settings& settings, const Message& message,
             deliveries.push_back(failing_delivery(recipient, error.text));
         }
         replace_unusable(deliveries, recipient);
+        if (message.rerouted) drop_ended(message, index, deliveries);
         for (auto& delivery : deliveries) {
             delivery.set_number(number++);
             delivery.set_delay_told(message.delayed_recipients.contains(index));

@@ -6,44 +6,12 @@
 #include <utility>
 
 #include "libcommon/log/log.h"
-#include "queue-manager/admin.h"
+#include "queue-manager/kept.h"
+#include "queue-manager/selector.h"
 
 namespace postrider::queue_manager {
 
 namespace {
-
-/// The listing of one message in hold/; nothing if it was released or deleted meanwhile.
-std::optional<wire::QueueEntry> read_held(const Spool& spool, QueueId id) {
-    auto loaded = spool.load(id, Folder::Hold, false);
-    if (!loaded) {
-        if (loaded.error().temporary()) return std::nullopt;
-        // A file that cannot be read is shown all the same: it can be deleted by its id.
-        wire::QueueEntry unreadable;
-        unreadable.set_queue_id(id.text());
-        unreadable.set_state("corrupt");
-        unreadable.set_quarantine_reason(loaded.error().text);
-        return unreadable;
-    }
-    const Message message(std::move(loaded->contents), Folder::Hold, Fd());
-    wire::QueueEntry entry = entry_of(message);
-    entry.set_state("quarantined");
-    entry.set_next_attempt_ms(0);
-    entry.set_quarantine_rule(message.envelope.quarantine_rule());
-    entry.set_quarantine_reason(message.envelope.quarantine_reason());
-    entry.set_client_address(message.envelope.client_address());
-    return entry;
-}
-
-/// What is chosen by ids, or else all of hold/; on a pool thread.
-std::vector<QueueId> held_candidates(const Spool& spool, const wire::Selector& selector) {
-    if (selector.queue_ids().empty()) {
-        auto held = spool.held();
-        if (held) return std::move(*held);
-        log::error("cannot_read_quarantine").add("reason", held.error().text);
-        return {};
-    }
-    return ids_of(selector);
-}
 
 struct Outcome {
     QueueId id;
@@ -53,10 +21,13 @@ struct Outcome {
 }  // namespace
 
 async::Task<Batch> Quarantine::matching(std::vector<QueueId> ids, wire::Selector selector) {
-    std::function<Batch()> work = [spool = &spool_, ids, selector] {
-        Batch batch =
-            read_batch(ids.size(), [&](std::size_t number) { return read_held(*spool, ids[number]); });
-        std::erase_if(batch.entries, [&](const auto& entry) { return !matches(entry, selector); });
+    std::function<Batch()> work = [spool = &spool_, ids, selector, now = queue_.now()] {
+        Batch batch = read_batch(
+            ids.size(), [&](std::size_t number) { return read_kept(*spool, ids[number], Folder::Hold); });
+        // What an administrator holds is for the verbs of the queue.
+        std::erase_if(batch.entries, [&](const auto& entry) {
+            return entry.state() == "held" || !matches(entry, selector, now);
+        });
         return batch;
     };
     auto read = co_await queue_.read_pool().run(std::move(work));
@@ -68,7 +39,7 @@ async::Task<Batch> Quarantine::matching(std::vector<QueueId> ids, wire::Selector
 
 async::Task<void> Quarantine::serve(QueuePeer& peer, std::uint64_t request, wire::Quarantine asked) {
     std::function<std::vector<QueueId>()> work = [spool = &spool_, selector = asked.selector()] {
-        return held_candidates(*spool, selector);
+        return kept_candidates(*spool, Folder::Hold, selector);
     };
     auto found = co_await queue_.read_pool().run(std::move(work));
     std::vector<QueueId> ids;
@@ -126,7 +97,7 @@ async::Task<void> Quarantine::change(std::shared_ptr<Change> change) {
     std::function<std::vector<Outcome>()> work = [spool = &spool_, ids = change->ids, release] {
         std::vector<Outcome> outcomes;
         for (QueueId id : ids)
-            outcomes.push_back({id, release ? spool->release(id) : spool->remove_held(id)});
+            outcomes.push_back({id, release ? spool->release(id) : spool->remove_durably(id, Folder::Hold)});
         return outcomes;
     };
     auto outcomes = co_await queue_.sync_pool().run(std::move(work));

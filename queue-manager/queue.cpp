@@ -28,10 +28,12 @@ Queue::Queue(async::Loop& loop, const Settings& settings, Spool& spool, Resolver
       resolver_(resolver),
       jitter_(jitter),
       agenda_(settings, std::move(jitter)),
+      finished_(settings.trace_messages),
       timer_(loop, [this] { on_timer(); }),
       prune_timer_(loop,
                    [this] {
                        agenda_.scheduler().prune(now() - kKeepDestination);
+                       prune_failures();
                        if (!journal_recovered_) recover_journal();
                        prune_timer_.arm(kPruneInterval);
                    }),
@@ -51,6 +53,9 @@ Result<void> Queue::start() {
         agenda_.waiting().add(found.id, std::move(entry));
     });
     if (!scanned) return scanned;
+    auto suspended = spool_.read_note(Suspensions::kFile);
+    if (!suspended) return failure(suspended.error());
+    suspensions_ = Suspensions(*suspended);
     log::info("queue_read").add("messages", agenda_.waiting().size());
     started_ = true;
     resolver_.start([this] { resolve_more(); });
@@ -152,13 +157,19 @@ void Queue::advance(Message& message) {
 }
 
 void Queue::step(Message& message) {
+    const bool is_ordered = ordered(message.id());
+    if (is_ordered) withdraw(message);
     if (!stopped_) {
-        offer_due(message);
+        if (message.fail_order && !is_ordered)
+            fail_open(message);
+        else
+            offer_due(message);
         report_due(message);
     }
     if (message.settling) return;
     if (message.finished()) return finish(message);
     if (!message.unwritten.empty()) journal(message, {});
+    if (is_ordered && message.quiet()) return begin_order(message);
     if (!stopped_) rest(message);
 }
 
@@ -212,6 +223,7 @@ WaitingIndex::Entry Queue::entry_for(const Message& message, UnixMillis due) {
     entry.due = due;
     entry.folder = message.folder;
     entry.known = true;
+    entry.sender = senders_.number(domain_of(message.envelope.sender()));
     for (const auto& name : topics_of(message))
         entry.topics.push_back(agenda_.waiting().topic(name));
     auto delay = delay_report_due(message);
@@ -278,12 +290,17 @@ void Queue::finish(Message& message) {
     // Forgotten now it would be delivered once more after the next start, so it stays until the disk lets it
     // go.
     if (!left) return set_timer(message, now() + kRetryFault);
-    if (message.keep_as_failed) return erase(id);
+    if (message.keep_as_failed) {
+        erase(id);
+        return end_order(id, Order::Outcome::Gone);
+    }
+    remember(message, "removed");
     ++counters_.removed;
     log::info("removed")
         .add("id", id.text())
         .add("delay", Milliseconds(now() - std::min(now(), message.envelope.arrival_ms())));
     erase(id);
+    end_order(id, Order::Outcome::Gone);
 }
 
 void Queue::set_timer(Message& message, UnixMillis when) {
@@ -347,6 +364,7 @@ void Queue::make_due(Message& message) {
 
 void Queue::loaded(QueueId id, WaitingIndex::Entry entry, Result<Spool::Loaded> result) {
     agenda_.load_ended(id);
+    if (!result) end_order(id, Order::Outcome::Failed);
     bool forced = forced_.erase(id) > 0;
     if (!result && result.error().temporary()) {
         log::error("cannot_read_message").add("id", id.text()).add("reason", result.error().text);
@@ -370,6 +388,7 @@ void Queue::loaded(QueueId id, WaitingIndex::Entry entry, Result<Spool::Loaded> 
     }
     auto message =
         std::make_unique<Message>(std::move(result->contents), entry.folder, std::move(result->file));
+    if (message->hold_order && back_to_hold(*message)) return arm();
     hold_back(*message, 0);
     if (forced) make_due(*message);
     Message& active = activate(std::move(message));

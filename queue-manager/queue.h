@@ -20,11 +20,15 @@
 #include "queue-manager/holds.h"
 #include "queue-manager/intake_journal.h"
 #include "queue-manager/message.h"
+#include "queue-manager/order.h"
 #include "queue-manager/outcome.h"
 #include "queue-manager/reports.h"
 #include "queue-manager/resolver.h"
 #include "queue-manager/settings.h"
 #include "queue-manager/spool.h"
+#include "queue-manager/suspensions.h"
+#include "queue-manager/trace.h"
+#include "queue-manager/waiting_index.h"
 
 namespace postrider::queue_manager {
 
@@ -114,6 +118,27 @@ class Queue {
     [[nodiscard]] std::vector<QueueId> all() const;
     /// Messages of which is known that they have to do with a domain, or of which nothing is known yet.
     [[nodiscard]] std::vector<QueueId> perhaps_about(const std::string& domain, bool subdomains) const;
+    /// Takes an order for one message in the queue, or in `kept` (Hold, Failed or Corrupt). False if there is
+    /// none there, or it has an order already; else order.done will be called, perhaps at once.
+    bool order(QueueId id, std::optional<Folder> kept, Order order);
+    /// Suspends or resumes domains, or next hops, durably; those that this changed. Error: nothing was.
+    async::Task<Result<std::vector<std::string>>> suspend(std::vector<std::string> domains, bool resume,
+                                                          std::uint32_t by);
+    [[nodiscard]] const Suspensions& suspensions() const { return suspensions_; }
+    /// How many messages are known to wait for a domain or next hop.
+    [[nodiscard]] std::size_t count_about(const std::string& name) const;
+    /// What the connection that failed last said, of destinations that the scheduler knows of.
+    [[nodiscard]] std::string last_failure_reply(const DestinationKey& destination) const;
+    /// All active messages; the map does not change while the loop does nothing else.
+    [[nodiscard]] const std::unordered_map<QueueId, std::unique_ptr<Message>>& all_active() const {
+        return active_;
+    }
+    /// Messages that have ended.
+    [[nodiscard]] const TraceRing& finished() const { return finished_; }
+    /// The domains of senders by their numbers in the waiting index.
+    [[nodiscard]] const SenderNames& senders() const { return senders_; }
+    /// Whether the message waits for an attempt to end, to be changed then.
+    [[nodiscard]] bool ordered(QueueId id) const { return orders_.count(id) > 0; }
     /// Takes over a message that was moved from hold/ to new/.
     void released(QueueId id);
     /// Tries what is left of a message now. False if there is no such message.
@@ -197,6 +222,28 @@ class Queue {
     void schedules_changed(const std::vector<std::string>& domains);
     [[nodiscard]] static wire::DeliveryResult held_too_long(const wire::Delivery& delivery);
 
+    // Orders of an administrator (queue_orders.cpp).
+    void withdraw(Message& message);
+    void begin_order(Message& message);
+    void spawn_order(QueueId id, Folder folder, bool known, Order order);
+    async::Task<void> carry_out(QueueId id, Folder folder, bool known, std::shared_ptr<Order> order);
+    void carried_out(QueueId id, Folder before, const Order& order, const Result<Folder>& result);
+    void end_order(QueueId id, Order::Outcome outcome);
+    void fail_open(Message& message);
+    [[nodiscard]] bool back_to_hold(const Message& message);
+
+    // Suspended domains (queue_suspend.cpp).
+    [[nodiscard]] bool is_suspended(const ActiveDelivery& delivery) const;
+    [[nodiscard]] std::optional<wire::DeliveryResult> suspend(Message& message, ActiveDelivery& delivery);
+    void stop_offering(const std::vector<std::string>& domains);
+    void resume(const std::vector<std::string>& domains);
+
+    // What administrators look at later (queue_memory.cpp).
+    void note_failure(const Job& job, const std::vector<wire::DeliveryResult>& results);
+    void prune_failures();
+    void remember(Message& message, std::string_view event);
+    void remember_deleted(QueueId id, const Spool::History& history);
+
     // Results (queue_results.cpp).
     void take_results(Message& message, std::vector<wire::DeliveryResult> results);
     static void add_shared_results(const Message& message, std::vector<wire::DeliveryResult>& results);
@@ -246,7 +293,13 @@ class Queue {
     };
     std::unordered_map<QueueId, std::vector<LateResult>> late_reports_;  // of messages not in memory yet
     std::size_t late_results_ = 0;                                       // in all of them
-    std::set<QueueId> forced_;  // waiting messages that an administrator flushed
+    std::set<QueueId> forced_;                   // waiting messages that an administrator flushed
+    std::unordered_map<QueueId, Order> orders_;  // that wait until they can be carried out
+    Suspensions suspensions_;
+    bool changing_suspensions_ = false;
+    std::map<DestinationKey, std::string> failure_replies_;
+    TraceRing finished_;
+    SenderNames senders_;
     Holds holds_;
     bool asking_about_holds_ = false;
     UnixMillis clock_ahead_ = 0;  // of the system's; 0 but in tests

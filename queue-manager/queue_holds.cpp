@@ -24,8 +24,8 @@ namespace {
 constexpr Milliseconds kAskSoon{500};
 constexpr Milliseconds kAskInterval{5'000};
 
-/// The file of a message that is held says that it is due this soon, so that after a restart it is read and
-/// its domain is known.
+/// The file of a message that is held, or whose domain is suspended, says that it is due this soon, so that
+/// after a restart it is read and its domain is known.
 constexpr UnixMillis kLookAgain = 3'600'000;
 
 }  // namespace
@@ -50,13 +50,13 @@ Holds::Current Queue::watch_hold(const ActiveDelivery& delivery) {
 UnixMillis Queue::due_on_disk(const Message& message, UnixMillis due) {
     // Nobody would call for it after a restart.
     if (message.has_called()) due = std::min(due, now());
-    if (!message.holds_something()) return due;
     for (const auto& delivery : message.deliveries) {
         // The queue may have forgotten the domain while this message was in memory.
         const bool waits = delivery.held || delivery.schedule.ticks();
         if (waits && delivery.phase == Phase::Waiting) static_cast<void>(watch_hold(delivery));
     }
-    return std::min(due, now() + kLookAgain);
+    const bool look_again = message.holds_something() || message.suspends_something();
+    return look_again ? std::min(due, now() + kLookAgain) : due;
 }
 
 void Queue::ask_about_holds() {

@@ -54,6 +54,7 @@ void Queue::resolve_more() {
         QueueId id = to_resolve_.front();
         to_resolve_.pop_front();
         ++resolving_;
+        find(id)->asked = true;
         tasks_.spawn(resolve(id));
     }
     in_resolve_more_ = false;
@@ -64,6 +65,7 @@ async::Task<void> Queue::resolve(QueueId id) {
     if (asked) asked = co_await resolve_expansions(id);
     Message* message = find(id);
     message->resolving = false;
+    message->asked = false;
     message->scan_due = 0;
     --resolving_;
     advance(*message);
@@ -138,6 +140,8 @@ bool Queue::take_resolution(Message& message, const std::vector<std::uint32_t>& 
 
 bool Queue::take_plan(Message& message, ResolutionPlan plan) {
     if (!plan.records.empty()) {
+        for (auto& record : plan.records)
+            record.mutable_resolved()->set_time_ms(now());
         // Before anything is acted on: a crash must not resolve these recipients again after some of their
         // deliveries were made. And behind what could not be written before: a forward file that was read
         // stands in the journal before what it became.
@@ -182,6 +186,7 @@ bool Queue::take_plan(Message& message, ResolutionPlan plan) {
 
 void Queue::offer_due(Message& message) {
     UnixMillis time = now();
+    if (ordered(message.id())) return;
     if (time < message.scan_due) return;
     if (message.undecided() && !message.resolving && message.resolve_due <= time) want_resolving(message);
 
@@ -205,6 +210,8 @@ void Queue::offer_due(Message& message) {
             ended.push_back(std::move(*result));
         } else if (delivery.held && delivery.due != 0) {
             ended.push_back(held_too_long(delivery.delivery));
+        } else if (is_suspended(delivery)) {
+            if (auto expired = suspend(message, delivery)) ended.push_back(std::move(*expired));
         } else {
             by_destination[delivery.destination()].push_back(&delivery);
         }

@@ -205,6 +205,7 @@ void Queue::reported(Message& message, const Told& told, std::optional<QueueId> 
         log::info("reported").add("id", message.id().text()).add("report", report_id->text());
         report.set_report_id(report_id->text());
     }
+    report.set_time_ms(now());
     const bool delay = told.kind == ReportKind::Delayed;
     report.set_delay(delay);
     wire::JournalRecord failed;

@@ -64,6 +64,7 @@ void Queue::job_done(const Job& job, const std::vector<wire::DeliveryResult>& re
         take_results(*message, std::move(taken));
         advance(*message);
     }
+    if (outcome == JobOutcome::NotReached) note_failure(job, results);
     job_ended(job, outcome, retry_in);
 }
 
@@ -112,7 +113,8 @@ void Queue::job_lost(const Job& job) {
             message->set_phase(delivery, Phase::Ready);
         }
     }
-    if (refused) advance(*message);
+    // One with an order is taken off the lists again at once.
+    if (refused || ordered(job.message)) advance(*message);
 }
 
 void Queue::late_report(QueueId id, TransportSet transports, std::vector<wire::DeliveryResult> results) {

@@ -154,6 +154,22 @@ class Scheduler {
     /// Forgets what is known of destinations that have not been used since `before`.
     void prune(UnixMillis before);
 
+    /// One destination, for the eye.
+    struct State {
+        DestinationKey key;
+        bool down = false;
+        UnixMillis down_until = 0;  ///< of one that is down; in the past, it is being probed
+        unsigned window = 0;
+        unsigned in_flight = 0;
+        std::size_t ready = 0;                   ///< messages
+        std::optional<UnixMillis> paused_until;  ///< it has used up its rate
+        UnixMillis last_failure = 0;
+    };
+    /// All destinations that are known, or those with this next hop (scheduler_states.cpp).
+    [[nodiscard]] std::vector<State> states(const std::string& next_hop, UnixMillis now) const;
+    /// Whether this destination is known.
+    [[nodiscard]] bool knows(const DestinationKey& key) const { return destinations_.count(key) > 0; }
+
     /// Deliveries that are ready.
     [[nodiscard]] std::size_t ready() const { return ready_; }
     [[nodiscard]] std::size_t in_flight() const { return jobs_.size(); }

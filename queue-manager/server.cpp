@@ -26,10 +26,18 @@ bool may_send(wire::Role role, wire::QueueRequest::BodyCase frame) {
         case wire::QueueRequest::kReport:
             return role == wire::ROLE_LOCAL_DELIVERY || role == wire::ROLE_REMOTE_DELIVERY;
         case wire::QueueRequest::kList:
+        case wire::QueueRequest::kStatus:
+        case wire::QueueRequest::kDestinations:
+        case wire::QueueRequest::kShape:
+        case wire::QueueRequest::kTrace:
+        case wire::QueueRequest::kSuspended:
+            return role == wire::ROLE_ADMIN || role == wire::ROLE_READER;
+        // Also to open a file: the content of mail is for nobody but its readers.
         case wire::QueueRequest::kOpenFile:
         case wire::QueueRequest::kFlush:
-        case wire::QueueRequest::kStatus:
         case wire::QueueRequest::kQuarantine:
+        case wire::QueueRequest::kSteer:
+        case wire::QueueRequest::kSuspend:
             return role == wire::ROLE_ADMIN;
         case wire::QueueRequest::kHello:
         case wire::QueueRequest::BODY_NOT_SET:
@@ -48,6 +56,21 @@ Result<void> Server::on_request(QueuePeer& peer, wire::QueueRequest&& request,
         return permanent("sent a frame that its role may not send");
     // No frame to the queue-manager carries descriptors.
     if (!descriptors.empty()) return permanent("sent a descriptor");
+    if (peer.role() == wire::ROLE_READER)
+        return permanent("is a reader, and they have a socket of their own");
+    return dispatch(peer, std::move(request));
+}
+
+Result<void> ReadServer::on_request(QueuePeer& peer, wire::QueueRequest&& request,
+                                    const std::vector<Fd>& descriptors) {
+    if (peer.role() != wire::ROLE_READER) return permanent("is no reader, and this socket is for readers");
+    if (!may_send(peer.role(), request.body_case()))
+        return permanent("sent a frame that its role may not send");
+    if (!descriptors.empty()) return permanent("sent a descriptor");
+    return server_.dispatch(peer, std::move(request));
+}
+
+Result<void> Server::dispatch(QueuePeer& peer, wire::QueueRequest&& request) {
     switch (request.body_case()) {
         case wire::QueueRequest::kOpen:
             return intake_.open(peer, request.id(), std::move(*request.mutable_open()));
@@ -64,19 +87,6 @@ Result<void> Server::on_request(QueuePeer& peer, wire::QueueRequest&& request,
             return {};
         case wire::QueueRequest::kReport:
             return dispatcher_.report(peer, request.report());
-        case wire::QueueRequest::kList:
-        case wire::QueueRequest::kFlush:
-            if (peer.scope().size() >= kMaxListings) return permanent("asks for too many listings at once");
-            if (request.has_list()) {
-                peer.scope().spawn(admin_.list(peer, request.id(), request.list().selector()));
-            } else {
-                peer.scope().spawn(admin_.flush(peer, request.id(), request.flush().selector()));
-            }
-            return {};
-        case wire::QueueRequest::kQuarantine:
-            if (peer.scope().size() >= kMaxListings) return permanent("asks for too many listings at once");
-            peer.scope().spawn(quarantine_.serve(peer, request.id(), request.quarantine()));
-            return {};
         case wire::QueueRequest::kEtrn:
             return etrn(peer, request.id(), request.etrn());
         case wire::QueueRequest::kOpenFile:
@@ -85,11 +95,59 @@ Result<void> Server::on_request(QueuePeer& peer, wire::QueueRequest&& request,
         case wire::QueueRequest::kStatus:
             admin_.status(peer, request.id());
             return {};
+        case wire::QueueRequest::kSuspended:
+            overview_.suspended(peer, request.id());
+            return {};
+        case wire::QueueRequest::kList:
+        case wire::QueueRequest::kFlush:
+        case wire::QueueRequest::kQuarantine:
+        case wire::QueueRequest::kSteer:
+        case wire::QueueRequest::kDestinations:
+        case wire::QueueRequest::kShape:
+        case wire::QueueRequest::kTrace:
+        case wire::QueueRequest::kSuspend:
+            return administer(peer, std::move(request));
         case wire::QueueRequest::kHello:
         case wire::QueueRequest::BODY_NOT_SET:
             break;
     }
     return permanent("sent a frame that nobody may send");
+}
+
+/// What takes longer than a turn of the loop.
+Result<void> Server::administer(QueuePeer& peer, wire::QueueRequest&& request) {
+    async::Scope& scope = peer.scope();
+    const std::uint64_t id = request.id();
+    if (scope.size() >= kMaxListings) return permanent("asks for too many listings at once");
+    switch (request.body_case()) {
+        case wire::QueueRequest::kList:
+            scope.spawn(admin_.list(peer, id, std::move(*request.mutable_list())));
+            break;
+        case wire::QueueRequest::kFlush:
+            scope.spawn(admin_.flush(peer, id, std::move(*request.mutable_flush())));
+            break;
+        case wire::QueueRequest::kQuarantine:
+            scope.spawn(quarantine_.serve(peer, id, std::move(*request.mutable_quarantine())));
+            break;
+        case wire::QueueRequest::kSteer:
+            scope.spawn(steering_.serve(peer, id, std::move(*request.mutable_steer())));
+            break;
+        case wire::QueueRequest::kDestinations:
+            scope.spawn(overview_.destinations(peer, id, request.destinations().name()));
+            break;
+        case wire::QueueRequest::kShape:
+            scope.spawn(overview_.shape(peer, id, request.shape().senders()));
+            break;
+        case wire::QueueRequest::kTrace:
+            scope.spawn(overview_.trace(peer, id, request.trace().queue_id()));
+            break;
+        case wire::QueueRequest::kSuspend:
+            scope.spawn(overview_.suspend(peer, id, std::move(*request.mutable_suspend())));
+            break;
+        default:
+            return permanent("sent a frame that nobody may send");
+    }
+    return {};
 }
 
 Result<void> Server::etrn(QueuePeer& peer, std::uint64_t id, const wire::Etrn& frame) {
@@ -103,10 +161,14 @@ Result<void> Server::etrn(QueuePeer& peer, std::uint64_t id, const wire::Etrn& f
         .add("client", frame.client())
         .add("domain", frame.domain())
         .add("subdomains", frame.subdomains());
-    wire::Selector selector;
-    selector.set_domain(frame.domain());
-    selector.set_subdomains(frame.subdomains());
-    peer.scope().spawn(admin_.flush(peer, id, std::move(selector)));
+    if (overview_.is_suspended(frame.domain())) {
+        peer.fail(id, Error(Severity::Temporary, "deliveries to this domain are suspended"));
+        return {};
+    }
+    wire::Flush flush;
+    flush.mutable_selector()->set_domain(frame.domain());
+    flush.mutable_selector()->set_subdomains(frame.subdomains());
+    peer.scope().spawn(admin_.flush(peer, id, std::move(flush)));
     return {};
 }
 

@@ -6,7 +6,9 @@
 #include "queue-manager/admin.h"
 #include "queue-manager/dispatcher.h"
 #include "queue-manager/intake.h"
+#include "queue-manager/overview.h"
 #include "queue-manager/quarantine.h"
+#include "queue-manager/steering.h"
 
 namespace postrider::queue_manager {
 
@@ -16,8 +18,14 @@ namespace postrider::queue_manager {
 /// Handles queue.sock: every frame of every peer goes through on_request().
 class Server {
   public:
-    Server(Intake& intake, Dispatcher& dispatcher, Admin& admin, Quarantine& quarantine)
-        : intake_(intake), dispatcher_(dispatcher), admin_(admin), quarantine_(quarantine) {}
+    Server(Intake& intake, Dispatcher& dispatcher, Admin& admin, Quarantine& quarantine, Steering& steering,
+           Overview& overview)
+        : intake_(intake),
+          dispatcher_(dispatcher),
+          admin_(admin),
+          quarantine_(quarantine),
+          steering_(steering),
+          overview_(overview) {}
 
     /// What ipc::Server asks of its handler.
     void on_connect(QueuePeer& peer);
@@ -25,13 +33,34 @@ class Server {
                                           const std::vector<Fd>& descriptors);
     void on_disconnect(QueuePeer& peer);
 
+    /// A frame of a peer that may send it, wherever it is connected.
+    [[nodiscard]] Result<void> dispatch(QueuePeer& peer, wire::QueueRequest&& request);
+
   private:
+    Result<void> administer(QueuePeer& peer, wire::QueueRequest&& request);
     Result<void> etrn(QueuePeer& peer, std::uint64_t id, const wire::Etrn& frame);
 
     Intake& intake_;
     Dispatcher& dispatcher_;
     Admin& admin_;
     Quarantine& quarantine_;
+    Steering& steering_;
+    Overview& overview_;
+};
+
+/// Handles queue-read.sock, where there are readers and nobody else, not even root in another role: what is
+/// connected here can change nothing, and keeps nobody from queue.sock.
+class ReadServer {
+  public:
+    explicit ReadServer(Server& server) : server_(server) {}
+
+    void on_connect(QueuePeer& /*peer*/) {}
+    [[nodiscard]] Result<void> on_request(QueuePeer& peer, wire::QueueRequest&& request,
+                                          const std::vector<Fd>& descriptors);
+    void on_disconnect(QueuePeer& /*peer*/) {}
+
+  private:
+    Server& server_;
 };
 
 }  // namespace postrider::queue_manager

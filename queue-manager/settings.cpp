@@ -73,6 +73,7 @@ Settings settings_from(const config::Settings& config) {
     settings.resolve_concurrency = limits.size(Limit::ResolveConcurrency);
     settings.intake_journal_max = limits.size(Limit::IntakeJournalMax);
     settings.intake_journal_size = limits.size(Limit::IntakeJournalSize);
+    settings.trace_messages = limits.size(Limit::TraceMessages);
     settings.sync_threads = limits.size(Limit::QueueSyncThreads);
     settings.ipc_timeout = limits.time(Limit::IpcTimeout);
     settings.shutdown_grace = limits.time(Limit::ShutdownGrace);

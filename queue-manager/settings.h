@@ -51,6 +51,7 @@ struct Settings {
     std::size_t active_messages = 100'000;
     std::size_t active_recipients = 200'000;
     std::size_t resolve_concurrency = 100;
+    std::size_t trace_messages = 10'000;  ///< finished messages that are remembered
     std::size_t sync_threads = 8;
     std::size_t intake_journal_max = 0;  ///< octets of content; 0: no journal
     std::size_t intake_journal_size = std::size_t{64} << 20;

@@ -65,14 +65,14 @@ bool is_dot(std::string_view name) {
     return name == "." || name == "..";
 }
 
+}  // namespace
+
 timespec to_timespec(UnixMillis time) {
     timespec out{};
     out.tv_sec = static_cast<time_t>(time / 1000);
     out.tv_nsec = static_cast<long>(time % 1000) * kNanosecondsPerMillisecond;
     return out;
 }
-
-}  // namespace
 
 UnixMillis to_millis(const timespec& time) {
     return static_cast<UnixMillis>(time.tv_sec) * 1000 +
@@ -160,6 +160,10 @@ const Fd& Spool::folder_of(QueueId id, Folder folder) const {
             return new_;
         case Folder::Hold:
             return hold_;
+        case Folder::Failed:
+            return failed_;
+        case Folder::Corrupt:
+            return corrupt_;
         case Folder::Cur:
         case Folder::Journal:
             break;
@@ -347,9 +351,9 @@ Result<void> Spool::remove(QueueId id, Folder folder) {
     return {};
 }
 
-Result<std::vector<QueueId>> Spool::held() const {
-    Directory entries = list(hold_);
-    if (!entries) return system_failure("read hold/", errno);
+Result<std::vector<QueueId>> Spool::kept(Folder folder) const {
+    Directory entries = list(folder_of(QueueId(), folder));
+    if (!entries) return system_failure("read the folder", errno);
     std::vector<QueueId> ids;
     while (const dirent* entry = ::readdir(entries.get())) {
         if (auto id = QueueId::parse(entry->d_name)) ids.push_back(*id);
@@ -373,16 +377,6 @@ Result<void> Spool::release(QueueId id) {
     if (sync_meter_.sync(loaded->file.get()) != 0 || (sync_directory_ && sync_meter_.sync(new_.get()) != 0)) {
         log::error("cannot_sync_released_message").add("id", id.text()).add("errno", errno);
     }
-    return {};
-}
-
-Result<void> Spool::remove_held(QueueId id) {
-    if (::unlinkat(hold_.get(), id.text().c_str(), 0) != 0) {
-        if (errno == ENOENT) return permanent("no message " + id.text() + " in hold/");
-        return system_failure("unlink " + id.text(), errno);
-    }
-    // What an administrator threw away must not come back and be released by mistake.
-    if (sync_meter_.sync(hold_.get()) != 0) return system_failure("fsync of hold/", errno);
     return {};
 }
 

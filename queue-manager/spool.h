@@ -26,7 +26,8 @@ namespace postrider::queue_manager {
 ///     tmp/            being received; emptied at start
 ///     new/            committed, never deferred
 ///     cur/0 .. cur/f  deferred and waiting; a file's mtime is the time of its next attempt
-///     hold/           in quarantine
+///     hold/           in quarantine, or held by an administrator
+///     suspended       the domains that are suspended (suspensions.h)
 ///     failed/         could neither be delivered nor returned
 ///     corrupt/        did not parse; never deleted by the suite
 ///     journal/        small messages before their first attempt has ended (intake_journal.h)
@@ -45,6 +46,7 @@ namespace postrider::queue_manager {
 ///     to cur/           old or new name, never both and never none: rename is atomic.
 ///     release           as commit: the file is in hold/ or in new/, and complete in either.
 ///     to failed/        as to cur/, after the journal has the failure.
+///     order             of an administrator: spool_orders.cpp has a table of its own.
 ///     unlink            undone by a power cut: delivered again. The journal is in the file by then unless
 ///     the
 ///                       first attempt finished the message.
@@ -84,13 +86,28 @@ class Spool {
     [[nodiscard]] const Fd& journal_folder() const { return journal_; }
     [[nodiscard]] const queue_file::JournalKey& key() const { return *key_; }
 
-    /// The messages in hold/, in the order of their ids.
-    [[nodiscard]] Result<std::vector<QueueId>> held() const;
+    /// The messages in a folder, which is hold/, failed/ or corrupt/, in the order of their ids.
+    [[nodiscard]] Result<std::vector<QueueId>> kept(Folder folder) const;
     /// Moves a message from hold/ to new/, durably. Error: it is still where it was; Permanent if it is no
     /// complete queue file, and then it was moved to corrupt/. Called on a thread of the pool.
     [[nodiscard]] Result<void> release(QueueId id);
-    /// Removes a message from hold/, durably. Called on a thread of the pool.
-    [[nodiscard]] Result<void> remove_held(QueueId id);
+
+    /// Writes an administrator's order into the journal of a message, moves the file where it then belongs,
+    /// and makes that durable; returns the folder. Error: nothing was changed, or what was makes no
+    /// difference (spool_orders.cpp). `verify` as for load(). Called on a thread of the pool.
+    [[nodiscard]] Result<Folder> carry_out(QueueId id, Folder folder, bool verify,
+                                           const wire::OrderRecord& order);
+    /// Removes a message for an administrator, durably. Error: Permanent if there is none. Called on a thread
+    /// of the pool.
+    [[nodiscard]] Result<void> remove_durably(QueueId id, Folder folder);
+    /// Moves a message to hold/ whose journal says that it belongs there.
+    [[nodiscard]] Result<void> move_to_hold(QueueId id, Folder folder);
+
+    /// Reads a small file of the spool's own, which is no message; empty if there is none.
+    [[nodiscard]] Result<std::string> read_note(const std::string& name) const;
+    /// Replaces it at once and durably: after a crash it is the old one or the new one. On error it is the
+    /// old one, or the new one but perhaps not durable. Called on a thread of the pool.
+    [[nodiscard]] Result<void> replace_note(const std::string& name, const std::string& text);
 
     /// A message whose content is in memory: created, written at once and committed. Called on a thread of
     /// the pool.
@@ -129,6 +146,15 @@ class Spool {
     /// The same for a message that is worked on from now, by one caller at a time: what lies behind the last
     /// valid record of the journal is cut off, and a file that had to be verified is made durable.
     [[nodiscard]] Result<Loaded> take_up(QueueId id, Folder folder, bool verify);
+
+    /// Everything that a file says of its message, whichever folder it is in.
+    struct History {
+        wire::Envelope envelope;
+        std::uint64_t size = 0;
+        std::vector<wire::JournalRecord> records;
+    };
+    /// Error: as of load(). Called on a thread of the pool.
+    [[nodiscard]] Result<History> history(QueueId id, Folder folder) const;
 
     /// Opens a file for reading, for a delivery agent or an administrator.
     [[nodiscard]] Result<Fd> open_readable(QueueId id, Folder folder) const;
@@ -187,6 +213,9 @@ class Spool {
     SyncMeter sync_meter_;
     std::optional<queue_file::JournalKey> key_;
 };
+
+/// A time as the file system has it.
+[[nodiscard]] timespec to_timespec(UnixMillis time);
 
 /// A file time, in which a message in cur/ has the time of its next attempt.
 [[nodiscard]] UnixMillis to_millis(const timespec& time);

@@ -113,6 +113,23 @@ std::vector<QueueId> WaitingIndex::about(const std::string& name, bool subdomain
     return ids;
 }
 
+std::size_t WaitingIndex::count_about(const std::string& name) const {
+    const auto found = topic_numbers_.find(name);
+    return found == topic_numbers_.end() ? 0 : topics_.at(found->second).messages.size();
+}
+
+std::vector<TopicNumber> WaitingIndex::topics() const {
+    std::vector<TopicNumber> numbers;
+    for (const auto& [number, topic] : topics_)
+        numbers.push_back(number);
+    return numbers;
+}
+
+const std::unordered_set<QueueId>* WaitingIndex::about(TopicNumber topic) const {
+    const auto found = topics_.find(topic);
+    return found == topics_.end() ? nullptr : &found->second.messages;
+}
+
 std::vector<QueueId> WaitingIndex::all() const {
     std::vector<QueueId> ids;
     ids.reserve(entries_.size());

@@ -18,9 +18,9 @@ namespace postrider::queue_manager {
 
 using queue_file::QueueId;
 
-/// The folder a message's file is in; its id tells which of the sixteen of cur/. What is in Hold is in no
-/// index: only its file knows of it. Journal: it has no file yet (intake_journal.h).
-enum class Folder : std::uint8_t { New, Cur, Hold, Journal };
+/// The folder a message's file is in; its id tells which of the sixteen of cur/. What is in Hold, Failed and
+/// Corrupt is in no index: only its file knows of it. Journal: it has no file yet (intake_journal.h).
+enum class Folder : std::uint8_t { New, Cur, Hold, Journal, Failed, Corrupt };
 
 /// A domain or next hop that waiting messages are about, as a number, so that a million messages for one
 /// domain do not hold its name a million times.
@@ -37,6 +37,7 @@ class WaitingIndex {
         Folder folder = Folder::New;
         bool known = false;
         bool delay_pending = false;  ///< the sender may have to be told of a delay
+        std::uint32_t sender = 0;    ///< its sender's domain (SenderNames); only if it is known
         /// All deliveries wait for this next hop, which was down; they go as soon as it is up.
         std::optional<TopicNumber> parked_for;
         std::vector<TopicNumber> topics;
@@ -69,6 +70,12 @@ class WaitingIndex {
     [[nodiscard]] std::vector<QueueId> about(const std::string& name, bool subdomains = false) const;
     /// All messages, in the order of their ids.
     [[nodiscard]] std::vector<QueueId> all() const;
+    /// How many messages are about a topic.
+    [[nodiscard]] std::size_t count_about(const std::string& name) const;
+    /// The topics there are.
+    [[nodiscard]] std::vector<TopicNumber> topics() const;
+    /// The messages about one of them; nullptr if it is gone.
+    [[nodiscard]] const std::unordered_set<QueueId>* about(TopicNumber topic) const;
     /// Messages whose topics are not known yet.
     [[nodiscard]] const std::unordered_set<QueueId>& unknown() const { return unknown_; }
 

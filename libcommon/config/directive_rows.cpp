@@ -299,6 +299,8 @@ std::vector<DirectiveRow> setting_rows() {
                  "Free inodes of the spool below which intake stops."),
         value("queue_directory_sync", "auto|yes|no", "auto", Reader::QueueManager,
               "Whether a commit syncs the folder, too; auto decides by the file system."),
+        value("queue_readers", "GROUP", "", Reader::QueueManager,
+              "A group whose members may look at the queue; they cannot change it."),
         several("help_text", "TEXT", Reader::Smtpd, "A line of the reply to HELP."),
         value("reject_footer", "TEXT", "", Reader::Smtpd,
               "The last line of every permanent refusal: whom to ask, for example."),

@@ -88,6 +88,7 @@ enum class Limit : std::uint8_t {
     QueueMessages,
     QueueRecipients,
     ResolveConcurrency,
+    TraceMessages,
     RecipientsPerTransaction,
     DestinationConcurrencyInitial,
     DestinationConcurrency,

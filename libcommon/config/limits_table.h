@@ -202,6 +202,8 @@ inline constexpr std::array<LimitRow, kLimitCount> kLimitTable = [] {
               "Recipients held in memory."),
         count(Limit::ResolveConcurrency, "resolve_concurrency", 100, kSame, "design 3",
               "Messages that the router is asked about at once.", 1, 10000),
+        count(Limit::TraceMessages, "trace_messages", 10000, kSame, "design 9",
+              "Finished messages of which postrider trace can tell.", 0, 1000000),
         count(Limit::RecipientsPerTransaction, "recipients_per_transaction", 50, kSame, "design 7",
               "Recipients of one SMTP transaction with a remote host.", 1, 100000),
         count(Limit::DestinationConcurrencyInitial, "destination_concurrency_initial", 5, kSame, "limits 7.5",

@@ -220,6 +220,7 @@ std::string setting_text(const Settings& settings, std::string_view name) {
         {"min_free_inodes", [](const Settings& s) { return floor_text(s.min_free_inodes, count_text); }},
         {"queue_directory_sync",
          [](const Settings& s) { return std::string(sync_name(s.queue_directory_sync)); }},
+        {"queue_readers", path(&Settings::queue_readers)},
         {"dsn_return",
          [](const Settings& s) { return std::string(s.dsn_return == DsnReturn::Full ? "full" : "headers"); }},
         {"dsn_only_to",

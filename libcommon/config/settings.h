@@ -127,6 +127,9 @@ struct UserIds {
 /// number. Permanent error for an unknown name, Temporary when the database does not answer.
 [[nodiscard]] Result<UserIds> resolve_user(const std::string& name);
 
+/// Looks a group up, by name or number; errors as of resolve_user().
+[[nodiscard]] Result<gid_t> resolve_group(const std::string& name);
+
 using LogFormat = log::Format;
 using LogLevel = log::Level;
 
@@ -167,6 +170,7 @@ struct Settings {
     FreeFloor min_free_space;
     FreeFloor min_free_inodes;
     DirectorySync queue_directory_sync = DirectorySync::Auto;
+    std::string queue_readers;  ///< a group, by name or number; empty: none
     DsnReturn dsn_return = DsnReturn::Headers;
     DsnOnlyTo dsn_only_to = DsnOnlyTo::Any;
     Milliseconds delay_warning{std::chrono::hours(4)};    ///< 0: nobody is told of delays

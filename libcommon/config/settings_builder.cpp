@@ -90,6 +90,7 @@ SettingsBuilder::Handler SettingsBuilder::handler(std::string_view name) {
         {"min_free_space", &B::free_floor},
         {"min_free_inodes", &B::free_floor},
         {"queue_directory_sync", &B::queue_directory_sync},
+        {"queue_readers", &B::queue_readers},
         {"dsn_return", &B::dsn_return},
         {"dsn_only_to", &B::dsn_only_to},
         {"dsn_aggregate", &B::report_time},
@@ -286,6 +287,10 @@ void SettingsBuilder::queue_directory_sync(const Directive& directive) {
     choose(directive.words[0],
            {{"auto", DirectorySync::Auto}, {"yes", DirectorySync::Yes}, {"no", DirectorySync::No}},
            settings_.queue_directory_sync);
+}
+
+void SettingsBuilder::queue_readers(const Directive& directive) {
+    settings_.queue_readers = directive.words[0].text;
 }
 
 void SettingsBuilder::dsn_return(const Directive& directive) {

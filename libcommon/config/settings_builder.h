@@ -49,6 +49,7 @@ class SettingsBuilder {
     void forward_file_overrides_self(const Directive& directive);
     void free_floor(const Directive& directive);
     void queue_directory_sync(const Directive& directive);
+    void queue_readers(const Directive& directive);
     void dsn_return(const Directive& directive);
     void dsn_only_to(const Directive& directive);
     void dsn_templates(const Directive& directive);

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <grp.h>
 #include <pwd.h>
 #include <unistd.h>
 
@@ -45,6 +46,26 @@ Result<UserIds> resolve_user(const std::string& name) {
         return permanent(fmt::format("there is no user \"{}\"", name));
     }
     return temporary(fmt::format("user \"{}\": its entry is too large", name));
+}
+
+Result<gid_t> resolve_group(const std::string& name) {
+    if (name.empty()) return permanent("a group without a name");
+    if (name.front() >= '0' && name.front() <= '9') {
+        auto number = numeric_user(name);
+        if (!number) return permanent(fmt::format("\"{}\" is not a group id", name));
+        return number->gid;
+    }
+    constexpr std::size_t kFirstTry = 1024;
+    constexpr std::size_t kLargest = std::size_t{1024} * 1024;
+    for (std::vector<char> buffer(kFirstTry); buffer.size() <= kLargest; buffer.resize(buffer.size() * 2)) {
+        group entry{};
+        group* found = nullptr;
+        const int error = ::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
+        if (error == ERANGE) continue;
+        if (found != nullptr) return entry.gr_gid;
+        return permanent(fmt::format("there is no group \"{}\"", name));
+    }
+    return temporary(fmt::format("group \"{}\": its entry is too large", name));
 }
 
 }  // namespace postrider::config

@@ -47,7 +47,15 @@ Result<PeerCredentials> peer_credentials(const Fd& socket) {
     if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) {
         return system_failure("peer credentials", errno);
     }
-    return PeerCredentials{credentials.pid, credentials.uid, credentials.gid};
+    PeerCredentials peer{credentials.pid, credentials.uid, credentials.gid, {}};
+    // The kernel says how much room it needs; a kernel that does not know the option gives no groups.
+    socklen_t bytes = 0;
+    if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERGROUPS, nullptr, &bytes) != 0 && errno != ERANGE)
+        return peer;
+    peer.groups.resize(bytes / sizeof(gid_t));
+    if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERGROUPS, peer.groups.data(), &bytes) != 0)
+        peer.groups.clear();
+    return peer;
 }
 
 Result<Fd> connect_seqpacket(const std::string& name) {

@@ -32,6 +32,7 @@ struct PeerCredentials {
     pid_t pid = 0;
     uid_t uid = 0;
     gid_t gid = 0;
+    std::vector<gid_t> groups;  ///< the supplementary ones (SO_PEERGROUPS)
 };
 [[nodiscard]] Result<PeerCredentials> peer_credentials(const Fd& socket);
 

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 namespace postrider::ipc {
 
 bool may_act_as(wire::Role role, const PeerCredentials& peer, const RoleUsers& users) {
@@ -17,6 +19,12 @@ bool may_act_as(wire::Role role, const PeerCredentials& peer, const RoleUsers& u
         case wire::ROLE_LOCAL_DELIVERY:
         case wire::ROLE_ADMIN:
             return peer.uid == 0 || (!users.queue_manager && peer.uid == own);
+        case wire::ROLE_READER:
+            if (peer.uid == 0 || peer.uid == own || peer.uid == users.queue_manager.value_or(own))
+                return true;
+            return users.readers &&
+                   (peer.gid == *users.readers ||
+                    std::find(peer.groups.begin(), peer.groups.end(), *users.readers) != peer.groups.end());
         default:
             return false;
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 #include "libcommon/base/file.h"
 #include "libcommon/queue_file/little_endian.h"
@@ -20,6 +21,20 @@ Result<void> append_record(const wire::JournalRecord& record, const JournalKey& 
     put_little_endian(out, key.tag(id, offset, payload));
     out += payload;
     return {};
+}
+
+std::vector<wire::JournalRecord> records_in(std::string_view bytes) {
+    std::vector<wire::JournalRecord> records;
+    while (bytes.size() > kRecordPrefix) {
+        const auto length = get_little_endian<std::uint32_t>(bytes, 0);
+        bytes.remove_prefix(kRecordPrefix);
+        if (length == 0 || length > kMaxRecordPayload || length > bytes.size()) break;
+        wire::JournalRecord record;
+        if (!record.ParseFromArray(bytes.data(), static_cast<int>(length))) break;
+        records.push_back(std::move(record));
+        bytes.remove_prefix(length);
+    }
+    return records;
 }
 
 JournalReader::JournalReader(const Fd& file, std::uint64_t offset, QueueId id, std::optional<JournalKey> key)

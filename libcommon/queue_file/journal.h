@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "libcommon/base/fd.h"
 #include "libcommon/base/result.h"
@@ -22,6 +24,10 @@ inline constexpr std::size_t kMaxRecordPayload = std::size_t{256} << 10;
 /// be; it is part of the tag. Error (Permanent): the payload would exceed kMaxRecordPayload.
 [[nodiscard]] Result<void> append_record(const wire::JournalRecord& record, const JournalKey& key, QueueId id,
                                          std::uint64_t offset, std::string& out);
+
+/// The records in the bytes of a journal that this process wrote; tags are not looked at. What is cut short
+/// is left out.
+[[nodiscard]] std::vector<wire::JournalRecord> records_in(std::string_view bytes);
 
 /// Reads the records of a journal, one after the other, with a bounded buffer. It ends at the first bytes
 /// that are no record: the end of the file, a record that a crash cut short, or junk that somebody appended.

@@ -16,6 +16,9 @@ void JournalState::apply(const wire::JournalRecord& record) {
         case wire::JournalRecord::kReport:
             apply_report(record.report());
             break;
+        case wire::JournalRecord::kOrder:
+            apply_order(record.order());
+            break;
         case wire::JournalRecord::BODY_NOT_SET:
             break;
     }
@@ -24,7 +27,7 @@ void JournalState::apply(const wire::JournalRecord& record) {
 void JournalState::apply_resolved(const wire::ResolvedRecord& record) {
     if (record.delivery() != 0) return apply_expanded(record);
     if (record.recipient() >= resolved_.size() || resolved_[record.recipient()]) return;
-    take_deliveries(record, incomplete_[record.recipient()]);
+    take_deliveries(record, record.recipient(), incomplete_[record.recipient()]);
     if (record.more()) return;
     incomplete_.erase(record.recipient());
     resolved_[record.recipient()] = true;
@@ -33,14 +36,15 @@ void JournalState::apply_resolved(const wire::ResolvedRecord& record) {
 void JournalState::apply_expanded(const wire::ResolvedRecord& record) {
     auto expanded = deliveries_.find(record.delivery());
     if (expanded == deliveries_.end() || expanded->second.phase != DeliveryPhase::Expanding) return;
-    take_deliveries(record, incomplete_expansions_[record.delivery()]);
+    take_deliveries(record, expanded->second.recipient, incomplete_expansions_[record.delivery()]);
     if (record.more()) return;
     incomplete_expansions_.erase(record.delivery());
     expanded->second.phase = DeliveryPhase::Delivered;
 }
 
 /// Adds the record's deliveries to `waiting`, and with the last record of several all to the state.
-void JournalState::take_deliveries(const wire::ResolvedRecord& record, std::vector<wire::Delivery>& waiting) {
+void JournalState::take_deliveries(const wire::ResolvedRecord& record, std::uint32_t recipient,
+                                   std::vector<wire::Delivery>& waiting) {
     for (const auto& delivery : record.deliveries()) {
         if (delivery.number() == std::numeric_limits<std::uint32_t>::max()) continue;
         next_number_ = std::max(next_number_, delivery.number() + 1);
@@ -49,8 +53,10 @@ void JournalState::take_deliveries(const wire::ResolvedRecord& record, std::vect
     if (record.more()) return;
     for (auto& delivery : waiting) {
         std::uint32_t number = delivery.number();
-        deliveries_[number].delay_reported = delivery.delay_told();
-        deliveries_[number].delivery = std::move(delivery);
+        DeliveryState& state = deliveries_[number];
+        state.delay_reported = delivery.delay_told();
+        state.delivery = std::move(delivery);
+        state.recipient = recipient;
     }
 }
 
@@ -95,6 +101,51 @@ void JournalState::apply_report(const wire::ReportRecord& record) {
     for (std::uint32_t recipient : record.recipients()) {
         if (recipient < resolved_.size()) delayed_recipients_.insert(recipient);
     }
+}
+
+void JournalState::apply_order(const wire::OrderRecord& record) {
+    switch (record.action()) {
+        case wire::OrderRecord::HOLD:
+            held_ = record;
+            break;
+        case wire::OrderRecord::RELEASE:
+            held_.reset();
+            break;
+        case wire::OrderRecord::FAIL:
+            held_.reset();
+            failing_ = record;
+            break;
+        case wire::OrderRecord::REROUTE:
+            resolve_again([](const DeliveryState& state) {
+                return state.phase == DeliveryPhase::Waiting || state.phase == DeliveryPhase::Expanding;
+            });
+            break;
+        case wire::OrderRecord::REQUEUE:
+            held_.reset();
+            failing_.reset();
+            requeued_ms_ = record.time_ms();
+            delayed_recipients_.clear();
+            resolve_again([](const DeliveryState& state) {
+                return state.phase != DeliveryPhase::Delivered && !state.reported;
+            });
+            break;
+        default:
+            break;
+    }
+}
+
+/// One record does it all: before it the old deliveries are open, behind it the recipients are, and at no
+/// time both or neither.
+void JournalState::resolve_again(bool (*which)(const DeliveryState& state)) {
+    rerouted_ = true;
+    incomplete_.clear();
+    incomplete_expansions_.clear();
+    std::erase_if(deliveries_, [&](const auto& entry) {
+        const DeliveryState& state = entry.second;
+        if (!which(state) || state.recipient >= resolved_.size()) return false;
+        resolved_[state.recipient] = false;
+        return true;
+    });
 }
 
 bool JournalState::finished() const {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <set>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,7 @@ enum class DeliveryPhase {
 /// One delivery as the journal tells it.
 struct DeliveryState {
     wire::Delivery delivery;
+    std::uint32_t recipient = 0;  ///< of the envelope, by index, that it is for
     DeliveryPhase phase = DeliveryPhase::Waiting;
     std::uint32_t attempts = 0;        ///< that reached a result
     UnixMillis next_attempt_ms = 0;    ///< 0: at once
@@ -62,6 +64,15 @@ class JournalState {
     /// now.
     [[nodiscard]] const std::set<std::uint32_t>& delayed_recipients() const { return delayed_recipients_; }
 
+    /// The order that put the message into hold/; nullptr if it does not belong there, or is in quarantine.
+    [[nodiscard]] const wire::OrderRecord* held() const { return held_ ? &*held_ : nullptr; }
+    /// The order that what is open shall fail; nullptr if there is none.
+    [[nodiscard]] const wire::OrderRecord* failing() const { return failing_ ? &*failing_ : nullptr; }
+    /// When its lifetime began anew; 0: it did not.
+    [[nodiscard]] UnixMillis requeued_ms() const { return requeued_ms_; }
+    /// Whether recipients were resolved again, of which others may have what they are to get.
+    [[nodiscard]] bool rerouted() const { return rerouted_; }
+
     /// Number of attempt records.
     [[nodiscard]] std::uint32_t attempts() const { return attempts_; }
 
@@ -71,9 +82,12 @@ class JournalState {
   private:
     void apply_resolved(const wire::ResolvedRecord& record);
     void apply_expanded(const wire::ResolvedRecord& record);
-    void take_deliveries(const wire::ResolvedRecord& record, std::vector<wire::Delivery>& waiting);
+    void take_deliveries(const wire::ResolvedRecord& record, std::uint32_t recipient,
+                         std::vector<wire::Delivery>& waiting);
     void apply_attempt(const wire::AttemptRecord& record);
     void apply_report(const wire::ReportRecord& record);
+    void apply_order(const wire::OrderRecord& record);
+    void resolve_again(bool (*which)(const DeliveryState& state));
 
     std::vector<bool> resolved_;
     std::map<std::uint32_t, DeliveryState> deliveries_;
@@ -83,6 +97,10 @@ class JournalState {
     std::uint32_t next_number_ = 1;
     std::uint32_t attempts_ = 0;
     std::set<std::uint32_t> delayed_recipients_;
+    bool rerouted_ = false;
+    UnixMillis requeued_ms_ = 0;
+    std::optional<wire::OrderRecord> held_;
+    std::optional<wire::OrderRecord> failing_;
 };
 
 }  // namespace postrider::queue_file

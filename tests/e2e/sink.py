@@ -26,9 +26,9 @@ class Sink:
         if os.geteuid() == 0:
             shutil.chown(folder, "nobody")
 
-    def start(self, refuse: str = "") -> None:
-        """With `refuse` naming an SMTP command, that command gets a temporary refusal."""
-        refusal = ["-r", refuse] if refuse else []
+    def start(self, refuse: str = "", reject: str = "") -> None:
+        """With `refuse` naming an SMTP command, that command gets a temporary refusal; with `reject` one for good."""
+        refusal = (["-r", refuse] if refuse else []) + (["-f", reject] if reject else [])
         confine = ["-u", "nobody", "-R", str(self._folder)] if os.geteuid() == 0 else []
         program = str(peers.program("postfix", "usr/sbin/smtp-sink"))
         self._process = subprocess.Popen(

@@ -1,2 +1,3 @@
 postrider_fuzzer(sendmail_fuzz sendmail_lib)
 postrider_fuzzer(backup_list_fuzz admin_lib)
+postrider_fuzzer(selector_fuzz admin_lib)

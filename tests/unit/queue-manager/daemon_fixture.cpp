@@ -113,6 +113,14 @@ void set_domain_route(const wire::Recipient& recipient, std::uint32_t index, wir
     }
 }
 
+void take_detour(wire::Resolved& resolved) {
+    for (auto& recipient : *resolved.mutable_recipients()) {
+        for (auto& delivery : *recipient.mutable_deliveries()) {
+            if (delivery.next_hop().ends_with(".smtp.test")) delivery.set_next_hop("detour.smtp.test");
+        }
+    }
+}
+
 }  // namespace
 
 AsSpoolOwner::AsSpoolOwner() : root_(::geteuid() == 0) {
@@ -146,9 +154,9 @@ Scratch::~Scratch() {
 
 // ---- TestPeer ----
 
-TestPeer::TestPeer(const std::string& run_dir, wire::Role role) {
+TestPeer::TestPeer(const std::string& run_dir, wire::Role role, const std::string& socket) {
     REQUIRE(eventually([&] {
-        socket_ = connect_to(run_dir + "/queue.sock");
+        socket_ = connect_to(run_dir + "/" + socket);
         return static_cast<bool>(socket_);
     }));
     if (role == wire::ROLE_NONE) return;
@@ -374,6 +382,7 @@ void TestRouter::answer(int socket) {
         for (int i = first; i < std::min(count, first + kPerFrame); ++i) {
             set_domain_route(request.resolve().recipients(i), static_cast<std::uint32_t>(i),
                              *reply.mutable_resolved()->add_recipients());
+            if (detour_) take_detour(*reply.mutable_resolved());
         }
         std::string bytes = reply.SerializeAsString();
         static_cast<void>(::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL));

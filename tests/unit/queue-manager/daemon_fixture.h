@@ -49,7 +49,7 @@ class AsSpoolOwner {
 class TestPeer {
   public:
     /// Connects to queue.sock in `run_dir` and says Hello (not with ROLE_NONE).
-    TestPeer(const std::string& run_dir, wire::Role role);
+    TestPeer(const std::string& run_dir, wire::Role role, const std::string& socket = "queue.sock");
 
     struct Received {
         wire::QueueReply reply;
@@ -118,6 +118,8 @@ class TestRouter {
     TestRouter& operator=(const TestRouter&) = delete;
     /// Recipients that were asked about so far.
     [[nodiscard]] std::size_t questions() const { return questions_; }
+    /// From now on mail for *.smtp.test goes to the next hop detour.smtp.test.
+    void change_routes() { detour_ = true; }
 
   private:
     void serve();
@@ -126,6 +128,7 @@ class TestRouter {
     Fd stop_;
     std::vector<Fd> clients_;
     std::atomic<std::size_t> questions_{0};
+    std::atomic<bool> detour_{false};
     std::thread thread_;
 };
 
@@ -149,6 +152,9 @@ class TestDaemon {
     [[nodiscard]] bool alive() const;
 
     [[nodiscard]] TestPeer connect(wire::Role role) const { return {run_dir(), role}; }
+    [[nodiscard]] TestPeer connect_reader(wire::Role role = wire::ROLE_READER) const {
+        return {run_dir(), role, "queue-read.sock"};
+    }
     [[nodiscard]] std::string run_dir() const { return scratch_.path() + "/run"; }
     [[nodiscard]] std::string spool_dir() const { return scratch_.path() + "/spool"; }
     /// The files of a folder of the spool; of all sixteen for "cur".

@@ -10,19 +10,24 @@ TEST_CASE("every frame belongs to one kind of peer") {
     struct Case {
         Request::BodyCase frame;
         bool smtpd, agent, admin;
+        bool reader = false;
     };
     for (const auto& test :
          {Case{Request::kOpen, true, false, false}, Case{Request::kMoreRecipients, true, false, false},
           Case{Request::kCommit, true, false, false}, Case{Request::kAbort, true, false, false},
           Case{Request::kAgentReady, false, true, false}, Case{Request::kReport, false, true, false},
-          Case{Request::kList, false, false, true}, Case{Request::kOpenFile, false, false, true},
-          Case{Request::kFlush, false, false, true}, Case{Request::kStatus, false, false, true},
-          Case{Request::kQuarantine, false, false, true}, Case{Request::kHello, false, false, false},
-          Case{Request::BODY_NOT_SET, false, false, false}}) {
+          Case{Request::kList, false, false, true, true}, Case{Request::kOpenFile, false, false, true},
+          Case{Request::kFlush, false, false, true}, Case{Request::kStatus, false, false, true, true},
+          Case{Request::kQuarantine, false, false, true}, Case{Request::kSteer, false, false, true},
+          Case{Request::kDestinations, false, false, true, true},
+          Case{Request::kShape, false, false, true, true}, Case{Request::kTrace, false, false, true, true},
+          Case{Request::kSuspend, false, false, true}, Case{Request::kSuspended, false, false, true, true},
+          Case{Request::kHello, false, false, false}, Case{Request::BODY_NOT_SET, false, false, false}}) {
         CHECK(may_send(wire::ROLE_SMTPD, test.frame) == test.smtpd);
         CHECK(may_send(wire::ROLE_LOCAL_DELIVERY, test.frame) == test.agent);
         CHECK(may_send(wire::ROLE_REMOTE_DELIVERY, test.frame) == test.agent);
         CHECK(may_send(wire::ROLE_ADMIN, test.frame) == test.admin);
+        CHECK(may_send(wire::ROLE_READER, test.frame) == test.reader);
         CHECK_FALSE(may_send(wire::ROLE_NONE, test.frame));
         CHECK_FALSE(may_send(wire::ROLE_QUEUE_MANAGER, test.frame));
     }
@@ -76,34 +81,4 @@ TEST_CASE("a free floor is a share, a number, or both") {
     CHECK_FALSE(FreeFloor{5, 0}.undercut(50, 1000));
     CHECK(FreeFloor{5, 100}.undercut(99, 1000));
     CHECK_FALSE(FreeFloor{5, 100}.undercut(0, 0));  // a file system without a fixed number of inodes
-}
-
-TEST_CASE("a listing selects by id, sender and what is still open") {
-    wire::QueueEntry entry;
-    entry.set_queue_id("ID1");
-    entry.set_sender("s@example.org");
-    auto* done = entry.add_recipients();
-    done->set_address("a@done.test");
-    done->set_state("delivered");
-    auto* open = entry.add_recipients();
-    open->set_address("b@Open.test");
-    open->set_state("waiting");
-    open->set_next_hop("relay.test:25");
-    struct Case {
-        const char* id;
-        const char* sender;
-        const char* domain;
-        bool matches;
-    };
-    for (const auto& test :
-         {Case{"", "", "", true}, Case{"ID1", "", "", true}, Case{"ID2", "", "", false},
-          Case{"", "s@example.org", "", true}, Case{"", "x@example.org", "", false},
-          Case{"", "", "open.test", true}, Case{"", "", "relay.test:25", true},
-          Case{"", "", "done.test", false}, Case{"ID1", "s@example.org", "done.test", false}}) {
-        wire::Selector selector;
-        if (*test.id != '\0') selector.add_queue_ids(test.id);
-        selector.set_sender(test.sender);
-        selector.set_domain(test.domain);
-        CHECK(matches(entry, selector) == test.matches);
-    }
 }

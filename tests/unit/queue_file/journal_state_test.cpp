@@ -120,3 +120,104 @@ TEST_CASE("the journal knows since when a domain's best MX is this host") {
     CHECK(attempted("4.4.3", 400) == 0);
     CHECK(attempted("4.4.6", 500) == 500);
 }
+
+namespace {
+
+wire::JournalRecord order(wire::OrderRecord::Action action, UnixMillis time = 1000) {
+    wire::JournalRecord record;
+    record.mutable_order()->set_action(action);
+    record.mutable_order()->set_time_ms(time);
+    return record;
+}
+
+wire::JournalRecord reported(std::uint32_t number) {
+    wire::JournalRecord record;
+    record.mutable_report()->add_deliveries(number);
+    return record;
+}
+
+}  // namespace
+
+TEST_CASE("a message is held until it is released, or has to fail") {
+    using Order = wire::OrderRecord;
+    JournalState state(1);
+    state.apply(order(Order::HOLD));
+    REQUIRE(state.held() != nullptr);
+    state.apply(order(Order::RELEASE));
+    CHECK(state.held() == nullptr);
+    state.apply(order(Order::HOLD));
+    state.apply(order(Order::FAIL));
+    CHECK(state.held() == nullptr);
+    CHECK(state.failing() != nullptr);
+    state.apply(order(Order::NONE));
+    CHECK(state.failing() != nullptr);
+    state.apply(order(Order::REQUEUE));
+    CHECK(state.failing() == nullptr);
+}
+
+TEST_CASE("what is open is resolved again, by one record, and what has ended stays") {
+    JournalState state(3);
+    state.apply(resolved(0, {1, 2}));
+    state.apply(resolved(1, {3}));
+    state.apply(resolved(2, {4}));
+    state.apply(attempt(1, wire::DeliveryResult::DELIVERED));
+    state.apply(attempt(2, wire::DeliveryResult::DEFERRED, 5));
+    state.apply(attempt(3, wire::DeliveryResult::RELAYED));
+    state.apply(attempt(4, wire::DeliveryResult::FAILED));
+    CHECK_FALSE(state.rerouted());
+    state.apply(order(wire::OrderRecord::REROUTE));
+    CHECK(state.rerouted());
+    CHECK_FALSE(state.resolved(0));
+    CHECK(state.resolved(1));
+    CHECK(state.resolved(2));
+    CHECK(state.deliveries().size() == 3);
+    CHECK(state.deliveries().count(2) == 0);
+    CHECK(state.deliveries().at(1).recipient == 0);
+    // A late result of what is not there any more changes nothing, and its number is not given again.
+    state.apply(attempt(2, wire::DeliveryResult::DELIVERED));
+    CHECK(state.next_number() == 5);
+    state.apply(resolved(0, {5}));
+    CHECK(state.resolved(0));
+    CHECK(state.deliveries().at(5).recipient == 0);
+    state.apply(attempt(5, wire::DeliveryResult::DELIVERED));
+    CHECK(state.finished());
+}
+
+TEST_CASE("a recipient whose forward file leads elsewhere is resolved again as a whole") {
+    JournalState state(2);
+    state.apply(resolved(0, {1}));
+    state.apply(resolved(1, {2}));
+    state.apply(attempt(2, wire::DeliveryResult::EXPANDED));
+    auto expansion = resolved(0, {3, 4});
+    expansion.mutable_resolved()->set_delivery(2);
+    state.apply(expansion);
+    CHECK(state.deliveries().at(3).recipient == 1);
+    state.apply(attempt(1, wire::DeliveryResult::DELIVERED));
+    state.apply(attempt(3, wire::DeliveryResult::DELIVERED));
+    state.apply(order(wire::OrderRecord::REROUTE));
+    CHECK(state.resolved(0));
+    CHECK_FALSE(state.resolved(1));
+    CHECK(state.deliveries().count(4) == 0);
+    CHECK(state.deliveries().count(3) == 1);
+}
+
+TEST_CASE("what failed and was not told is tried again with a fresh lifetime") {
+    JournalState state(3);
+    for (std::uint32_t i = 0; i < 3; ++i)
+        state.apply(resolved(i, {i + 1}));
+    state.apply(attempt(1, wire::DeliveryResult::FAILED));
+    state.apply(attempt(2, wire::DeliveryResult::FAILED));
+    state.apply(reported(2));
+    state.apply(attempt(3, wire::DeliveryResult::DELIVERED));
+    CHECK(state.finished());
+    state.apply(order(wire::OrderRecord::REQUEUE, 77));
+    CHECK(state.requeued_ms() == 77);
+    CHECK_FALSE(state.resolved(0));
+    CHECK(state.resolved(1));
+    CHECK(state.resolved(2));
+    CHECK_FALSE(state.finished());
+    // Twice is as once: a crash may make an administrator say it again.
+    state.apply(order(wire::OrderRecord::REQUEUE, 88));
+    CHECK(state.requeued_ms() == 88);
+    CHECK(state.deliveries().size() == 2);
+}

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "admin/mxbackup_commands.h"
+#include "admin/selector.h"
+#include "libcommon/config/settings.h"
+
+namespace postrider::admin {
+
+/// sysexits.h, and what check and mx-check say of dangers.
+inline constexpr int kExitDangers = 1;
+inline constexpr int kExitUsage = 64;
+inline constexpr int kExitUnavailable = 69;
+inline constexpr int kExitTemporary = 75;
+inline constexpr int kExitConfig = 78;
+
+/// Everything that can stand on the command line.
+struct Arguments {
+    std::string config_file = "/etc/postrider/postrider.conf";
+    bool json = false;
+    bool all = false;
+    bool dry_run = false;
+    bool silent = false;
+    bool senders = false;
+    std::size_t top = 20;  ///< rows of queue shape; 0: all
+    SelectorWords selection;
+    std::vector<std::string> domains;
+    std::string domain;
+    std::string name;
+    std::string text;
+    std::string address;
+    std::vector<std::string> words;
+    MxbackupArguments mxbackup;
+};
+
+/// A verb that asks the running suite; returns the exit status. The working directory is run_dir.
+using Command = int (*)(const config::Settings&, const Arguments&);
+
+/// Prints an error, and gives the exit status for it.
+int report(const Error& error);
+
+/// Who calls the command, for the log of the queue-manager: behind sudo(8) its caller, else whoever logged
+/// in; empty if that is not known.
+[[nodiscard]] std::string caller_login();
+
+}  // namespace postrider::admin

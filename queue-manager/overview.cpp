@@ -1,0 +1,247 @@
+#include "queue-manager/overview.h"
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <map>
+#include <utility>
+
+#include "libcommon/log/log.h"
+#include "libcommon/mail/ascii.h"
+#include "queue-manager/listing.h"
+
+namespace postrider::queue_manager {
+
+namespace {
+
+using Columns = std::array<std::uint64_t, kShapeColumns>;
+using Rows = std::map<std::string, Columns>;
+
+// After so many messages the loop does something else in between.
+constexpr std::size_t kTurn = 50'000;
+constexpr const char* kUnread = "(not read since the start)";
+
+wire::ShapeRow row_of(const std::string& name, const Columns& columns) {
+    wire::ShapeRow row;
+    row.set_name(name);
+    for (std::uint64_t count : columns)
+        row.add_counts(count);
+    return row;
+}
+
+std::size_t column_of(QueueId id, UnixMillis now) {
+    return shape_column(now > id.milliseconds() ? now - id.milliseconds() : 0);
+}
+
+std::string_view state_word(const Scheduler::State& state, UnixMillis now) {
+    if (!state.down) return "up";
+    return now < state.down_until ? "down" : "probe";
+}
+
+}  // namespace
+
+std::size_t shape_column(UnixMillis age) {
+    constexpr UnixMillis kFirst = 300'000;
+    std::size_t column = 0;
+    for (UnixMillis end = kFirst; column + 1 < kShapeColumns && age >= end; end *= 2)
+        ++column;
+    return column;
+}
+
+async::Task<void> Overview::destinations(QueuePeer& peer, std::uint64_t request, std::string next_hop) {
+    wire::QueueReply reply;
+    reply.set_id(request);
+    reply.mutable_destinations();
+    const UnixMillis now = queue_.now();
+    for (const auto& state : queue_.scheduler().states(next_hop, now)) {
+        wire::DestinationState entry;
+        entry.set_transport(state.key.transport);
+        entry.set_next_hop(state.key.next_hop);
+        entry.set_state(std::string(state_word(state, now)));
+        entry.set_window(state.window);
+        entry.set_in_flight(state.in_flight);
+        entry.set_ready(state.ready);
+        entry.set_waiting(queue_.count_about(state.key.next_hop));
+        entry.set_last_failure_ms(state.last_failure);
+        entry.set_last_reply(queue_.last_failure_reply(state.key));
+        entry.set_next_probe_ms(state.down_until);
+        entry.set_suspended(queue_.suspensions().covers(state.key.next_hop));
+        if (reply.ByteSizeLong() + entry.ByteSizeLong() > ipc::kFrameTarget) {
+            reply.set_more(true);
+            bool sent = co_await post_when_read(loop_, peer, reply);
+            if (!sent) co_return;
+            reply.mutable_destinations()->clear_destinations();
+        }
+        *reply.mutable_destinations()->add_destinations() = std::move(entry);
+    }
+    reply.set_more(false);
+    static_cast<void>(co_await post_when_read(loop_, peer, std::move(reply)));
+}
+
+async::Task<void> Overview::shape(QueuePeer& peer, std::uint64_t request, bool senders) {
+    Rows rows;
+    Columns total{};
+    const UnixMillis now = queue_.now();
+    for (const auto& [id, message] : queue_.all_active()) {
+        const std::size_t column = column_of(id, now);
+        ++total[column];
+        if (senders) {
+            ++rows[domain_of(message->envelope.sender())][column];
+            continue;
+        }
+        for (const std::string& name : topics_of(*message))
+            ++rows[name][column];
+    }
+    const std::vector<QueueId> unknown(queue_.waiting().unknown().begin(), queue_.waiting().unknown().end());
+    for (QueueId id : unknown) {
+        ++total[column_of(id, now)];
+        ++rows[kUnread][column_of(id, now)];
+    }
+    std::size_t looked_at = 0;
+    std::unordered_set<QueueId> counted;  // of several topics
+    for (TopicNumber topic : queue_.waiting().topics()) {
+        if (looked_at > kTurn) {
+            looked_at = 0;
+            co_await async::next_turn(loop_);
+        }
+        const auto* messages = queue_.waiting().about(topic);
+        if (messages == nullptr) continue;
+        looked_at += messages->size();
+        const std::string name = queue_.waiting().topic_name(topic);
+        for (QueueId id : *messages) {
+            const std::size_t column = column_of(id, now);
+            const auto* entry = queue_.waiting().find(id);
+            const bool is_new = entry->topics.size() < 2 || counted.insert(id).second;
+            if (is_new) ++total[column];
+            if (!senders)
+                ++rows[name][column];
+            else if (is_new)
+                ++rows[queue_.senders().name(entry->sender)][column];
+        }
+    }
+    wire::QueueReply reply;
+    reply.set_id(request);
+    *reply.mutable_shape()->mutable_total() = row_of("", total);
+    for (const auto& [name, columns] : rows) {
+        wire::ShapeRow row = row_of(name, columns);
+        if (reply.ByteSizeLong() + row.ByteSizeLong() > ipc::kFrameTarget) {
+            reply.set_more(true);
+            bool sent = co_await post_when_read(loop_, peer, reply);
+            if (!sent) co_return;
+            reply.mutable_shape()->clear_rows();
+        }
+        *reply.mutable_shape()->add_rows() = std::move(row);
+    }
+    reply.set_more(false);
+    static_cast<void>(co_await post_when_read(loop_, peer, std::move(reply)));
+}
+
+async::Task<Result<std::vector<wire::TraceEvent>>> Overview::events_of(QueueId id) {
+    std::vector<Folder> folders = {Folder::Hold, Folder::Failed};
+    if (auto folder = queue_.folder_of(id)) folders.insert(folders.begin(), *folder);
+    std::function<Result<Spool::History>()> work = [spool = &spool_, id, folders] {
+        Result<Spool::History> history = permanent("no message " + id.text());
+        for (Folder folder : folders) {
+            history = spool->history(id, folder);
+            if (history) break;
+        }
+        return history;
+    };
+    auto read = co_await queue_.read_pool().run(std::move(work));
+    if (!read) co_return temporary("too many messages are being read");
+    if (*read) co_return trace_of((*read)->envelope, (*read)->size, (*read)->records);
+    const FinishedMessage* gone = queue_.finished().find(id);
+    if (gone != nullptr) co_return trace_of(*gone);
+    co_return permanent("no message " + id.text() + " is in the queue, or among those that ended last");
+}
+
+async::Task<void> Overview::trace(QueuePeer& peer, std::uint64_t request, std::string queue_id) {
+    auto id = QueueId::parse(queue_id);
+    if (!id) {
+        peer.fail(request, id.error());
+        co_return;
+    }
+    auto events = co_await events_of(*id);
+    if (!events) {
+        peer.fail(request, events.error());
+        co_return;
+    }
+    wire::QueueReply reply;
+    reply.set_id(request);
+    reply.mutable_trace();
+    for (auto& event : *events) {
+        if (reply.ByteSizeLong() + event.ByteSizeLong() > ipc::kFrameTarget) {
+            reply.set_more(true);
+            bool sent = co_await post_when_read(loop_, peer, reply);
+            if (!sent) co_return;
+            reply.mutable_trace()->clear_events();
+        }
+        *reply.mutable_trace()->add_events() = std::move(event);
+    }
+    reply.set_more(false);
+    static_cast<void>(co_await post_when_read(loop_, peer, std::move(reply)));
+}
+
+async::Task<void> Overview::suspend(QueuePeer& peer, std::uint64_t request, wire::SuspendDomains asked) {
+    std::vector<std::string> domains;
+    for (const auto& domain : asked.domains()) {
+        if (!can_be_suspended(domain)) {
+            peer.fail(request, Error(Severity::Permanent, "that is no domain"));
+            co_return;
+        }
+        std::string& name = domains.emplace_back(domain);
+        for (char& c : name)
+            if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    }
+    log::info(asked.resume() ? "resume" : "suspend")
+        .add("domains", domains.size())
+        .add("by_uid", peer.credentials().uid)
+        .add("login", asked.login())
+        .add("dry_run", asked.dry_run());
+    std::vector<std::string> changed;
+    std::map<std::string, std::size_t> waiting;
+    for (const std::string& name : domains) {
+        waiting[name] = queue_.count_about(name);
+        if (asked.dry_run() && queue_.suspensions().covers(name) == asked.resume()) changed.push_back(name);
+    }
+    if (!asked.dry_run()) {
+        auto done = co_await queue_.suspend(std::move(domains), asked.resume(), peer.credentials().uid);
+        if (!done) {
+            peer.fail(request, done.error());
+            co_return;
+        }
+        changed = std::move(*done);
+    }
+    wire::QueueReply reply;
+    reply.set_id(request);
+    reply.mutable_suspended();
+    for (const std::string& name : changed) {
+        auto* entry = reply.mutable_suspended()->add_domains();
+        entry->set_domain(name);
+        entry->set_by(peer.credentials().uid);
+        entry->set_messages(waiting[name]);
+    }
+    peer.reply(reply);
+}
+
+void Overview::suspended(QueuePeer& peer, std::uint64_t request) {
+    wire::QueueReply reply;
+    reply.set_id(request);
+    reply.mutable_suspended();
+    for (const auto& [name, since] : queue_.suspensions().names()) {
+        auto* entry = reply.mutable_suspended()->add_domains();
+        entry->set_domain(name);
+        entry->set_since_ms(since.time);
+        entry->set_by(since.by);
+        entry->set_messages(queue_.count_about(name));
+        if (reply.ByteSizeLong() > ipc::kFrameTarget) {
+            reply.set_more(true);
+            peer.reply(reply);
+            reply.mutable_suspended()->clear_domains();
+        }
+    }
+    reply.set_more(false);
+    peer.reply(reply);
+}
+
+}  // namespace postrider::queue_manager
