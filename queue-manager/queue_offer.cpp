@@ -325,9 +325,10 @@ std::optional<Queue::Dispatch> Queue::next_job(TransportSet transports) {
             job_ended(*job, JobOutcome::Unknown, Milliseconds(0));
             continue;
         }
-        // A late report may have come for what stood in the scheduler.
+        // What stands on a ready list may not be ready any more: a late report has come for it, or an order.
         std::erase_if(job->deliveries, [message](const ReadyDelivery& ready) {
-            return message->find(ready.number)->phase != Phase::Ready;
+            const ActiveDelivery* delivery = message->find(ready.number);
+            return delivery == nullptr || delivery->phase != Phase::Ready;
         });
         if (job->deliveries.empty()) {
             job_ended(*job, JobOutcome::Unknown, Milliseconds(0));
