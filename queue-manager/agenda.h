@@ -80,6 +80,8 @@ class Agenda {
         WaitingIndex::Entry entry;
     };
     [[nodiscard]] std::optional<Loading> next_to_load(UnixMillis now);
+    /// A thread works on the file of a message that is neither in memory nor in the index.
+    void load_begun(QueueId id, Folder folder) { loading_.emplace(id, folder); }
     /// It was read, or could not be.
     void load_ended(QueueId id) { loading_.erase(id); }
     [[nodiscard]] const std::unordered_map<QueueId, Folder>& loading() const { return loading_; }

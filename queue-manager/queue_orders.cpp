@@ -49,7 +49,7 @@ bool Queue::order(QueueId id, std::optional<Folder> kept, Order order) {
         return true;
     }
     Message* message = find(id);
-    if (message != nullptr || loading_.count(id) > 0) {
+    if (message != nullptr || agenda_.loading().count(id) > 0) {
         orders_.emplace(id, std::move(order));
         if (message != nullptr) advance(*message);
         return true;
@@ -87,7 +87,7 @@ void Queue::begin_order(Message& message) {
 }
 
 void Queue::spawn_order(QueueId id, Folder folder, bool known, Order order) {
-    loading_.emplace(id, folder);
+    agenda_.load_begun(id, folder);
     tasks_.spawn(carry_out(id, folder, known, std::make_shared<Order>(std::move(order))));
 }
 
@@ -106,7 +106,7 @@ async::Task<void> Queue::carry_out(QueueId id, Folder folder, bool known, std::s
         return spool->carry_out(id, folder, verify, order->record);
     };
     auto result = co_await sync_pool_.run(std::move(work));
-    loading_.erase(id);
+    agenda_.load_ended(id);
     if (result && *result && order->remove) remember_deleted(id, *history);
     if (result) {
         carried_out(id, folder, *order, *result);
