@@ -42,7 +42,8 @@ class CountingServer:
         self.forget()
 
     def forget(self) -> None:
-        """Begins with a new record."""
+        """Begins with a new record, once the idle connections are closed."""
+        wait_for("connections to be closed", lambda: self._open == 0)
         with self._lock:
             self.connections: list[Connection] = []
             self.order: list[Transaction] = []

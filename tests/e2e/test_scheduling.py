@@ -19,7 +19,6 @@ CONFIG = """\
 include routes
 retry 5m,5m,15m,1h
 retry_jitter 10%
-delay_warning 0s
 max_connections_per_client 1000
 session_messages 10000
 trusted_session_messages 10000
