@@ -189,7 +189,7 @@ inline constexpr std::array<LimitRow, kLimitCount> kLimitTable = [] {
         bytes(Limit::DsnMaxBody, "dsn_max_body", 50 * kKiB, "bounces-and-etrn 4.2",
               "How much of a message is returned with dsn_return full.", 0),
         bytes(Limit::DsnTemplateSize, "dsn_template_size", 16 * kKiB, "bounces-and-etrn 4.2",
-              "A file of the dsn_templates folder."),
+              "A file of the dsn_templates folder.", 1, 1024 * kKiB),
         count(Limit::QueueSyncThreads, "queue_sync_threads", 16, kSame, "design 4",
               "Threads that make messages durable.", 1, 256),
         bytes(Limit::IntakeJournalMax, "intake_journal_max", 48 * kKiB, "design 4",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import email
+import email.errors
 import email.message
 import email.policy
 import email.utils
@@ -55,15 +56,23 @@ def is_report(content: bytes) -> bool:
     return b"\nAction: " in content or b"report-type=delivery-status" in content
 
 
+def parsed(raw: bytes) -> email.message.Message:
+    """The email package takes UTF-8 in fields from a string only; that is for reports to addresses in UTF-8."""
+    if b"\nContent-Type: message/global-delivery-status\n" in raw:
+        return email.message_from_string(raw.decode(), policy=email.policy.SMTPUTF8)
+    return email.message_from_bytes(raw, policy=email.policy.default)
+
+
 def read_report(raw: bytes) -> Report:
     """`raw` may have the line ends of SMTP or of a mailbox."""
     raw = raw.replace(b"\r\n", b"\n")
-    message = email.message_from_bytes(raw, policy=email.policy.default)
+    message = parsed(raw)
     assert isinstance(message, email.message.EmailMessage)
     problems = [f"{part.get_content_type()}: {defect!r}" for part in message.walk() for defect in part.defects]
     problems += [f"{name} is there {len(message.get_all(name, []))} times" for name in ONCE
                  if len(message.get_all(name, [])) != 1]
-    problems += [f"{name}: {defect!r}" for name in ONCE for defect in getattr(message[name], "defects", ())]
+    problems += [f"{name}: {defect!r}" for name in ONCE for defect in getattr(message[name], "defects", ())
+                 if not isinstance(defect, email.errors.NonASCIILocalPartDefect)]
     if (message.get_content_type(), message.get_param("report-type")) != ("multipart/report", "delivery-status"):
         problems.append("it is no multipart/report of delivery status")
     parts = [part for part in message.iter_parts() if isinstance(part, email.message.EmailMessage)]
@@ -102,7 +111,7 @@ def status_blocks(raw: bytes, status: email.message.EmailMessage) -> list[dict[s
     else:
         assert status.get_content_type() == "message/global-delivery-status", status.get_content_type()
         body = raw.split(b"\nContent-Type: message/global-delivery-status\n", 1)[1].split(b"\n\n", 1)[1].split(b"\n--", 1)[0]
-        blocks = [email.message_from_bytes(block, policy=email.policy.default) for block in body.split(b"\n\n")]
+        blocks = [email.message_from_string(block, policy=email.policy.SMTPUTF8) for block in body.decode().split("\n\n")]
     return [{name: re.sub(r"\s+", " ", str(value)) for name, value in block.items()} for block in blocks]
 
 

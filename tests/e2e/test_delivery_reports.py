@@ -20,7 +20,7 @@ LOCAL = "alice@local.test"
 REMOTE = "s@remote.test"
 DAY = 86400
 ALIASES = ("team: bob, dave\nrob: bob\nlost: gone@primary.test\njörg: bob\nä: alice\nlist: dave, gone@primary.test\n")
-FIRST = "alias_file local.test aliases\nretry 2h\nlifetime 5d\ndsn_aggregate 2s\ndouble_bounce_to carol\n"
+FIRST = "alias_file local.test aliases\nretry 2h\nlifetime 5d\ndsn_aggregate 2s\ndouble_bounce_to carol@local.test\n"
 SECOND = ("alias_file local.test aliases\nretry 2h\ndsn_return full\ndsn_max_body 1k\ndsn_only_to local\n"
           "dsn_templates dsn\ndouble_bounce_to gone@primary.test\n")
 TEMPLATE = "Subject: Unzustellbar: ${sender} bei ${hostname}\n\nIhre Nachricht ${queue_id} kam nicht an. Grüße, ${postmaster}\n"
@@ -192,9 +192,8 @@ class Reports:
         def told_by_exim() -> list[bytes]:
             return [one.content for one in self._remote.arrivals(REMOTE) if about.encode() in one.content]
         self.wait("the next host to tell", told_by_exim)
-        theirs = told_by_exim()[0].lower()
-        self.expect("T75: the next host knows ENVID and ORCPT", b"bob@x.test" in theirs and b"qq=1" in theirs.replace(b"+3d", b"="),
-                    theirs)
+        theirs = told_by_exim()[0].lower().replace(b"+3d", b"=").replace(b"+40", b"@")
+        self.expect("T75: the next host knows ENVID and ORCPT", b"bob@x.test" in theirs and b"qq=1" in theirs, theirs)
         self.expect("T75: it tells, we do not", not self.arrived(about), self.arrived(about))
         report = self.one("T75 refused", self.send(REMOTE, [f"gone@primary.test {rcpt}"], mail), told=[GONE])
         self.expect("T75 refused: ENVID", report.of_message.get("Original-Envelope-Id") == "QQ=1", report.of_message)
@@ -235,17 +234,21 @@ class Reports:
         self.expect("UTF-8 to an address in UTF-8: types", (report.status_type, report.original.get_content_type()) ==
                     ("message/global-delivery-status", "message/global-headers"), report.raw)
         self.expect("UTF-8 to an address in UTF-8: ORCPT", report.recipients[0].get("Original-Recipient") == "utf-8;" + name)
-        about = self.send("ä@local.test", ["jörg@local.test NOTIFY=SUCCESS", "slow@primary.test"], "SMTPUTF8", header=header)
+        about = self.send("ä@local.test", ["jörg@local.test NOTIFY=SUCCESS", "slow@primary.test"], "SMTPUTF8")
         self.one("success in UTF-8", about, LOCAL, [("delivered", "bob@local.test")])
         self._suite.move_clock(5 * 3600)
         self.wait("a delay in UTF-8", lambda: len(self.arrived(about, LOCAL)) == 2)
         self.sound("a delay in UTF-8", self.arrived(about, LOCAL), addresses=False)
-        about = self.send("", [name], "SMTPUTF8", header=header)
-        self.double_bounce("UTF-8", about, encoded)
+        self.double_bounce("UTF-8", lambda: self.send("", [name], "SMTPUTF8", header=header), encoded)
 
-    def double_bounce(self, what: str, about: str, failed: str) -> None:
-        self.wait(f"the postmaster to hear: {what}", lambda: self.mailbox("carol", about))
-        found = self.mailbox("carol", about)
+    def double_bounce(self, what: str, send: Callable[[], object], failed: str) -> None:
+        """Whether the postmaster gets one notice of what is sent. It need not return what names the message: that may
+        be a report in which it stands."""
+        before = len(self._suite.mailbox("carol"))
+        send()
+        self.wait(f"the postmaster to hear: {what}", lambda: len(self._suite.mailbox("carol")) > before)
+        wait_for("nothing to be on its way", lambda: all(entry["state"] == "waiting" for entry in self._suite.queue()))
+        found = [read_report(text) for text in self._suite.mailbox("carol")[before:]]
         self.expect(f"double bounce, {what}: one", [report.told() for report in found] == [[("failed", failed)]],
                     [report.told() for report in found])
         self.sound(f"double bounce, {what}", found, addresses="\\" not in failed)
@@ -253,9 +256,9 @@ class Reports:
     def nobody(self) -> None:
         """T77: the null sender, and a sender who cannot be reached."""
         before = (len(self._suite.mailbox("alice")), self._remote.count())
-        self.double_bounce("the null sender", self.send("", ["gone@primary.test"]), "gone@primary.test")
-        about = self.send("gone@primary.test", ["none@nx.test"])
-        self.double_bounce("a sender who is gone", about, "gone@primary.test")
+        self.double_bounce("the null sender", lambda: self.send("", ["gone@primary.test"]), "gone@primary.test")
+        self.double_bounce("a sender who is gone", lambda: self.send("gone@primary.test", ["none@nx.test"]),
+                           "gone@primary.test")
         self.expect("T77: nobody else hears of it", (len(self._suite.mailbox("alice")), self._remote.count()) == before)
 
     def one_copy(self) -> None:
@@ -284,7 +287,7 @@ class Reports:
         report = self.one("T76", about, told=[GONE])
         body = report.raw.split(b"\n\n")[-1]
         self.expect("T76: at most 1 kB of body", report.original.get_content_type() == "message/rfc822" and 500 < len(body) < 1100, body)
-        self.expect("a text of the administrator", "kam nicht an. Grüße, postmaster@local.test\n" in report.text, report.text)
+        self.expect("a text of the administrator", "kam nicht an. Grüße, postmaster@" in report.text, report.text)
         self.expect("his subject", str(report.message["Subject"]) == f"Unzustellbar: <{REMOTE}> bei mx2.test", report.message["Subject"])
         self.expect("RET=HDRS: less than the configuration says", b"cut.." not in self.one(
             "RET=HDRS", self.send(REMOTE, ["gone@primary.test"], "RET=HDRS", b"cut..\r\n")).raw)
