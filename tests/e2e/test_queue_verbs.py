@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nsd import Nsd
-from process import TestFailure, wait_for
+from process import TestFailure, accepts_connections, wait_for
 from program import Program
 from sink import Sink
 from smtp import send_message
@@ -230,9 +230,8 @@ class Steering:
         file = next(path for path in self._suite.spool_files() if path.name == name)
         damaged = b"\0" * 64 + file.read_bytes()[64:]
         with open(file, "r+b") as queue_file:
-            queue_file.write(damaged[:64])
+            queue_file.write(damaged[:64])  # and with that its time has come
         self._suite.start()
-        self.say("queue", "flush", name)
         wait_for("it in corrupt/", lambda: self.folder("corrupt") == [name])
         listed = json.loads(self.say("corrupt", "list", "--json"))
         self.expect("corrupt list says why", [one["id"] for one in listed] == [name] and listed[0]["why"], listed)
@@ -299,6 +298,8 @@ class Steering:
         slow = subprocess.Popen([*self._suite.stage.command("world"), sys.executable, "-c", SLOW_SERVER, address, str(port)],
                                 stdin=subprocess.DEVNULL)
         try:
+            with self._suite.stage.inside("world"):
+                wait_for("the slow server", lambda: accepts_connections((address, port)))
             name = self.submit("alice@local.test", "x@primary.test")
             self.waits(name, "active")
             wait_for("the attempt to be under way", lambda: "1" in [line.split()[-1] for line in self.say("status").splitlines() if line.startswith("jobs_in_flight")])
@@ -334,8 +335,7 @@ class Steering:
 SLOW_SERVER = """
 import socket, sys, time
 server = socket.create_server((sys.argv[1], int(sys.argv[2])))
-while True:
-    client, _ = server.accept()
+def serve(client):
     lines = client.makefile("rb")
     client.sendall(b"220 slow\\r\\n")
     data = False
@@ -356,6 +356,12 @@ while True:
             break
         else:
             client.sendall(b"250 2.0.0 ok\\r\\n")
+while True:
+    client, _ = server.accept()
+    try:
+        serve(client)
+    except OSError:
+        pass
     client.close()
 """
 
