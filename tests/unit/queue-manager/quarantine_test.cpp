@@ -299,7 +299,8 @@ TEST_CASE("messages with many recipients are listed in several batches, each onc
     }
     CHECK(eventually([&] { return daemon.counter("messages_waiting") == 5; }));
     CHECK(daemon.counter("messages_active") == 5);
-    const auto check = [&](const std::vector<wire::QueueEntry>& parts, const std::vector<std::string>& ids) {
+    const auto check = [&](const std::vector<wire::QueueEntry>& parts, const std::vector<std::string>& ids,
+                           std::size_t expected) {
         std::vector<std::string> seen;
         std::size_t recipients = 0;
         for (const auto& part : parts) {
@@ -307,14 +308,17 @@ TEST_CASE("messages with many recipients are listed in several batches, each onc
             recipients += static_cast<std::size_t>(part.recipients_size());
         }
         CHECK(seen == ids);
-        CHECK(recipients == 5 * many.size() + (ids.size() - 5));
+        CHECK(recipients == expected);
     };
     TestPeer admin = daemon.connect(wire::ROLE_ADMIN);
-    check(admin.listing(question(wire::Quarantine::LIST)), held);
+    check(admin.listing(question(wire::Quarantine::LIST)), held, 5 * many.size());
     wire::QueueRequest all;
     all.set_id(1);
     all.mutable_list();
-    check(admin.listing(all), queued);
+    // What is held is a part of the queue, and comes behind the rest.
+    std::vector<std::string> ids = queued;
+    ids.insert(ids.end(), held.begin(), held.end());
+    check(admin.listing(all), ids, 10 * many.size() + 5);
     CHECK(daemon.stop() == 0);
 }
 

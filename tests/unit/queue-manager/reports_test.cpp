@@ -321,7 +321,7 @@ TEST_CASE("an original that was BINARYMIME makes no invalid report") {
     auto input = example();
     input.original.set_body(wire::Envelope::BINARYMIME);
     input.return_full = true;
-    input.content = std::string("Subject: x\r\nX: a\0b\r\n\r\nbody\0\n\r", 31);
+    input.content = std::string("Subject: x\r\nX: a\0b\r\n\r\nbody\0\n\r", 29);
     input.content_length = input.content.size();
     auto report = compose_report(input);
     check_lines(report.content);
