@@ -34,9 +34,8 @@ bool is_open(const wire::QueueRecipient& recipient) {
     return recipient.state() != "delivered" && recipient.state() != "failed";
 }
 
-bool is_about(std::string_view domain, const wire::Selector& selector) {
-    if (domain == selector.domain()) return true;
-    return selector.subdomains() && domain.ends_with("." + selector.domain());
+bool is_about(std::string_view name, const wire::Selector& selector) {
+    return belongs_to(name, selector.domain(), selector.subdomains());
 }
 
 std::string last_reply(const wire::DeliveryResult& result) {
@@ -197,12 +196,24 @@ void Admin::open_file(QueuePeer& peer, std::uint64_t request, const wire::OpenQu
     peer.reply(reply, std::move(*file));
 }
 
-async::Task<void> Admin::flush(QueuePeer& peer, std::uint64_t request, wire::Selector selector) {
+async::Task<void> Admin::flush(QueuePeer& peer, std::uint64_t request, wire::Selector selector,
+                               async::Deadline answer_by) {
     std::vector<QueueId> ids = candidates(selector);
+    const FlushScope scope(selector.domain(), selector.subdomains());
     // Messages whose listing need not be looked at are flushed without being read first.
     bool by_id_only = selector.domain().empty() && selector.sender().empty() &&
                       selector.recipient().empty() && !selector.null_sender();
+    wire::QueueReply reply;
+    reply.set_id(request);
     std::uint64_t flushed = 0;
+    bool answered = false;
+    const auto answer = [&](bool unfinished) {
+        if (answered) return;
+        answered = true;
+        reply.mutable_flushed()->set_messages(flushed);
+        reply.mutable_flushed()->set_unfinished(unfinished);
+        peer.reply(reply);
+    };
     for (std::size_t first = 0; first < ids.size();) {
         std::vector<QueueId> batch = batch_of(ids, first);
         if (by_id_only) {
@@ -217,13 +228,11 @@ async::Task<void> Admin::flush(QueuePeer& peer, std::uint64_t request, wire::Sel
             }
         }
         for (QueueId id : batch) {
-            if (queue_.flush(id)) ++flushed;
+            if (queue_.flush(id, scope)) ++flushed;
         }
+        if (answer_by && loop_.now() > *answer_by && first < ids.size()) answer(true);
     }
-    wire::QueueReply reply;
-    reply.set_id(request);
-    reply.mutable_flushed()->set_messages(flushed);
-    peer.reply(reply);
+    answer(false);
 }
 
 void Admin::status(QueuePeer& peer, std::uint64_t request) {

@@ -27,8 +27,10 @@ class Admin {
     async::Task<void> list(QueuePeer& peer, std::uint64_t request, wire::Selector selector);
     /// Sends a descriptor of the message's file, also of one in hold/, failed/ or corrupt/.
     void open_file(QueuePeer& peer, std::uint64_t request, const wire::OpenQueueFile& frame);
-    /// Tries what matches now, and answers with the number of messages.
-    async::Task<void> flush(QueuePeer& peer, std::uint64_t request, wire::Selector selector);
+    /// Tries what matches now, of a `domain` only the deliveries to it, and answers with the number of
+    /// messages. If that is not known by `answer_by`, the answer says so, and the work goes on.
+    async::Task<void> flush(QueuePeer& peer, std::uint64_t request, wire::Selector selector,
+                            async::Deadline answer_by = std::nullopt);
     /// Sends all counters.
     void status(QueuePeer& peer, std::uint64_t request);
 

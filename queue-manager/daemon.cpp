@@ -30,7 +30,7 @@ Daemon::Daemon(async::Loop& loop, const Settings& settings, Spool& spool, Fd lis
       intake_(loop, settings, spool, queue_),
       admin_(loop, spool, queue_, dispatcher_, intake_),
       quarantine_(loop, spool, queue_),
-      handler_(intake_, dispatcher_, admin_, quarantine_),
+      handler_(loop, settings, queue_, intake_, dispatcher_, admin_, quarantine_),
       server_(loop, std::move(listening), "queue.sock", users, kMaxPeers, handler_),
       stop_timer_(loop, [this] { check_stopped(); }) {}
 

@@ -12,6 +12,7 @@
 #include "libcommon/ipc/journal.pb.h"
 #include "libcommon/ipc/queue.pb.h"
 #include "libcommon/queue_file/queue_file.h"
+#include "queue-manager/flush_scope.h"
 #include "queue-manager/scheduler.h"
 #include "queue-manager/waiting_index.h"
 
@@ -76,7 +77,7 @@ struct Message {
     bool resolving = false;  ///< the router is being asked
     std::uint32_t resolve_attempts = 0;
     UnixMillis resolve_due = 0;
-    bool flush_resolved = false;  ///< it was flushed before it was resolved
+    FlushScope flush_resolved;    ///< what of it was flushed before it was resolved
     std::string resolve_error;    ///< what the router said last, if it could not decide
 
     bool reporting = false;     ///< a report is being committed

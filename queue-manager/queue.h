@@ -17,6 +17,7 @@
 #include "libcommon/async/thread_pool.h"
 #include "libcommon/queue_file/queue_id.h"
 #include "queue-manager/holds.h"
+#include "queue-manager/mailbox_news.h"
 #include "queue-manager/message.h"
 #include "queue-manager/outcome.h"
 #include "queue-manager/reports.h"
@@ -105,8 +106,8 @@ class Queue {
     [[nodiscard]] std::vector<QueueId> perhaps_about(const std::string& domain, bool subdomains) const;
     /// Takes over a message that was moved from hold/ to new/.
     void released(QueueId id);
-    /// Tries what is left of a message now. False if there is no such message.
-    bool flush(QueueId id);
+    /// Tries what is left of a message now, as far as `scope` covers it. False if there is no such message.
+    bool flush(QueueId id, const FlushScope& scope);
 
     [[nodiscard]] const Counters& counters() const { return counters_; }
     [[nodiscard]] const Scheduler& scheduler() const { return scheduler_; }
@@ -142,7 +143,7 @@ class Queue {
     [[nodiscard]] bool still_parked(QueueId id, const WaitingIndex::Entry& entry);
     async::Task<void> load(QueueId id, WaitingIndex::Entry entry);
     void loaded(QueueId id, WaitingIndex::Entry entry, Result<Spool::Loaded> result);
-    void make_due(Message& message);
+    void make_due(Message& message, const FlushScope& scope);
     [[nodiscard]] bool room_for(std::size_t recipients) const;
     [[nodiscard]] WaitingIndex::Entry entry_for(const Message& message, UnixMillis due);
     [[nodiscard]] std::optional<UnixMillis> delay_report_due(const Message& message) const;
@@ -176,6 +177,7 @@ class Queue {
     void take_results(Message& message, std::vector<wire::DeliveryResult> results);
     void apply_late_report(Message& message);
     void conclude(Message& message, ActiveDelivery& delivery, const Judgement& judgement);
+    void tell_of_mailbox(const ActiveDelivery& delivery);
     void note_mx_error(const Message& message, ActiveDelivery& delivery) const;
     void log_result(const Message& message, const ActiveDelivery& delivery, const Judgement& judgement) const;
 
@@ -208,9 +210,10 @@ class Queue {
     };
     std::unordered_map<QueueId, std::vector<LateResult>> late_reports_;  // of messages not in memory yet
     std::size_t late_results_ = 0;                                       // in all of them
-    std::set<QueueId> forced_;  // waiting messages that an administrator flushed
+    std::unordered_map<QueueId, FlushScope> forced_;  // waiting messages that were flushed
     Holds holds_;
     bool asking_about_holds_ = false;
+    MailboxNews mailbox_news_;
     UnixMillis clock_ahead_ = 0;  // of the system's; 0 but in tests
     std::deque<QueueId> to_resolve_;
     std::size_t resolving_ = 0;

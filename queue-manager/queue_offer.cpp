@@ -137,11 +137,10 @@ bool Queue::take_plan(Message& message, ResolutionPlan plan) {
     std::size_t before = message.deliveries.size();
     apply_resolution(message, std::move(plan));
     hold_back(message, before);
-    if (message.flush_resolved) {
-        for (std::size_t i = before; i < message.deliveries.size(); ++i)
-            message.deliveries[i].due = 0;
-        message.flush_resolved = undecided;
+    for (std::size_t i = before; i < message.deliveries.size(); ++i) {
+        if (message.flush_resolved.covers(message.deliveries[i].delivery)) message.deliveries[i].due = 0;
     }
+    if (!undecided) message.flush_resolved = FlushScope();
     message.scan_due = 0;
     if (undecided) {
         ++message.resolve_attempts;

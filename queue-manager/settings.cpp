@@ -34,6 +34,8 @@ Settings settings_from(const config::Settings& config) {
     settings.retry_jitter_percent = static_cast<unsigned>(limits.get(Limit::RetryJitter));
     settings.lifetime = limits.time(Limit::Lifetime);
     settings.bounce_lifetime = limits.time(Limit::BounceLifetime);
+    settings.etrn_interval = limits.time(Limit::EtrnInterval);
+    settings.full_mailbox_time = limits.time(Limit::FullMailboxTime);
     settings.mx_error_grace = limits.time(Limit::MxErrorGrace);
     settings.dsn_return_full = config.dsn_return == config::DsnReturn::Full;
     settings.dsn_max_body = limits.size(Limit::DsnMaxBody);

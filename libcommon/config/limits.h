@@ -79,6 +79,8 @@ enum class Limit : std::uint8_t {
     MxbackupLifetime,
     MxbackupRetryMax,
     MxErrorGrace,
+    EtrnInterval,
+    FullMailboxTime,
     DsnMaxBody,
     QueueSyncThreads,
     QueueMessages,
