@@ -123,8 +123,8 @@ bool MaildirSize::fits(std::uint64_t octets) const {
 Outcome MaildirSize::refuse(std::uint64_t octets) const {
     // No room will ever be enough for it.
     if (octets > quota_.octets)
-        return failed("5.2.3", fmt::format("the message is larger than the mailbox may be ({} octets)",
-                                           quota_.octets));
+        return failed(
+            "5.2.3", fmt::format("the message is larger than the mailbox may be ({} octets)", quota_.octets));
     const std::string text = "the mailbox is full";
     return quota_.fails ? failed("5.2.2", text) : deferred("4.2.2", text);
 }
@@ -155,20 +155,20 @@ void MaildirSize::count() {
 void MaildirSize::store() const {
     // A file of its own that takes the old one's place: whoever reads sees one or the other.
     const std::string temporary_name = fmt::format("{}/tmp/maildirsize.{}", path_, ::getpid());
-    const Fd file(::open(temporary_name.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-                         kSizeFileMode));
+    const Fd file(
+        ::open(temporary_name.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, kSizeFileMode));
     if (!file) return;
-    const std::string text =
-        fmt::format("{}S\n{} {}\n", quota_.octets, usage_->octets, usage_->messages);
-    const bool written = write_all(file, text) &&
-                         ::rename(temporary_name.c_str(), (path_ + "/maildirsize").c_str()) == 0;
+    const std::string text = fmt::format("{}S\n{} {}\n", quota_.octets, usage_->octets, usage_->messages);
+    const bool written =
+        write_all(file, text) && ::rename(temporary_name.c_str(), (path_ + "/maildirsize").c_str()) == 0;
     if (!written) static_cast<void>(::unlink(temporary_name.c_str()));
 }
 
 void MaildirSize::add(std::uint64_t octets) const {
     if (!limited()) return;
     // One write at the end, so that two deliveries at once cannot mix their lines.
-    const Fd file(::open((path_ + "/maildirsize").c_str(), O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    const Fd file(
+        ::open((path_ + "/maildirsize").c_str(), O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     if (file) static_cast<void>(write_all(file, fmt::format("{} 1\n", octets)));
 }
 

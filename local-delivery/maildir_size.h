@@ -23,19 +23,19 @@ struct MaildirUsage {
     friend bool operator==(const MaildirUsage&, const MaildirUsage&) = default;
 };
 
-/// Reads the text of a `maildirsize` (Maildir++, as Courier and Dovecot have it): the quota in the first line,
-/// "1000000S" with further limits behind commas, then a line "OCTETS MESSAGES" for every change. Nothing if it
-/// was made for another quota than `octets`, is broken, or adds up to less than nothing: then the messages have
-/// to be counted. Pure.
+/// Reads the text of a `maildirsize` (Maildir++, as Courier and Dovecot have it): the quota in the first
+/// line, "1000000S" with further limits behind commas, then a line "OCTETS MESSAGES" for every change.
+/// Nothing if it was made for another quota than `octets`, is broken, or adds up to less than nothing: then
+/// the messages have to be counted. Pure.
 [[nodiscard]] std::optional<MaildirUsage> parse_maildir_size(std::string_view text, std::uint64_t octets);
 
 /// The octets that the name of a message says it has, "…,S=1234:2,S"; nothing if it does not. Pure.
 [[nodiscard]] std::optional<std::uint64_t> size_in_name(std::string_view name);
 
-/// The size of one Maildir, with all its folders, and what may still come into it. The file `maildirsize` saves
-/// counting the messages each time; every program that knows it adds what it brings and takes. Others (a mail
-/// program that deletes files) do not, so a mailbox that seems full is counted before anything is refused.
-/// Used with the rights of the owner, who may have put anything there: links are not followed.
+/// The size of one Maildir, with all its folders, and what may still come into it. The file `maildirsize`
+/// saves counting the messages each time; every program that knows it adds what it brings and takes. Others
+/// (a mail program that deletes files) do not, so a mailbox that seems full is counted before anything is
+/// refused. Used with the rights of the owner, who may have put anything there: links are not followed.
 class MaildirSize {
   public:
     /// Without a quota all is allowed, and nothing read or written.

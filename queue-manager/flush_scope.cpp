@@ -26,8 +26,7 @@ FlushScope::FlushScope(std::string_view domain, bool subdomains) : all_(domain.e
 void FlushScope::add(const FlushScope& other) {
     all_ |= other.all_;
     for (const Domain& domain : other.domains_) {
-        if (std::find(domains_.begin(), domains_.end(), domain) == domains_.end())
-            domains_.push_back(domain);
+        if (std::find(domains_.begin(), domains_.end(), domain) == domains_.end()) domains_.push_back(domain);
     }
     all_ |= domains_.size() > kMaxDomains;
     if (all_) domains_.clear();

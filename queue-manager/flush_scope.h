@@ -13,7 +13,8 @@ namespace postrider::queue_manager {
 [[nodiscard]] bool belongs_to(std::string_view name, std::string_view domain, bool subdomains);
 
 /// Which deliveries of a message a flush is about: all, or those of some domains. One that was asked for by a
-/// domain must leave the others of the same message alone, because theirs may be held for somebody else. Pure.
+/// domain must leave the others of the same message alone, because theirs may be held for somebody else.
+/// Pure.
 class FlushScope {
   public:
     /// Nothing.

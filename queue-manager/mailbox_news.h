@@ -9,8 +9,8 @@
 
 namespace postrider::queue_manager {
 
-/// Which mailboxes the router is believed to take for full, so that it is told of a success only where that is
-/// news. Pure.
+/// Which mailboxes the router is believed to take for full, so that it is told of a success only where that
+/// is news. Pure.
 class MailboxNews {
   public:
     enum class News { None, Full, Room };

@@ -77,8 +77,8 @@ struct Message {
     bool resolving = false;  ///< the router is being asked
     std::uint32_t resolve_attempts = 0;
     UnixMillis resolve_due = 0;
-    FlushScope flush_resolved;    ///< what of it was flushed before it was resolved
-    std::string resolve_error;    ///< what the router said last, if it could not decide
+    FlushScope flush_resolved;  ///< what of it was flushed before it was resolved
+    std::string resolve_error;  ///< what the router said last, if it could not decide
 
     bool reporting = false;     ///< a report is being committed
     UnixMillis report_due = 0;  ///< not before this: a report could not be committed

@@ -210,7 +210,7 @@ class Queue {
     };
     std::unordered_map<QueueId, std::vector<LateResult>> late_reports_;  // of messages not in memory yet
     std::size_t late_results_ = 0;                                       // in all of them
-    std::unordered_map<QueueId, FlushScope> forced_;  // waiting messages that were flushed
+    std::unordered_map<QueueId, FlushScope> forced_;                     // waiting messages that were flushed
     Holds holds_;
     bool asking_about_holds_ = false;
     MailboxNews mailbox_news_;

@@ -99,11 +99,10 @@ Result<void> Server::etrn(QueuePeer& peer, std::uint64_t id, const wire::Etrn& f
         return {};
     }
     const UnixMillis wait = etrn_rate_.wait((frame.subdomains() ? "@" : "") + frame.domain(), queue_.now());
-    log::info("etrn")
+    log::info(wait > 0 ? "etrn_too_soon" : "etrn")
         .add("client", frame.client())
         .add("domain", frame.domain())
-        .add("subdomains", frame.subdomains())
-        .add("refused_for", Milliseconds(wait));
+        .add("subdomains", frame.subdomains());
     if (wait > 0) {
         wire::QueueReply reply;
         reply.set_id(id);

@@ -35,10 +35,10 @@ struct Settings {
     Milliseconds lifetime{432'000'000};
     Milliseconds bounce_lifetime{432'000'000};
     Milliseconds mx_error_grace{86'400'000};
-    Milliseconds etrn_interval{60'000};      ///< of one domain; 0: no limit
+    Milliseconds etrn_interval{60'000};       ///< of one domain; 0: no limit
     Milliseconds full_mailbox_time{600'000};  ///< the router is told of full mailboxes; 0: it is not
-    Milliseconds delay_warning{14'400'000};  ///< 0: no delay reports
-    Milliseconds dsn_aggregate{60'000};      ///< how long failures of one message are collected
+    Milliseconds delay_warning{14'400'000};   ///< 0: no delay reports
+    Milliseconds dsn_aggregate{60'000};       ///< how long failures of one message are collected
     bool dsn_return_full = false;
     std::size_t dsn_max_body = 51'200;
     FreeFloor min_free_space;

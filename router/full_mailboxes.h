@@ -10,8 +10,8 @@
 namespace postrider::router {
 
 /// Mailboxes that a delivery has just found full, by their paths. Nobody but their owner's process can look
-/// into them, so this is hearsay: it holds for a time, and until the next delivery succeeds. Whoever is refused
-/// because of it would only have been told later.
+/// into them, so this is hearsay: it holds for a time, and until the next delivery succeeds. Whoever is
+/// refused because of it would only have been told later.
 class FullMailboxes {
   public:
     /// Of more than `limit` mailboxes the oldest are forgotten.

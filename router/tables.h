@@ -122,9 +122,9 @@ struct TableLimits {
     Milliseconds dns_timeout{0};          ///< of a chain of look-ups that a decision needs
     Milliseconds client_name_timeout{0};  ///< 0: names of clients are not looked up
     Milliseconds dnsbl_timeout{0};
-    Milliseconds full_mailbox_time{0};    ///< how long it is believed that a mailbox is full
-    std::size_t rate_names = 20'000;  ///< names of each kind whose rates are counted
-    std::size_t checked_aliases = 0;  ///< of each file, by find_bad_aliases()
+    Milliseconds full_mailbox_time{0};  ///< how long it is believed that a mailbox is full
+    std::size_t rate_names = 20'000;    ///< names of each kind whose rates are counted
+    std::size_t checked_aliases = 0;    ///< of each file, by find_bad_aliases()
 };
 
 /// One consistent state of all tables, shared by whoever works with it.

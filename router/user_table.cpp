@@ -130,7 +130,8 @@ std::optional<VirtualUser> user_of_value(std::string_view value, const Position&
     TextPlace place{0, position.line};
     const std::optional<Directive> line = config::parse_line(text, place, position.file, errors);
     if (line && place.offset == text.size()) return user_of_line(*line, needs_home, errors);
-    if (errors.empty()) errors.add(position, "expected [forward=ADDRESS,…] [home=DIR] [quota=SIZE] in one line");
+    if (errors.empty())
+        errors.add(position, "expected [forward=ADDRESS,…] [home=DIR] [quota=SIZE] in one line");
     return std::nullopt;
 }
 

@@ -18,9 +18,9 @@ namespace postrider::router {
 
 /// A user of a virtual domain.
 struct VirtualUser {
-    std::string name;                  ///< folded
-    std::string home;                  ///< absolute; empty if there is none
-    std::vector<Destination> forward;  ///< where mail goes instead; empty: to the mailbox
+    std::string name;                    ///< folded
+    std::string home;                    ///< absolute; empty if there is none
+    std::vector<Destination> forward;    ///< where mail goes instead; empty: to the mailbox
     std::optional<std::uint64_t> quota;  ///< octets of the mailbox, 0: any; empty: as the domain says
     config::Position position;
 };

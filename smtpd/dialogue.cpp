@@ -267,9 +267,8 @@ Action Dialogue::etrn(const mail::Command& command) {
 bool Dialogue::has_etrn_for(const std::string& domain) const {
     const auto& allowed = policy_.etrn_domains();
     return policy_.etrn() &&
-           (allowed.empty() || std::any_of(allowed.begin(), allowed.end(), [&](const std::string& base) {
-                return is_within(domain, base);
-            }));
+           (allowed.empty() || std::any_of(allowed.begin(), allowed.end(),
+                                           [&](const std::string& base) { return is_within(domain, base); }));
 }
 
 Answer Dialogue::etrn_refused(const Verdict& verdict) {
@@ -293,8 +292,8 @@ Answer Dialogue::queue_started(const StartQueue& asked, const Result<StartedQueu
         return non_mail(make_reply(252, {2, 0, 0}, fmt::format("Pending messages for {} started", domain)));
     if (messages == 0)
         return non_mail(make_reply(251, {2, 0, 0}, fmt::format("No messages wait for {}", domain)));
-    return non_mail(make_reply(253, {2, 0, 0},
-                               fmt::format("{} pending messages for {} started", messages, domain)));
+    return non_mail(
+        make_reply(253, {2, 0, 0}, fmt::format("{} pending messages for {} started", messages, domain)));
 }
 
 Action Dialogue::quit(const mail::Command& command) {

@@ -132,8 +132,9 @@ DirectiveRow include_row() {
 }
 
 DirectiveRow virtual_domain_row() {
-    DirectiveRow row = table("virtual_domain", 1, 2, "DOMAIN [TEMPLATE] [owner=USER] [users=TABLE] [quota=SIZE]",
-                             "A domain whose mailboxes belong to one user of the system.");
+    DirectiveRow row =
+        table("virtual_domain", 1, 2, "DOMAIN [TEMPLATE] [owner=USER] [users=TABLE] [quota=SIZE]",
+              "A domain whose mailboxes belong to one user of the system.");
     row.options = {{"owner"}, {"users"}, {"quota"}};
     return row;
 }

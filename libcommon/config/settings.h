@@ -135,8 +135,8 @@ enum class DirectorySync { Auto, Yes, No };
 /// Which addresses redirect lines look at.
 enum class RedirectScope { Local, Any };
 
-/// Who may have mail sent with ETRN: nobody; clients whose policy grants it; or these, and every host that the
-/// mail goes to.
+/// Who may have mail sent with ETRN: nobody; clients whose policy grants it; or these, and every host that
+/// the mail goes to.
 enum class EtrnAccess { Off, Granted, Exchangers };
 
 /// What of the original message a failure DSN returns when the sender did not say (RFC 3461, RET).
@@ -175,8 +175,8 @@ struct Settings {
     std::string double_bounce_to;        ///< an address, or a local part at `hostname`
     std::vector<Milliseconds> retry;     ///< the last one repeats
     EtrnAccess etrn = EtrnAccess::Exchangers;
-    bool over_quota_bounces = false;     ///< mail for a full mailbox fails at once; else it waits
-    bool mxbackup_enabled = true;        ///< mail is accepted for the domains of mxbackup lines
+    bool over_quota_bounces = false;  ///< mail for a full mailbox fails at once; else it waits
+    bool mxbackup_enabled = true;     ///< mail is accepted for the domains of mxbackup lines
     RedirectScope redirect_scope = RedirectScope::Local;  ///< of lines that do not say
     bool redirect_all_matches = true;  ///< false: only the first redirect line that matches counts
     bool alias_fallthrough = true;     ///< whether the alias file of `*` is for all domains

@@ -338,9 +338,10 @@ void SettingsBuilder::redirect_scope(const Directive& directive) {
 }
 
 void SettingsBuilder::etrn(const Directive& directive) {
-    choose(directive.words[0],
-           {{"off", EtrnAccess::Off}, {"granted", EtrnAccess::Granted}, {"exchangers", EtrnAccess::Exchangers}},
-           settings_.etrn);
+    choose(
+        directive.words[0],
+        {{"off", EtrnAccess::Off}, {"granted", EtrnAccess::Granted}, {"exchangers", EtrnAccess::Exchangers}},
+        settings_.etrn);
 }
 
 void SettingsBuilder::over_quota(const Directive& directive) {

@@ -13,7 +13,8 @@ TEST_CASE("T97_what can be asked for with ETRN") {
         CAPTURE(name);
         CHECK(is_etrn_name(name));
     }
-    for (const char* name : {"", "@", "#", "a b.test", "a.test\r\nQUIT", "#a b", "#a\n", "[192.0.2.1]", "a..b"}) {
+    for (const char* name :
+         {"", "@", "#", "a b.test", "a.test\r\nQUIT", "#a b", "#a\n", "[192.0.2.1]", "a..b"}) {
         CAPTURE(name);
         CHECK_FALSE(is_etrn_name(name));
     }
@@ -27,10 +28,12 @@ TEST_CASE("T97_the exit status of ETRN") {
         int status;
     };
     const std::vector<Row> rows = {
-        {{250}, "", false, 0},       {{250, 251, 252, 253}, "", false, 0}, {{250, 458}, "", false, 75},
-        {{459}, "", false, 75},      {{250, 501}, "", false, 69},          {{502}, "", false, 69},
-        {{458, 500}, "", false, 69}, {{254}, "", false, 69},               {{}, "lost", false, 75},
-        {{250}, "lost", false, 75},  {{}, "no ETRN", true, 69},            {{550}, "lost", false, 69},
+        {{250}, "", false, 0},       {{250, 251, 252, 253}, "", false, 0},
+        {{250, 458}, "", false, 75}, {{459}, "", false, 75},
+        {{250, 501}, "", false, 69}, {{502}, "", false, 69},
+        {{458, 500}, "", false, 69}, {{254}, "", false, 69},
+        {{}, "lost", false, 75},     {{250}, "lost", false, 75},
+        {{}, "no ETRN", true, 69},   {{550}, "lost", false, 69},
     };
     for (const Row& row : rows) {
         EtrnAnswers answers;

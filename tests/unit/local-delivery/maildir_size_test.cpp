@@ -37,13 +37,13 @@ TEST_CASE("what a maildirsize says") {
         {"1000S\n", MaildirUsage{0, 0}},
         {"1000S\n10 1\n20 1\n", MaildirUsage{30, 2}},
         {"1000S\n  100    2 \n-40 -1\n", MaildirUsage{60, 1}},
-        {"2000S\n10 1\n", std::nullopt},             // counted for another quota
-        {"1000S,50C\n10 1\n", std::nullopt},         // the same
-        {"1000S\n10 1\n20", std::nullopt},           // torn
-        {"1000S\n10\n", std::nullopt},               // no count
-        {"1000S\n10 1 1\n", std::nullopt},           // too much
-        {"1000S\nx 1\n", std::nullopt},              // no number
-        {"1000S\n-10 -1\n", std::nullopt},           // less than nothing
+        {"2000S\n10 1\n", std::nullopt},      // counted for another quota
+        {"1000S,50C\n10 1\n", std::nullopt},  // the same
+        {"1000S\n10 1\n20", std::nullopt},    // torn
+        {"1000S\n10\n", std::nullopt},        // no count
+        {"1000S\n10 1 1\n", std::nullopt},    // too much
+        {"1000S\nx 1\n", std::nullopt},       // no number
+        {"1000S\n-10 -1\n", std::nullopt},    // less than nothing
         {"1000S\n9223372036854775807 1\n1 1\n", std::nullopt},
         {"1000S\n9223372036854775808 1\n", std::nullopt},
         {"", std::nullopt},

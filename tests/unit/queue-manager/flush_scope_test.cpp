@@ -30,12 +30,12 @@ TEST_CASE("what belongs to a domain") {
         bool belongs;
     };
     const std::vector<Row> rows = {
-        {"a.test", "a.test", false, true},         {"b.a.test", "a.test", false, false},
-        {"b.a.test", "a.test", true, true},        {"ba.test", "a.test", true, false},
-        {"a.test", "a.test", true, true},          {"gw.test:25", "gw.test", false, true},
-        {"gw.test:26", "gw.test", false, false},   {"gw.test:26", "gw.test:26", false, true},
-        {"x.gw.test:25", "gw.test", true, true},   {"[192.0.2.1]:25", "[192.0.2.1]", false, true},
-        {"test", "a.test", true, false},           {"", "a.test", true, false},
+        {"a.test", "a.test", false, true},       {"b.a.test", "a.test", false, false},
+        {"b.a.test", "a.test", true, true},      {"ba.test", "a.test", true, false},
+        {"a.test", "a.test", true, true},        {"gw.test:25", "gw.test", false, true},
+        {"gw.test:26", "gw.test", false, false}, {"gw.test:26", "gw.test:26", false, true},
+        {"x.gw.test:25", "gw.test", true, true}, {"[192.0.2.1]:25", "[192.0.2.1]", false, true},
+        {"test", "a.test", true, false},         {"", "a.test", true, false},
     };
     for (const Row& row : rows) {
         CAPTURE(row.name, row.domain, row.below);

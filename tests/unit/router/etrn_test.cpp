@@ -41,17 +41,26 @@ TEST_CASE("T92_ETRN is for those whom the mail goes to") {
         std::uint32_t code;
     };
     const std::vector<Row> rows = {
-        {"192.0.2.40", "dial.test", 0},       {"192.0.2.41", "dial.test", 459},
-        {"192.0.2.40", "x.dial.test", 0},     {"192.0.2.70", "host.test", 0},
-        {"192.0.2.71", "host.test", 0},       {"192.0.2.20", "host.test", 459},  // its MX, but the route counts
-        {"2001:db8::6", "six.test", 0},       {"2001:db8::7", "six.test", 459},
-        {"192.0.2.40", "gone.test", 459},     {"192.0.2.40", "none.test", 459},
-        {"192.0.2.20", "primary.test", 0},    {"2001:db8::20", "primary.test", 0},
-        {"192.0.2.21", "primary.test", 459},  {"192.0.2.20", "remote.test", 0},
-        {"192.0.2.21", "remote.test", 458},   // may be sick.test
+        {"192.0.2.40", "dial.test", 0},
+        {"192.0.2.41", "dial.test", 459},
+        {"192.0.2.40", "x.dial.test", 0},
+        {"192.0.2.70", "host.test", 0},
+        {"192.0.2.71", "host.test", 0},
+        {"192.0.2.20", "host.test", 459},  // its MX, but the route counts
+        {"2001:db8::6", "six.test", 0},
+        {"2001:db8::7", "six.test", 459},
+        {"192.0.2.40", "gone.test", 459},
+        {"192.0.2.40", "none.test", 459},
+        {"192.0.2.20", "primary.test", 0},
+        {"2001:db8::20", "primary.test", 0},
+        {"192.0.2.21", "primary.test", 459},
+        {"192.0.2.20", "remote.test", 0},
+        {"192.0.2.21", "remote.test", 458},  // may be sick.test
         {"192.0.2.21", "unclear-host.test", 458},
-        {"192.0.2.20", "servfail.test", 458}, {"192.0.2.20", "nullmx.test", 459},
-        {"192.0.2.20", "nobody.test", 459},   {"192.0.2.80", "own.test", 0},  // without MX
+        {"192.0.2.20", "servfail.test", 458},
+        {"192.0.2.20", "nullmx.test", 459},
+        {"192.0.2.20", "nobody.test", 459},
+        {"192.0.2.80", "own.test", 0},  // without MX
         {"192.0.2.10", "local.test", 459},
     };
     for (const Row& row : rows) {
@@ -117,13 +126,13 @@ TEST_CASE("T86_a mailbox is full for a time, or until it has room") {
         mailboxes.found_full(path, now + Seconds(10));
     CHECK_FALSE(mailboxes.contains("/m/a", now));
     CHECK(mailboxes.contains("/m/c", now));
-    const auto tables = tables_of("hostname mx2.test\nlocal_domain local.test\nalias_file * aliases\n",
-                                  {{"aliases", ""}});
+    const auto tables =
+        tables_of("hostname mx2.test\nlocal_domain local.test\nalias_file * aliases\n", {{"aliases", ""}});
     CHECK(mailbox_is_full(*tables).code == 452);
     CHECK(mailbox_is_full(*tables).enhanced == "4.2.2");
-    const auto bouncing = tables_of(
-        "hostname mx2.test\nlocal_domain local.test\nalias_file * aliases\nover_quota bounce\n",
-        {{"aliases", ""}});
+    const auto bouncing =
+        tables_of("hostname mx2.test\nlocal_domain local.test\nalias_file * aliases\nover_quota bounce\n",
+                  {{"aliases", ""}});
     CHECK(mailbox_is_full(*bouncing).code == 552);
     CHECK(mailbox_is_full(*bouncing).enhanced == "5.2.2");
 }

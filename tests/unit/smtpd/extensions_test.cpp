@@ -317,14 +317,15 @@ TEST_CASE("what has become of an ETRN") {
         StartedQueue started;
         std::string reply;
     };
-    for (const Row& row : std::vector<Row>{{{0, false, Seconds(0)}, "251 2.0.0"},
-                                           {{2, false, Seconds(0)}, "253 2.0.0 2 pending messages for b.test"},
-                                           {{0, true, Seconds(0)}, "250 2.0.0"},
-                                           {{2, true, Seconds(0)}, "252 2.0.0"},
-                                           {{0, false, Seconds(17)}, "458 4.7.0 Mail for b.test was just"}}) {
+    for (const Row& row :
+         std::vector<Row>{{{0, false, Seconds(0)}, "251 2.0.0"},
+                          {{2, false, Seconds(0)}, "253 2.0.0 2 pending messages for b.test"},
+                          {{0, true, Seconds(0)}, "250 2.0.0"},
+                          {{2, true, Seconds(0)}, "252 2.0.0"},
+                          {{0, false, Seconds(17)}, "458 4.7.0 Mail for b.test was just"}}) {
         player.queue.waiting = row.started;
-        CHECK(player.play("< 220\n> EHLO a.test\n< 250\n> ETRN b.test\n< " + row.reply +
-                          "\n> QUIT\n< 221") == kAsExpected);
+        CHECK(player.play("< 220\n> EHLO a.test\n< 250\n> ETRN b.test\n< " + row.reply + "\n> QUIT\n< 221") ==
+              kAsExpected);
     }
 }
 
