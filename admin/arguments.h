@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "admin/etrn_command.h"
 #include "admin/mxbackup_commands.h"
 #include "admin/selector.h"
 #include "libcommon/config/settings.h"
@@ -34,6 +35,7 @@ struct Arguments {
     std::string address;
     std::vector<std::string> words;
     MxbackupArguments mxbackup;
+    EtrnArguments etrn;
 };
 
 /// A verb that asks the running suite; returns the exit status. The working directory is run_dir.

@@ -396,6 +396,23 @@ std::string explain_json(const Explanation& explanation, const ExplainCase& what
     return text_of(json);
 }
 
+std::string etrn_json(const EtrnRequest& request, const EtrnAnswers& answers) {
+    Json replies = Json::array();
+    for (const auto& [name, reply] : answers.replies) {
+        std::string text;
+        for (const std::string& line : reply.lines)
+            text += (text.empty() ? "" : "\n") + line;
+        replies.push_back({{"name", name},
+                           {"code", reply.code.value()},
+                           {"status", reply.enhanced ? reply.enhanced->to_string() : std::string()},
+                           {"text", std::move(text)}});
+    }
+    return text_of(Json{{"host", request.host},
+                        {"port", request.port},
+                        {"replies", std::move(replies)},
+                        {"error", answers.trouble}});
+}
+
 std::string lines_json(const std::vector<std::string>& lines) {
     Json list = Json::array();
     for (const auto& line : lines)

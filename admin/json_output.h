@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "admin/backup_list.h"
+#include "admin/etrn_client.h"
 #include "admin/explain.h"
 #include "admin/process_status.h"
 #include "admin/queue_commands.h"
@@ -24,6 +25,7 @@ namespace postrider::admin {
                                      const std::vector<wire::TraceEvent>& events);
 [[nodiscard]] std::string suspended_json(const wire::Suspended& suspended);
 [[nodiscard]] std::string backup_list_json(const BackupList& list);
+[[nodiscard]] std::string etrn_json(const EtrnRequest& request, const EtrnAnswers& answers);
 [[nodiscard]] std::string lines_json(const std::vector<std::string>& lines);
 
 /// A document each for the client, every stage, limit and rate, the tree of the expansion, and every delivery

@@ -18,6 +18,7 @@
 #include <optional>
 
 #include "admin/arguments.h"
+#include "admin/etrn_command.h"
 #include "admin/explain.h"
 #include "admin/explain_text.h"
 #include "admin/json_output.h"
@@ -131,6 +132,13 @@ int mxbackup_change(const Arguments& arguments) {
 
 int mxbackup_list(const Arguments& arguments) {
     return admin::mxbackup_list(arguments.mxbackup);
+}
+
+int etrn(const Arguments& arguments) {
+    admin::EtrnArguments complete = arguments.etrn;
+    complete.config_file = arguments.config_file;
+    complete.json = arguments.json;
+    return admin::etrn(complete);
 }
 
 int show_config(const Arguments& arguments) {
@@ -301,6 +309,19 @@ void define_mxbackup(CLI::App& app, Arguments& arguments, Chosen& chosen) {
     define("list", "the list", false, mxbackup_list);
 }
 
+void define_etrn(CLI::App& app, Arguments& arguments, Chosen& chosen) {
+    admin::EtrnArguments& etrn_arguments = arguments.etrn;
+    auto* command = app.add_subcommand("etrn", "have another host send what it keeps for domains");
+    command->add_option("HOST", etrn_arguments.host, "the host")->required();
+    command->add_option("DOMAIN", etrn_arguments.names, "DOMAIN, @DOMAIN or #QUEUE")->required();
+    command->add_option("--port", etrn_arguments.port, "port of the host");
+    command->add_flag("--tls", etrn_arguments.tls, "only under TLS, with a certificate for the host");
+    command->add_option("--ca", etrn_arguments.ca_file, "certificates that are believed; implies --tls");
+    command->add_option("--helo", etrn_arguments.helo, "name to greet with");
+    command->add_option("--timeout", etrn_arguments.timeout, "how long to wait for each reply");
+    command->callback([&chosen] { chosen.alone = etrn; });
+}
+
 int run(int argc, char** argv) {
     Arguments arguments;
     Chosen chosen;
@@ -313,6 +334,7 @@ int run(int argc, char** argv) {
     define_overview(app, arguments, chosen);
     define_others(app, arguments, chosen);
     define_mxbackup(app, arguments, chosen);
+    define_etrn(app, arguments, chosen);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

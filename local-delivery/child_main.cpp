@@ -62,7 +62,8 @@ Outcome deliver(const wire::ChildJob& job, const MessageText& message, const Fd&
     const wire::LocalTarget& target = job.delivery().local();
     switch (job.delivery().transport()) {
         case wire::TRANSPORT_MAILDIR:
-            return Maildir(target.path(), settings.hostname, !target.system_user())
+            return Maildir(target.path(), settings.hostname, !target.system_user(),
+                           MailboxQuota{target.quota(), target.over_quota_fails()})
                 .deliver(message, [&parent] { return has_peer(parent); });
         case wire::TRANSPORT_FILE:
             return append_to_mailbox_file(target.path(), message, job.arrival_ms(),

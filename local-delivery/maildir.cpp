@@ -43,14 +43,17 @@ std::string host_for_names(std::string host) {
 
 }  // namespace
 
-Maildir::Maildir(std::string path, std::string host, bool make_parents)
-    : path_(std::move(path)), host_(host_for_names(std::move(host))), make_parents_(make_parents) {}
+Maildir::Maildir(std::string path, std::string host, bool make_parents, MailboxQuota quota)
+    : path_(std::move(path)),
+      host_(host_for_names(std::move(host))),
+      make_parents_(make_parents),
+      quota_(quota) {}
 
 Outcome Maildir::prepare() const {
-    if (!make_folder(path_, make_parents_)) return system_trouble(path_, errno);
+    if (!make_folder(path_, make_parents_)) return trouble(path_, errno);
     for (const char* part : {"/tmp", "/new", "/cur"}) {
         const std::string folder = path_ + part;
-        if (!make_folder(folder, false)) return system_trouble(folder, errno);
+        if (!make_folder(folder, false)) return trouble(folder, errno);
     }
     return delivered("");
 }
@@ -64,6 +67,10 @@ std::string Maildir::unique_name() {
 }
 
 Outcome Maildir::deliver(const MessageText& message, const std::function<bool()>& still_wanted) {
+    MaildirSize size(path_, quota_);
+    // Into a mailbox without any room nothing need be written first.
+    const Outcome room = size.admit(1);
+    if (room.ending != Ending::Delivered) return room;
     const std::string name = unique_name();
     const std::string temporary_name = path_ + "/tmp/" + name;
     constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
@@ -74,32 +81,44 @@ Outcome Maildir::deliver(const MessageText& message, const std::function<bool()>
         if (prepared.ending != Ending::Delivered) return prepared;
         file = Fd(::open(temporary_name.c_str(), kFlags, kMailFileMode));
     }
-    if (!file) return system_trouble(temporary_name, errno);
+    if (!file) return trouble(temporary_name, errno);
+    const Outcome outcome = fill(file, name, message, still_wanted, size);
+    // After the rename there is nothing to remove.
+    if (outcome.ending != Ending::Delivered) static_cast<void>(::unlink(temporary_name.c_str()));
+    return outcome;
+}
 
+Outcome Maildir::fill(const Fd& file, const std::string& name, const MessageText& message,
+                      const std::function<bool()>& still_wanted, MaildirSize& size) const {
+    const std::string temporary_name = path_ + "/tmp/" + name;
     int write_errno = 0;
-    auto written = message.write_to([&file, &write_errno](std::string_view piece) {
+    std::uint64_t octets = 0;
+    auto written = message.write_to([&file, &write_errno, &octets](std::string_view piece) {
         auto result = write_all(file, piece);
         if (!result) write_errno = errno;
+        octets += piece.size();
         return result;
     });
-    const std::string final_name = path_ + "/new/" + name;
-    Outcome outcome = delivered(fmt::format("delivered to {}", path_));
-    if (!written && write_errno != 0) {
-        outcome = system_trouble(temporary_name, write_errno);
-    } else if (!written) {
-        outcome = deferred("4.3.0", written.error().text);
-    } else if (::fsync(file.get()) != 0) {
-        // The content must be on the disk before the name says that a message is there.
-        outcome = system_trouble(temporary_name, errno);
-    } else if (!still_wanted()) {
-        outcome = deferred("4.3.2", "local-delivery has ended");
-    } else if (::rename(temporary_name.c_str(), final_name.c_str()) != 0) {
-        outcome = system_trouble(final_name, errno);
-    } else if (!sync_folder(path_ + "/new")) {
-        // It may be there after a crash or not: trying again can only make a duplicate.
-        return system_trouble(path_ + "/new", errno);
-    }
-    if (outcome.ending != Ending::Delivered) static_cast<void>(::unlink(temporary_name.c_str()));
+    if (!written && write_errno != 0) return trouble(temporary_name, write_errno);
+    if (!written) return deferred("4.3.0", written.error().text);
+    Outcome room = size.admit(octets);
+    if (room.ending != Ending::Delivered) return room;
+    // The content must be on the disk before the name says that a message is there.
+    if (::fsync(file.get()) != 0) return trouble(temporary_name, errno);
+    if (!still_wanted()) return deferred("4.3.2", "local-delivery has ended");
+    // The size in the name, as Courier and Dovecot have it, saves whoever counts the messages a look at each.
+    const std::string final_name = fmt::format("{}/new/{},S={}", path_, name, octets);
+    if (::rename(temporary_name.c_str(), final_name.c_str()) != 0) return trouble(final_name, errno);
+    size.add(octets);
+    // Without that it may be there after a crash or not: trying again can only make a duplicate.
+    if (!sync_folder(path_ + "/new")) return trouble(path_ + "/new", errno);
+    return delivered(fmt::format("delivered to {}", path_));
+}
+
+Outcome Maildir::trouble(const std::string& what, int errno_value) const {
+    Outcome outcome = system_trouble(what, errno_value);
+    // The system's quota is the user's as well; a full disk is not his fault, and nobody's mail is returned.
+    if (errno_value == EDQUOT && quota_.fails) outcome = failed("5.2.2", outcome.text);
     return outcome;
 }
 

@@ -20,10 +20,10 @@ Outcome failed(std::string_view status, std::string text) {
 }
 
 Outcome system_trouble(const std::string& what, int errno_value) {
-    // RFC 3463: X.2.2 mailbox full, X.3.1 mail system full, X.3.0 other mail system status.
-    std::string_view status = "4.3.0";
-    if (errno_value == EDQUOT) status = "4.2.2";
-    if (errno_value == ENOSPC) status = "4.3.1";
+    // RFC 3463: X.2.2 mailbox full, X.3.0 other mail system status. A mailbox on a full disk is full, too, as
+    // far as its owner's mail is concerned.
+    const bool full = errno_value == EDQUOT || errno_value == ENOSPC;
+    const std::string_view status = full ? "4.2.2" : "4.3.0";
     return deferred(status, fmt::format("{}: {}", what, std::generic_category().message(errno_value)));
 }
 

@@ -207,12 +207,24 @@ void Admin::open_file(QueuePeer& peer, std::uint64_t request, const wire::OpenQu
     peer.reply(reply, std::move(*file));
 }
 
-async::Task<void> Admin::flush(QueuePeer& peer, std::uint64_t request, wire::Flush asked) {
+async::Task<void> Admin::flush(QueuePeer& peer, std::uint64_t request, wire::Flush asked,
+                               async::Deadline answer_by) {
     const wire::Selector& selector = asked.selector();
     std::vector<QueueId> ids = candidates(selector);
+    const FlushScope scope(selector.domain(), selector.subdomains());
     // Messages whose listing need not be looked at are flushed without being read first.
     const bool by_id_only = !needs_listing(selector) && queue_.suspensions().empty();
     wire::Flushed counts;
+    bool answered = false;
+    const auto answer = [&](bool unfinished) {
+        if (answered) return;
+        answered = true;
+        wire::QueueReply reply;
+        reply.set_id(request);
+        *reply.mutable_flushed() = counts;
+        reply.mutable_flushed()->set_unfinished(unfinished);
+        peer.reply(reply);
+    };
     for (std::size_t first = 0; first < ids.size();) {
         std::vector<QueueId> batch = batch_of(ids, first);
         if (by_id_only) {
@@ -231,9 +243,11 @@ async::Task<void> Admin::flush(QueuePeer& peer, std::uint64_t request, wire::Flu
             }
         }
         for (QueueId id : batch) {
-            const bool is_there = asked.dry_run() ? queue_.folder_of(id).has_value() : queue_.flush(id);
+            const bool is_there =
+                asked.dry_run() ? queue_.folder_of(id).has_value() : queue_.flush(id, scope);
             if (is_there) counts.set_messages(counts.messages() + 1);
         }
+        if (answer_by && loop_.now() > *answer_by && first < ids.size()) answer(true);
     }
     if (!selector.queue_ids().empty()) {
         Batch held = co_await read_kept_entries(ids_of(selector), Folder::Hold);
@@ -249,10 +263,7 @@ async::Task<void> Admin::flush(QueuePeer& peer, std::uint64_t request, wire::Flu
         .add("messages", counts.messages())
         .add("held", counts.held())
         .add("suspended", counts.suspended());
-    wire::QueueReply reply;
-    reply.set_id(request);
-    *reply.mutable_flushed() = counts;
-    peer.reply(reply);
+    answer(false);
 }
 
 void Admin::status(QueuePeer& peer, std::uint64_t request) {

@@ -27,9 +27,11 @@ class Admin {
     async::Task<void> list(QueuePeer& peer, std::uint64_t request, wire::ListQueue asked);
     /// Sends a descriptor of the message's file, also of one in hold/, failed/ or corrupt/.
     void open_file(QueuePeer& peer, std::uint64_t request, const wire::OpenQueueFile& frame);
-    /// Tries what matches now, and answers with the number of messages. What is held by an administrator, or
-    /// whose domain is suspended, is only counted.
-    async::Task<void> flush(QueuePeer& peer, std::uint64_t request, wire::Flush asked);
+    /// Tries what matches now, of a `domain` only the deliveries to it, and answers with the number of
+    /// messages. What is held by an administrator, or whose domain is suspended, is only counted. If the
+    /// number is not known by `answer_by`, the answer says so, and the work goes on.
+    async::Task<void> flush(QueuePeer& peer, std::uint64_t request, wire::Flush asked,
+                            async::Deadline answer_by = std::nullopt);
     /// Sends all counters.
     void status(QueuePeer& peer, std::uint64_t request);
 

@@ -35,7 +35,7 @@ Daemon::Daemon(async::Loop& loop, const Settings& settings, Spool& spool, Socket
       quarantine_(loop, spool, queue_),
       steering_(loop, spool, queue_, admin_),
       overview_(loop, spool, queue_),
-      handler_(intake_, dispatcher_, admin_, quarantine_, steering_, overview_),
+      handler_(loop, settings, queue_, intake_, dispatcher_, admin_, quarantine_, steering_, overview_),
       server_(loop, std::move(sockets.all), "queue.sock", users, kMaxPeers, handler_),
       read_handler_(handler_),
       readers_(loop, std::move(sockets.readers), "queue-read.sock", users, kMaxReaders, read_handler_),

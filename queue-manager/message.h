@@ -16,6 +16,7 @@
 #include "libcommon/ipc/queue.pb.h"
 #include "libcommon/queue_file/queue_file.h"
 #include "queue-manager/delivery_schedule.h"
+#include "queue-manager/flush_scope.h"
 #include "queue-manager/scheduler.h"
 #include "queue-manager/waiting_index.h"
 
@@ -92,8 +93,8 @@ struct Message {
     bool asked = false;      ///< it has the question
     std::uint32_t resolve_attempts = 0;
     UnixMillis resolve_due = 0;
-    bool flush_resolved = false;  ///< it was flushed before it was resolved
-    std::string resolve_error;    ///< what the router said last, if it could not decide
+    FlushScope flush_resolved;  ///< what of it was flushed before it was resolved
+    std::string resolve_error;  ///< what the router said last, if it could not decide
 
     bool reporting = false;     ///< a report is being committed
     UnixMillis report_due = 0;  ///< not before this: a report could not be committed

@@ -29,6 +29,7 @@ Queue::Queue(async::Loop& loop, const Settings& settings, Spool& spool, Resolver
       jitter_(jitter),
       agenda_(settings, std::move(jitter)),
       finished_(settings.trace_messages),
+      mailbox_news_(settings.full_mailbox_time),
       timer_(loop, [this] { on_timer(); }),
       prune_timer_(loop,
                    [this] {
@@ -350,12 +351,12 @@ async::Task<void> Queue::load(QueueId id, WaitingIndex::Entry entry) {
     }
 }
 
-void Queue::make_due(Message& message) {
+void Queue::make_due(Message& message, const FlushScope& scope) {
     message.scan_due = 0;
     message.resolve_due = 0;
-    message.flush_resolved = !message.unresolved.empty();
+    if (!message.unresolved.empty()) message.flush_resolved.add(scope);
     for (auto& delivery : message.deliveries) {
-        if (delivery.phase != Phase::Waiting) continue;
+        if (delivery.phase != Phase::Waiting || !scope.covers(delivery.delivery)) continue;
         if (delivery.schedule.kind == DeliverySchedule::Kind::Never) continue;
         delivery.due = 0;
         agenda_.scheduler().forgive(delivery.destination());
@@ -365,7 +366,7 @@ void Queue::make_due(Message& message) {
 void Queue::loaded(QueueId id, WaitingIndex::Entry entry, Result<Spool::Loaded> result) {
     agenda_.load_ended(id);
     if (!result) end_order(id, Order::Outcome::Failed);
-    bool forced = forced_.erase(id) > 0;
+    auto forced = forced_.extract(id);
     if (!result && result.error().temporary()) {
         log::error("cannot_read_message").add("id", id.text()).add("reason", result.error().text);
         entry.due = now() + kRetryFault;
@@ -390,7 +391,7 @@ void Queue::loaded(QueueId id, WaitingIndex::Entry entry, Result<Spool::Loaded> 
         std::make_unique<Message>(std::move(result->contents), entry.folder, std::move(result->file));
     if (message->hold_order && back_to_hold(*message)) return arm();
     hold_back(*message, 0);
-    if (forced) make_due(*message);
+    if (forced) make_due(*message, forced.mapped());
     Message& active = activate(std::move(message));
     apply_late_report(active);
     advance(active);
@@ -425,12 +426,15 @@ std::vector<QueueId> Queue::all() const {
 
 std::vector<QueueId> Queue::perhaps_about(const std::string& domain, bool subdomains) const {
     std::vector<QueueId> ids = waiting().about(domain, subdomains);
+    const std::vector<QueueId> by_next_hop = waiting().about(domain + ":25", subdomains);
+    ids.insert(ids.end(), by_next_hop.begin(), by_next_hop.end());
     ids.insert(ids.end(), waiting().unknown().begin(), waiting().unknown().end());
     for (const auto& [id, message] : active_)
         ids.push_back(id);
     for (const auto& [id, folder] : agenda_.loading())
         ids.push_back(id);
     std::sort(ids.begin(), ids.end());
+    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
     return ids;
 }
 
@@ -444,16 +448,16 @@ void Queue::released(QueueId id) {
     arm();
 }
 
-bool Queue::flush(QueueId id) {
+bool Queue::flush(QueueId id, const FlushScope& scope) {
     Message* message = find(id);
     if (message != nullptr) {
-        make_due(*message);
+        make_due(*message, scope);
         advance(*message);
         if (on_ready_) on_ready_();
         return true;
     }
     if (agenda_.loading().count(id) == 0 && !agenda_.waiting().release(id, now())) return false;
-    forced_.insert(id);
+    forced_[id].add(scope);
     arm();
     return true;
 }

@@ -19,6 +19,7 @@
 #include "queue-manager/agenda.h"
 #include "queue-manager/holds.h"
 #include "queue-manager/intake_journal.h"
+#include "queue-manager/mailbox_news.h"
 #include "queue-manager/message.h"
 #include "queue-manager/order.h"
 #include "queue-manager/outcome.h"
@@ -141,8 +142,8 @@ class Queue {
     [[nodiscard]] bool ordered(QueueId id) const { return orders_.count(id) > 0; }
     /// Takes over a message that was moved from hold/ to new/.
     void released(QueueId id);
-    /// Tries what is left of a message now. False if there is no such message.
-    bool flush(QueueId id);
+    /// Tries what is left of a message now, as far as `scope` covers it. False if there is no such message.
+    bool flush(QueueId id, const FlushScope& scope);
 
     [[nodiscard]] const Counters& counters() const { return counters_; }
     [[nodiscard]] const Scheduler& scheduler() const { return agenda_.scheduler(); }
@@ -179,7 +180,7 @@ class Queue {
     void load_due();
     async::Task<void> load(QueueId id, WaitingIndex::Entry entry);
     void loaded(QueueId id, WaitingIndex::Entry entry, Result<Spool::Loaded> result);
-    void make_due(Message& message);
+    void make_due(Message& message, const FlushScope& scope);
     [[nodiscard]] WaitingIndex::Entry entry_for(const Message& message, UnixMillis due);
     [[nodiscard]] std::optional<UnixMillis> delay_report_due(const Message& message) const;
 
@@ -252,6 +253,7 @@ class Queue {
                                                             const ActiveDelivery& leader);
     void apply_late_report(Message& message);
     void conclude(Message& message, ActiveDelivery& delivery, const Judgement& judgement);
+    void tell_of_mailbox(const ActiveDelivery& delivery);
     void note_mx_error(const Message& message, ActiveDelivery& delivery) const;
     void log_result(const Message& message, const ActiveDelivery& delivery, const Judgement& judgement) const;
 
@@ -293,7 +295,7 @@ class Queue {
     };
     std::unordered_map<QueueId, std::vector<LateResult>> late_reports_;  // of messages not in memory yet
     std::size_t late_results_ = 0;                                       // in all of them
-    std::set<QueueId> forced_;                   // waiting messages that an administrator flushed
+    std::unordered_map<QueueId, FlushScope> forced_;                     // waiting messages that were flushed
     std::unordered_map<QueueId, Order> orders_;  // that wait until they can be carried out
     Suspensions suspensions_;
     bool changing_suspensions_ = false;
@@ -302,6 +304,7 @@ class Queue {
     SenderNames senders_;
     Holds holds_;
     bool asking_about_holds_ = false;
+    MailboxNews mailbox_news_;
     UnixMillis clock_ahead_ = 0;  // of the system's; 0 but in tests
     std::deque<QueueId> to_resolve_;
     std::size_t resolving_ = 0;

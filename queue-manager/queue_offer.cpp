@@ -161,13 +161,12 @@ bool Queue::take_plan(Message& message, ResolutionPlan plan) {
     std::size_t before = message.deliveries.size();
     apply_resolution(message, std::move(plan));
     hold_back(message, before);
-    if (message.flush_resolved) {
-        for (std::size_t i = before; i < message.deliveries.size(); ++i) {
-            if (message.deliveries[i].schedule.kind != DeliverySchedule::Kind::Never)
-                message.deliveries[i].due = 0;
-        }
-        message.flush_resolved = undecided;
+    for (std::size_t i = before; i < message.deliveries.size(); ++i) {
+        ActiveDelivery& delivery = message.deliveries[i];
+        const bool may = delivery.schedule.kind != DeliverySchedule::Kind::Never;
+        if (may && message.flush_resolved.covers(delivery.delivery)) delivery.due = 0;
     }
+    if (!undecided) message.flush_resolved = FlushScope();
     message.scan_due = 0;
     if (undecided) {
         ++message.resolve_attempts;

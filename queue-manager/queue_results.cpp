@@ -192,6 +192,7 @@ void Queue::conclude(Message& message, ActiveDelivery& delivery, const Judgement
     delivery.due = judgement.due;
     delivery.last_result = judgement.result;
     note_mx_error(message, delivery);
+    tell_of_mailbox(delivery);
     message.set_phase(delivery, judgement.phase);
     log_result(message, delivery, judgement);
     switch (judgement.phase) {
@@ -219,6 +220,12 @@ void Queue::conclude(Message& message, ActiveDelivery& delivery, const Judgement
             message.scan_due = std::min(message.scan_due, judgement.due);
             break;
     }
+}
+
+void Queue::tell_of_mailbox(const ActiveDelivery& delivery) {
+    const auto news = mailbox_news_.after(delivery.delivery, delivery.last_result, now());
+    if (news == MailboxNews::News::None) return;
+    resolver_.tell_mailbox(delivery.delivery.local().path(), news == MailboxNews::News::Full);
 }
 
 void Queue::note_mx_error(const Message& message, ActiveDelivery& delivery) const {

@@ -66,6 +66,13 @@ async::Task<Result<Resolution>> Resolver::expand(wire::ForwardQuestion question)
     co_return std::move(merged.front());
 }
 
+void Resolver::tell_mailbox(const std::string& path, bool full) {
+    wire::RouterRequest request;
+    request.mutable_mailbox()->set_path(path);
+    request.mutable_mailbox()->set_full(full);
+    static_cast<void>(client_.notify(request));
+}
+
 std::size_t question_size(const wire::Envelope& envelope, const std::vector<std::uint32_t>& indices,
                           std::size_t first) {
     std::size_t bytes = envelope.sender().size();

@@ -33,6 +33,9 @@ class Resolver {
     /// Resolves what a forward file holds. Error: the router could not be asked.
     async::Task<Result<Resolution>> expand(wire::ForwardQuestion question);
 
+    /// Tells the router that a mailbox is full, or is not any more. If it is away it does not hear of it.
+    void tell_mailbox(const std::string& path, bool full);
+
   private:
     async::Loop& loop_;
     Milliseconds timeout_;

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "libcommon/mail/ascii.h"
+#include "queue-manager/flush_scope.h"
 #include "queue-manager/message.h"
 
 namespace postrider::queue_manager {
@@ -16,9 +17,8 @@ bool is_open(const wire::QueueRecipient& recipient) {
     return recipient.state() != "delivered" && recipient.state() != "failed";
 }
 
-bool is_about(std::string_view domain, const wire::Selector& selector) {
-    if (domain == selector.domain()) return true;
-    return selector.subdomains() && domain.ends_with("." + selector.domain());
+bool is_about(std::string_view name, const wire::Selector& selector) {
+    return belongs_to(name, selector.domain(), selector.subdomains());
 }
 
 /// Whether an address is the wanted one, or in the wanted domain ("@domain").

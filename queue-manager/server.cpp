@@ -11,6 +11,8 @@ namespace {
 constexpr std::size_t kMaxListings = 8;
 // What a worker's clients may have started at once with ETRN.
 constexpr std::size_t kMaxFlushes = 64;
+// A client of ETRN is not kept waiting until the last message of a large queue is found.
+constexpr Milliseconds kEtrnPatience{5'000};
 }  // namespace
 
 bool may_send(wire::Role role, wire::QueueRequest::BodyCase frame) {
@@ -157,7 +159,8 @@ Result<void> Server::etrn(QueuePeer& peer, std::uint64_t id, const wire::Etrn& f
         peer.fail(id, Error(Severity::Temporary, "too many queues are being started"));
         return {};
     }
-    log::info("etrn")
+    const UnixMillis wait = etrn_rate_.wait((frame.subdomains() ? "@" : "") + frame.domain(), queue_.now());
+    log::info(wait > 0 ? "etrn_too_soon" : "etrn")
         .add("client", frame.client())
         .add("domain", frame.domain())
         .add("subdomains", frame.subdomains());
@@ -165,10 +168,20 @@ Result<void> Server::etrn(QueuePeer& peer, std::uint64_t id, const wire::Etrn& f
         peer.fail(id, Error(Severity::Temporary, "deliveries to this domain are suspended"));
         return {};
     }
+    if (wait > 0) {
+        wire::QueueReply reply;
+        reply.set_id(id);
+        // Rounded up: whoever comes back after that has waited long enough.
+        constexpr UnixMillis kSecond = 1'000;
+        reply.mutable_flushed()->set_wait_seconds(static_cast<std::uint32_t>((wait + kSecond - 1) / kSecond));
+        peer.reply(reply);
+        return {};
+    }
     wire::Flush flush;
     flush.mutable_selector()->set_domain(frame.domain());
     flush.mutable_selector()->set_subdomains(frame.subdomains());
-    peer.scope().spawn(admin_.flush(peer, id, std::move(flush)));
+    const async::Deadline answer_by = loop_.after(kEtrnPatience);
+    peer.scope().spawn(admin_.flush(peer, id, std::move(flush), answer_by));
     return {};
 }
 

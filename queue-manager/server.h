@@ -2,9 +2,11 @@
 
 #include <vector>
 
+#include "libcommon/async/loop.h"
 #include "libcommon/ipc/server.h"
 #include "queue-manager/admin.h"
 #include "queue-manager/dispatcher.h"
+#include "queue-manager/etrn_rate.h"
 #include "queue-manager/intake.h"
 #include "queue-manager/overview.h"
 #include "queue-manager/quarantine.h"
@@ -18,14 +20,17 @@ namespace postrider::queue_manager {
 /// Handles queue.sock: every frame of every peer goes through on_request().
 class Server {
   public:
-    Server(Intake& intake, Dispatcher& dispatcher, Admin& admin, Quarantine& quarantine, Steering& steering,
-           Overview& overview)
-        : intake_(intake),
+    Server(async::Loop& loop, const Settings& settings, Queue& queue, Intake& intake, Dispatcher& dispatcher,
+           Admin& admin, Quarantine& quarantine, Steering& steering, Overview& overview)
+        : loop_(loop),
+          queue_(queue),
+          intake_(intake),
           dispatcher_(dispatcher),
           admin_(admin),
           quarantine_(quarantine),
           steering_(steering),
-          overview_(overview) {}
+          overview_(overview),
+          etrn_rate_(settings.etrn_interval) {}
 
     /// What ipc::Server asks of its handler.
     void on_connect(QueuePeer& peer);
@@ -40,12 +45,15 @@ class Server {
     Result<void> administer(QueuePeer& peer, wire::QueueRequest&& request);
     Result<void> etrn(QueuePeer& peer, std::uint64_t id, const wire::Etrn& frame);
 
+    async::Loop& loop_;
+    Queue& queue_;
     Intake& intake_;
     Dispatcher& dispatcher_;
     Admin& admin_;
     Quarantine& quarantine_;
     Steering& steering_;
     Overview& overview_;
+    EtrnRate etrn_rate_;
 };
 
 /// Handles queue-read.sock, where there are readers and nobody else, not even root in another role: what is

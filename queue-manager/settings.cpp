@@ -47,6 +47,8 @@ Settings settings_from(const config::Settings& config) {
     settings.lifetime = limits.time(Limit::Lifetime);
     settings.bounce_lifetime = limits.time(Limit::BounceLifetime);
     settings.lifetime2 = limits.time(Limit::Lifetime2);
+    settings.etrn_interval = limits.time(Limit::EtrnInterval);
+    settings.full_mailbox_time = limits.time(Limit::FullMailboxTime);
     settings.mx_error_grace = limits.time(Limit::MxErrorGrace);
     settings.delay_warning = config.delay_warning;
     settings.dsn_aggregate = config.dsn_aggregate;

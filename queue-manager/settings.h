@@ -39,9 +39,11 @@ struct Settings {
     Milliseconds bounce_lifetime{432'000'000};
     Milliseconds lifetime2{172'800'000};  ///< after the lifetime, for what was never tried
     Milliseconds mx_error_grace{86'400'000};
-    Milliseconds delay_warning{14'400'000};  ///< 0: no delay reports
-    Milliseconds dsn_aggregate{60'000};      ///< how long failures of one message are collected
-    bool dsn_only_to_local = false;          ///< strangers get no reports
+    Milliseconds etrn_interval{60'000};       ///< of one domain; 0: no limit
+    Milliseconds full_mailbox_time{600'000};  ///< the router is told of full mailboxes; 0: it is not
+    Milliseconds delay_warning{14'400'000};   ///< 0: no delay reports
+    Milliseconds dsn_aggregate{60'000};       ///< how long failures of one message are collected
+    bool dsn_only_to_local = false;           ///< strangers get no reports
     bool dsn_return_full = false;
     config::ReportTemplates report_templates;
     std::size_t dsn_max_body = 51'200;

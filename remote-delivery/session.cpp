@@ -2,11 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <string_view>
 #include <utility>
 
 #include "libcommon/log/log.h"
-#include "libcommon/mail/limits.h"
 
 namespace postrider::remote_delivery {
 namespace {
@@ -14,10 +12,6 @@ namespace {
 using async::Deadline;
 using async::Task;
 using config::Limit;
-
-// Room for the replies to a whole pipelined transaction; a longer line than the parser takes ends the
-// session.
-constexpr std::size_t kReplyBuffer = std::size_t{64} * 1024;
 
 Limit limit_of(Stage stage) {
     switch (stage) {
@@ -52,6 +46,7 @@ constexpr int kServiceEnds = 421;  // RFC 5321, 3.8: the server closes the conne
 Session::Session(async::Loop& loop, Fd socket, std::string host, const config::Limits& limits)
     : loop_(loop),
       stream_(loop, std::move(socket)),
+      replies_(stream_),
       host_(std::move(host)),
       limits_(limits),
       opened_(loop.now()) {}
@@ -71,42 +66,13 @@ bool Session::worth_keeping() const {
 // ---- replies
 // -------------------------------------------------------------------------------------------------
 
-Result<std::optional<mail::Reply>> Session::next_buffered_reply() {
-    while (true) {
-        std::string_view text = stream_.buffered();
-        std::size_t end = text.find('\n');
-        if (end == std::string_view::npos) {
-            if (text.size() > mail::kMaxReplyLineReceived) return temporary("reply line too long");
-            return std::optional<mail::Reply>();
-        }
-        // A few servers end reply lines with LF alone. Nothing can be smuggled in a reply: each one answers
-        // us.
-        std::string_view line = text.substr(0, end);
-        if (line.ends_with('\r')) line.remove_suffix(1);
-        auto reply = parser_.feed(line);
-        stream_.consume(end + 1);
-        if (!reply || *reply) return reply;
-    }
-}
-
-Task<Result<mail::Reply>> Session::read_reply(Deadline deadline) {
-    while (true) {
-        auto reply = next_buffered_reply();
-        if (!reply) co_return failure(reply.error());
-        if (*reply) co_return std::move(**reply);
-        Result<bool> more = co_await stream_.fill(kReplyBuffer, deadline);
-        if (!more) co_return failure(more.error());
-        if (!*more) co_return temporary("the server closed the connection");
-    }
-}
-
 Judgement Session::lost(Stage stage, const Error& error) {
     usable_ = false;
     return judge_failure(stage, error.text);
 }
 
 Task<Judgement> Session::read(Stage stage) {
-    Result<mail::Reply> reply = co_await read_reply(deadline_of(stage));
+    Result<mail::Reply> reply = co_await replies_.read(deadline_of(stage));
     if (!reply) co_return lost(stage, reply.error());
     if (log::enabled(log::Level::Debug)) {
         log::debug("reply")
@@ -270,7 +236,7 @@ Task<void> Session::content(Transaction& transaction) {
 /// A server that has seen enough may say why before it closes.
 Task<Judgement> Session::early_verdict(Error error) {
     usable_ = false;
-    Result<mail::Reply> reply = co_await read_reply(deadline_of(Stage::Quit));
+    Result<mail::Reply> reply = co_await replies_.read(deadline_of(Stage::Quit));
     if (reply && !reply->code.is_positive()) co_return judge(Stage::FinalDot, *reply);
     co_return judge_failure(Stage::Content, error.text);
 }

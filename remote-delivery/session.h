@@ -10,7 +10,7 @@
 #include "libcommon/base/fd.h"
 #include "libcommon/config/limits.h"
 #include "libcommon/mail/dot_stuffing.h"
-#include "libcommon/mail/reply_parser.h"
+#include "libcommon/smtp/reply_reader.h"
 #include "remote-delivery/capabilities.h"
 #include "remote-delivery/judgement.h"
 #include "remote-delivery/transaction.h"
@@ -70,8 +70,6 @@ class Session {
     async::Task<void> leave_transaction(bool server_waits);
     async::Task<Judgement> early_verdict(Error error);
 
-    async::Task<Result<mail::Reply>> read_reply(async::Deadline deadline);
-    Result<std::optional<mail::Reply>> next_buffered_reply();
     Result<std::uint64_t> put_piece(const Content& content, std::uint64_t position,
                                     mail::DataEncoder& encoder);
     Judgement lost(Stage stage, const Error& error);
@@ -79,9 +77,9 @@ class Session {
 
     async::Loop& loop_;
     async::Stream stream_;
+    smtp::ReplyReader replies_;
     std::string host_;
     const config::Limits& limits_;
-    mail::ReplyParser parser_;
     Capabilities capabilities_;
     std::optional<mail::Reply> last_reply_;
     SteadyTime opened_;

@@ -91,7 +91,7 @@ class Expander {
     void add_child(const Source& source, Address address, Stage stage, const Position& rule);
     void flush_children();
 
-    void add_mailbox(const Node& node, const LocalDomain& domain, SystemUser user, std::string_view name);
+    void add_mailbox(const Node& node, const LocalDomain& domain, LocalUser user, std::string_view name);
     void add_command_or_file(const Source& source, const Destination& destination);
     void add_remote(const Node& node);
     void add_failure(const Node& node, std::string failure);
@@ -261,7 +261,8 @@ void Expander::visit_user(const Node& node, const LocalDomain& domain, const std
     } else if (is_root) {
         add_failure(node, "5.2.1 the mailbox is not available");
     } else {
-        add_mailbox(node, domain, std::move(user.rights), user.name);
+        const std::string name = user.name;
+        add_mailbox(node, domain, std::move(user), name);
     }
 }
 
@@ -305,7 +306,7 @@ void Expander::visit_catchall(const Node& node, const LocalDomain& domain) {
         unavailable_ = kNoCatchall;
         return;
     }
-    add_mailbox(node, domain, std::move(user.rights), domain.catchall);
+    add_mailbox(node, domain, std::move(user), domain.catchall);
 }
 
 void Expander::follow(const Source& source, const std::vector<Destination>& destinations,
@@ -399,9 +400,10 @@ void Expander::flush_children() {
     children_.clear();
 }
 
-void Expander::add_mailbox(const Node& node, const LocalDomain& domain, SystemUser user,
+void Expander::add_mailbox(const Node& node, const LocalDomain& domain, LocalUser user,
                            std::string_view name) {
-    Result<std::string> path = domain.mailbox.fill({name, domain.name, user.home});
+    SystemUser& rights = user.rights;
+    Result<std::string> path = domain.mailbox.fill({name, domain.name, rights.home});
     if (!path) {
         add_failure(node, "5.2.1 the mailbox is not available");
         return;
@@ -424,9 +426,10 @@ void Expander::add_mailbox(const Node& node, const LocalDomain& domain, SystemUs
     leaf.owner = node.owner;
     leaf.rule = node.rule;
     note(node.depth, node.address.text(), "mailbox",
-         fmt::format("{} of {} (uid {})", leaf.path, user.name, user.uid), node.rule);
-    const std::string identity = fmt::format("mailbox {} {}", user.uid, leaf.path);
-    leaf.user = std::move(user);
+         fmt::format("{} of {} (uid {})", leaf.path, rights.name, rights.uid), node.rule);
+    const std::string identity = fmt::format("mailbox {} {}", rights.uid, leaf.path);
+    leaf.quota = user.quota;
+    leaf.user = std::move(rights);
     add_leaf(std::move(leaf), identity);
 }
 

@@ -31,6 +31,7 @@ struct Leaf {
     SystemUser user;                   ///< with whose rights it is written or run
     bool system_user = false;          ///< `user` has supplementary groups in the system
     bool forward_file = false;         ///< of Mailbox: the user's forward file comes first
+    std::uint64_t quota = 0;           ///< of Mailbox: octets that it may have; 0: any number
     std::string detail;                ///< of Mailbox: what stands behind the delimiter, folded
     const Route* route = nullptr;      ///< of Remote: the line that matched; nullptr: by its MX
     bool backup = false;               ///< of Remote: this host is a backup MX of the domain (resolve.h)

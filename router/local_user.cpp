@@ -49,6 +49,7 @@ LocalUser own_user(const LocalDomain& domain, const std::string& name, const Tab
         user.rights = SystemUser{domain.owner->name, domain.owner->ids.uid, domain.owner->ids.gid,
                                  std::move((*found)->home)};
         user.forward = std::move((*found)->forward);
+        user.quota = (*found)->quota.value_or(domain.quota);
         user.position = std::move((*found)->position);
     }
     return user;
@@ -63,6 +64,7 @@ LocalUser system_user(const LocalDomain& domain, const std::string& name, Facts&
     if (answer.state != FactState::Known) return user;
     user.name = name;
     user.rights = *answer.user;
+    user.quota = domain.quota;
     if (domain.owner) {
         user.rights.uid = domain.owner->ids.uid;
         user.rights.gid = domain.owner->ids.gid;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,7 @@ struct LocalUser {
     std::string name;                  ///< of Known, like the next ones: folded
     SystemUser rights;                 ///< with whose rights his mailbox is written
     std::vector<Destination> forward;  ///< where his mail goes instead; empty: to the mailbox
+    std::uint64_t quota = 0;           ///< octets that his mailbox may have; 0: any number
     config::Position position;         ///< of what the tables say of him
     std::string_view text;             ///< of Unavailable and Pending: what a sender is told
     std::string reason;                ///< of Unavailable: what an administrator is told; may be empty

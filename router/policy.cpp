@@ -181,6 +181,8 @@ RecipientDecision decide_expanded(const Address& recipient, const Tables& tables
     switch (expansion.outcome) {
         case Expansion::Outcome::Delivered:
             decision.deliveries = expansion.leaves.size();
+            if (decision.deliveries == 1 && expansion.leaves.front().kind == Leaf::Kind::Mailbox)
+                decision.mailbox = std::move(expansion.leaves.front().path);
             decision.verdict = accept(std::move(rule));
             break;
         case Expansion::Outcome::Held:

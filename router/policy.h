@@ -75,6 +75,7 @@ struct ConnectDecision {
 struct RecipientDecision {
     Verdict verdict;
     std::size_t deliveries = 0;  ///< what the recipient becomes; 0 where nothing was expanded
+    std::string mailbox;  ///< the path of the mailbox that is all that he becomes; empty: there is more
 };
 
 /// May it send from this sender to this recipient? In this order:

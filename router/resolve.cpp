@@ -109,6 +109,8 @@ void set_destination(wire::Delivery& delivery, const Leaf& leaf, const Tables& t
     switch (leaf.kind) {
         case Leaf::Kind::Mailbox:
             set_local(delivery, leaf, wire::TRANSPORT_MAILDIR);
+            delivery.mutable_local()->set_quota(leaf.quota);
+            delivery.mutable_local()->set_over_quota_fails(tables.over_quota_fails);
             if (leaf.forward_file) add_forward_files(*delivery.mutable_local(), leaf, tables);
             break;
         case Leaf::Kind::Program:

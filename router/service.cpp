@@ -9,6 +9,7 @@
 #include "libcommon/log/log.h"
 #include "libcommon/mail/domain.h"
 #include "router/client_name.h"
+#include "router/etrn.h"
 #include "router/explain.h"
 #include "router/mx_check.h"
 #include "router/resolve.h"
@@ -99,10 +100,12 @@ bool may_ask(wire::Role role, wire::RouterRequest::BodyCase question) {
         case wire::RouterRequest::kSender:
         case wire::RouterRequest::kRecipient:
         case wire::RouterRequest::kVerify:
+        case wire::RouterRequest::kEtrn:
             return role == wire::ROLE_SMTPD;
         case wire::RouterRequest::kResolve:
         case wire::RouterRequest::kHold:
         case wire::RouterRequest::kForward:
+        case wire::RouterRequest::kMailbox:
             return role == wire::ROLE_QUEUE_MANAGER;
         case wire::RouterRequest::kExplain:
         case wire::RouterRequest::kMxCheck:
@@ -116,7 +119,7 @@ bool may_ask(wire::Role role, wire::RouterRequest::BodyCase question) {
 }
 
 Service::Service(FactSources& sources, std::shared_ptr<const Tables> tables)
-    : sources_(sources), tables_(std::move(tables)) {
+    : sources_(sources), tables_(std::move(tables)), full_mailboxes_(tables_->limits.rate_names) {
     history_.use_tables(*tables_);
 }
 
@@ -202,6 +205,12 @@ void Service::dispatch(Peer& peer, const wire::RouterRequest& request, Facts& fa
         case wire::RouterRequest::kVerify:
             answer_verify(peer, request.id(), request.verify(), facts);
             break;
+        case wire::RouterRequest::kEtrn:
+            answer_etrn(peer, request.id(), request.etrn(), facts);
+            break;
+        case wire::RouterRequest::kMailbox:
+            note_mailbox(request.mailbox());
+            break;
         case wire::RouterRequest::kHello:  // may_ask() has refused these
         case wire::RouterRequest::BODY_NOT_SET:
             break;
@@ -274,6 +283,10 @@ void Service::answer_recipient(Peer& peer, std::uint64_t id, const wire::Recipie
     if (const std::optional<Client> client = client_of(question.client())) {
         decision = decide_recipient(*client, question.sender(), question.recipient(), *tables_, facts);
         if (!facts.complete()) return;
+        if (decision.verdict.action == Verdict::Action::Accept &&
+            decision.verdict.fate == Verdict::Fate::Deliver && !decision.mailbox.empty() &&
+            full_mailboxes_.contains(decision.mailbox, std::chrono::steady_clock::now()))
+            decision.verdict = mailbox_is_full(*tables_);
         limit(decision.verdict, [&] {
             return history_.count_recipient(*client, question.sender(), *tables_,
                                             std::chrono::steady_clock::now());
@@ -304,6 +317,24 @@ void Service::answer_verify(Peer& peer, std::uint64_t id, const wire::VerifyQues
                        fill(*part.mutable_verdict(), decision.verdict);
                        *reply.mutable_verified() = std::move(part);
                    });
+}
+
+void Service::answer_etrn(Peer& peer, std::uint64_t id, const wire::EtrnQuestion& question, Facts& facts) {
+    const Result<mail::Domain> domain = mail::parse_domain(question.domain());
+    if (!domain || domain->is_literal()) {
+        peer.fail(id, Error(Severity::Permanent, "ETRN is for domains"));
+        return;
+    }
+    Verdict verdict = unclear_client();
+    if (const std::optional<Client> client = client_of(question.client())) {
+        verdict = decide_etrn(*client, domain->name(), *tables_, facts);
+        if (!facts.complete()) return;
+    }
+    ++counters_.etrns;
+    wire::RouterReply reply;
+    reply.set_id(id);
+    fill(*reply.mutable_verdict(), verdict);
+    peer.reply(reply);
 }
 
 void Service::answer_resolve(Peer& peer, std::uint64_t id, const wire::ResolveQuestion& question,
@@ -397,6 +428,15 @@ void Service::answer_mx_check(Peer& peer, std::uint64_t id, const wire::MxCheckQ
                    });
 }
 
+void Service::note_mailbox(const wire::MailboxNotice& notice) {
+    const SteadyTime now = std::chrono::steady_clock::now();
+    if (notice.full()) {
+        full_mailboxes_.found_full(notice.path(), now + tables_->limits.full_mailbox_time);
+    } else {
+        full_mailboxes_.found_room(notice.path(), now);
+    }
+}
+
 void Service::answer_status(Peer& peer, std::uint64_t id) {
     wire::RouterReply reply;
     reply.set_id(id);
@@ -413,6 +453,7 @@ void Service::answer_status(Peer& peer, std::uint64_t id) {
     add("recipients_deferred", counters_.recipients_deferred);
     add("recipients_resolved", counters_.recipients_resolved);
     add("verifications", counters_.verifications);
+    add("etrns", counters_.etrns);
     add("refused_by_rate", counters_.refused_by_rate);
     add("explanations", counters_.explanations);
     add("waits", counters_.waits);

@@ -13,6 +13,7 @@
 #include "libcommon/ipc/router.pb.h"
 #include "libcommon/ipc/server.h"
 #include "router/client_history.h"
+#include "router/full_mailboxes.h"
 #include "router/policy.h"
 #include "router/question_facts.h"
 #include "router/tables.h"
@@ -28,6 +29,7 @@ struct ServiceCounters {
     std::uint64_t recipients_deferred = 0;
     std::uint64_t recipients_resolved = 0;
     std::uint64_t verifications = 0;
+    std::uint64_t etrns = 0;            ///< questions of clients that no line of the policy lets use ETRN
     std::uint64_t refused_by_rate = 0;  ///< what accounts and clients had no room left for
     std::uint64_t explanations = 0;
     std::uint64_t waits = 0;         ///< questions for which facts had to be found out
@@ -63,11 +65,13 @@ class Service {
     void answer_recipient(Peer& peer, std::uint64_t id, const wire::RecipientQuestion& question,
                           Facts& facts);
     void answer_verify(Peer& peer, std::uint64_t id, const wire::VerifyQuestion& question, Facts& facts);
+    void answer_etrn(Peer& peer, std::uint64_t id, const wire::EtrnQuestion& question, Facts& facts);
     void answer_resolve(Peer& peer, std::uint64_t id, const wire::ResolveQuestion& question, Facts& facts);
     void answer_hold(Peer& peer, std::uint64_t id, const wire::HoldQuestion& question, Facts& facts);
     void answer_forward(Peer& peer, std::uint64_t id, const wire::ForwardQuestion& question, Facts& facts);
     void answer_explain(Peer& peer, std::uint64_t id, const wire::ExplainQuestion& question, Facts& facts);
     void answer_mx_check(Peer& peer, std::uint64_t id, const wire::MxCheckQuestion& question, Facts& facts);
+    void note_mailbox(const wire::MailboxNotice& notice);
     void answer_status(Peer& peer, std::uint64_t id);
     void describe_beginning(Client& client, Facts& facts);
     /// `count` counts one more towards the rates, or says why there may be none now.
@@ -79,6 +83,7 @@ class Service {
     std::shared_ptr<const Tables> tables_;
     ServiceCounters counters_;
     ClientHistory history_;
+    FullMailboxes full_mailboxes_;
 };
 
 /// Whether a peer of this role may send this frame: the table of router.proto.

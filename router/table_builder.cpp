@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "libcommon/config/values.h"
 #include "libcommon/mail/domain.h"
 #include "router/backup_domains.h"
 #include "router/forwarding_builder.h"
@@ -124,8 +125,10 @@ void Builder::set_limits() {
     own.insert(own.end(), settings_.self_addresses.begin(), settings_.self_addresses.end());
     tables_->self = config::Self(settings_.hostname, std::move(own));
     tables_->limits.rate_names = limits.size(Limit::RateNames);
+    tables_->limits.full_mailbox_time = limits.time(Limit::FullMailboxTime);
     tables_->redirect_all_matches = settings_.redirect_all_matches;
     tables_->alias_fallthrough = settings_.alias_fallthrough;
+    tables_->over_quota_fails = settings_.over_quota_bounces;
     tables_->lookup_may_pipe = settings_.lookup_may_pipe;
     tables_->limits.checked_aliases = limits.size(Limit::AliasChecks);
     tables_->sender_login_check = settings_.sender_login_check;
@@ -226,6 +229,11 @@ void Builder::add_virtual_domain(const Directive& line) {
         if (mailbox) domain.mailbox = std::move(*mailbox);
     }
     domain.owner = owner_of(line);
+    if (const config::Option* quota = line.option("quota")) {
+        const Result<std::uint64_t> size = config::parse_size(quota->value);
+        if (!size) errors_.add(quota->position, size.error().text);
+        if (size) domain.quota = *size;
+    }
     if (line.option("users") != nullptr) {
         if (line.option("owner") == nullptr)
             errors_.add(line.position, "users= needs owner=, whose rights it takes");

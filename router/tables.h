@@ -38,6 +38,7 @@ struct LocalDomain {
     std::string name;
     bool is_virtual = false;
     PathTemplate mailbox;
+    std::uint64_t quota = 0;  ///< octets that a mailbox may have where its user has no own number; 0: any
     config::Position position;
 
     /// The aliases of this domain alone; nullptr if it has no file.
@@ -124,8 +125,9 @@ struct TableLimits {
     Milliseconds dns_timeout{0};          ///< of a chain of look-ups that a decision needs
     Milliseconds client_name_timeout{0};  ///< 0: names of clients are not looked up
     Milliseconds dnsbl_timeout{0};
-    std::size_t rate_names = 20'000;  ///< names of each kind whose rates are counted
-    std::size_t checked_aliases = 0;  ///< of each file, by find_bad_aliases()
+    Milliseconds full_mailbox_time{0};  ///< how long it is believed that a mailbox is full
+    std::size_t rate_names = 20'000;    ///< names of each kind whose rates are counted
+    std::size_t checked_aliases = 0;    ///< of each file, by find_bad_aliases()
 };
 
 /// One consistent state of all tables, shared by whoever works with it.
@@ -143,6 +145,7 @@ struct Tables {
     StringMap<DomainAlias> domain_aliases;  ///< further names of local domains
     RedirectTable redirects;
     bool redirect_all_matches = true;  ///< false: only the first line that matches an address counts
+    bool over_quota_fails = false;     ///< mail for a full mailbox is returned at once; else it waits
     bool lookup_may_pipe = false;      ///< whether what a server says of a user may name programs and files
     bool alias_fallthrough = true;     ///< false: common_aliases are for domains without aliases of their own
     std::shared_ptr<const AliasTable> common_aliases;  ///< the alias file of `*`; nullptr if there is none

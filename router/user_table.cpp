@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "libcommon/config/values.h"
 #include "router/address.h"
 #include "router/alias_table.h"
 #include "router/path_template.h"
@@ -30,7 +31,7 @@ std::optional<VirtualUser> user_of_line(const Directive& line, bool needs_home, 
     }
     user.name = folded(line.name);
     if (!line.words.empty()) {
-        errors.add(line.words.front().position, "expected NAME [forward=ADDRESS,…] [home=DIR]");
+        errors.add(line.words.front().position, "expected NAME [forward=ADDRESS,…] [home=DIR] [quota=SIZE]");
         return std::nullopt;
     }
     for (const config::Option& option : line.options) {
@@ -38,10 +39,12 @@ std::optional<VirtualUser> user_of_line(const Directive& line, bool needs_home, 
             user.home = config::resolve_path(option.position.directory(), option.value);
         } else if (option.key == "forward") {
             user.forward = parse_destinations(option.value, option.position, errors);
+        } else if (option.key == "quota") {
+            const Result<std::uint64_t> quota = config::parse_size(option.value);
+            if (!quota) errors.add(option.position, quota.error().text);
+            if (quota) user.quota = *quota;
         } else {
-            errors.add(option.position, option.key == "quota"
-                                            ? "quota= is not implemented yet"
-                                            : "unknown option; there are forward= and home=");
+            errors.add(option.position, "unknown option; there are forward=, home= and quota=");
         }
     }
     if (needs_home && user.home.empty()) {
@@ -127,7 +130,8 @@ std::optional<VirtualUser> user_of_value(std::string_view value, const Position&
     TextPlace place{0, position.line};
     const std::optional<Directive> line = config::parse_line(text, place, position.file, errors);
     if (line && place.offset == text.size()) return user_of_line(*line, needs_home, errors);
-    if (errors.empty()) errors.add(position, "expected [forward=ADDRESS,…] [home=DIR] in one line");
+    if (errors.empty())
+        errors.add(position, "expected [forward=ADDRESS,…] [home=DIR] [quota=SIZE] in one line");
     return std::nullopt;
 }
 

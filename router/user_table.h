@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,9 +18,10 @@ namespace postrider::router {
 
 /// A user of a virtual domain.
 struct VirtualUser {
-    std::string name;                  ///< folded
-    std::string home;                  ///< absolute; empty if there is none
-    std::vector<Destination> forward;  ///< where mail goes instead; empty: to the mailbox
+    std::string name;                    ///< folded
+    std::string home;                    ///< absolute; empty if there is none
+    std::vector<Destination> forward;    ///< where mail goes instead; empty: to the mailbox
+    std::optional<std::uint64_t> quota;  ///< octets of the mailbox, 0: any; empty: as the domain says
     config::Position position;
 };
 
@@ -62,7 +64,7 @@ class UserTable {
                                                bool may_pipe);
 
 /// The users of a users file, one a line, in the language of the configuration: `NAME [forward=ADDRESS,…]
-/// [home=DIR]`. Of a faulty file, those of its faultless lines, with the errors in `errors`.
+/// [home=DIR] [quota=SIZE]`. Of a faulty file, those of its faultless lines, with the errors in `errors`.
 [[nodiscard]] std::shared_ptr<const UserTable> parse_user_table(
     std::string text, const std::shared_ptr<const std::string>& file, bool needs_home,
     config::Errors& errors);

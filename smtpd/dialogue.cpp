@@ -258,23 +258,42 @@ Action Dialogue::etrn(const mail::Command& command) {
     if (!domain || domain->is_literal())
         return refuse(make_reply(501, {5, 5, 4}, "That is not a domain"), "syntax");
     asked.domain = domain->name();
-    if (!may_have_etrn(asked.domain))
+    asked.granted = has_etrn_for(asked.domain);
+    if (!asked.granted && settings_.etrn != config::EtrnAccess::Exchangers)
         return refuse(make_reply(459, {4, 7, 1}, "Not for that domain"), "etrn");
     return asked;
 }
 
-bool Dialogue::may_have_etrn(const std::string& domain) const {
+bool Dialogue::has_etrn_for(const std::string& domain) const {
     const auto& allowed = policy_.etrn_domains();
-    return allowed.empty() || std::any_of(allowed.begin(), allowed.end(),
-                                          [&](const std::string& base) { return is_within(domain, base); });
+    return policy_.etrn() &&
+           (allowed.empty() || std::any_of(allowed.begin(), allowed.end(),
+                                           [&](const std::string& base) { return is_within(domain, base); }));
 }
 
-Answer Dialogue::queue_started(const StartQueue& asked, const Result<std::uint64_t>& messages) {
-    if (!messages)
-        return refuse(make_reply(458, {4, 3, 0}, "Cannot start the queue now"), messages.error().text);
-    if (*messages == 0) return non_mail(make_reply(251, {2, 0, 0}, "No messages wait for " + asked.domain));
-    return non_mail(make_reply(253, {2, 0, 0},
-                               fmt::format("{} pending messages for {} started", *messages, asked.domain)));
+Answer Dialogue::etrn_refused(const Verdict& verdict) {
+    return refuse(*verdict.refusal, verdict.rule);
+}
+
+Answer Dialogue::queue_started(const StartQueue& asked, const Result<StartedQueue>& started) {
+    if (!started)
+        return refuse(make_reply(458, {4, 3, 0}, "Cannot start the queue now"), started.error().text);
+    const std::string& domain = asked.domain;
+    if (started->wait > Seconds(0)) {
+        return refuse(make_reply(458, {4, 7, 0},
+                                 fmt::format("Mail for {} was just asked for; try again in {} seconds",
+                                             domain, started->wait.count())),
+                      "etrn_interval");
+    }
+    const std::uint64_t messages = started->messages;
+    if (started->unfinished && messages == 0)
+        return non_mail(make_reply(250, {2, 0, 0}, fmt::format("Queuing for {} started", domain)));
+    if (started->unfinished)
+        return non_mail(make_reply(252, {2, 0, 0}, fmt::format("Pending messages for {} started", domain)));
+    if (messages == 0)
+        return non_mail(make_reply(251, {2, 0, 0}, fmt::format("No messages wait for {}", domain)));
+    return non_mail(
+        make_reply(253, {2, 0, 0}, fmt::format("{} pending messages for {} started", messages, domain)));
 }
 
 Action Dialogue::quit(const mail::Command& command) {

@@ -50,10 +50,12 @@ struct AskAddress {
     bool smtputf8 = false;  ///< the answer may have characters beyond ASCII (RFC 6531, 3.7.4.2)
 };
 
-/// ETRN of a client that may; the result goes to Dialogue::queue_started().
+/// ETRN. If it is not `granted` by the policy the router has to be asked, and its refusal goes to
+/// Dialogue::etrn_refused(); the result to Dialogue::queue_started().
 struct StartQueue {
     std::string domain;
     bool subdomains = false;
+    bool granted = false;
 };
 
 /// STARTTLS: `answer` is sent, all input that was buffered is forgotten, and the handshake follows; then
@@ -150,9 +152,12 @@ class Dialogue {
     /// The answer to EHLO or HELO once the router has heard the name.
     [[nodiscard]] Answer greeted(const ClientVerdict& client);
 
-    /// The answers to VRFY and EXPN, and to ETRN; `messages` are those that are attempted now.
+    /// The answers to VRFY and EXPN.
     [[nodiscard]] Answer verified(const AskAddress& asked, const VerifiedAddress& found);
-    [[nodiscard]] Answer queue_started(const StartQueue& asked, const Result<std::uint64_t>& messages);
+
+    /// The answers to ETRN (RFC 1985, 5): by `verdict` the client may not; or what came of it.
+    [[nodiscard]] Answer etrn_refused(const Verdict& verdict);
+    [[nodiscard]] Answer queue_started(const StartQueue& asked, const Result<StartedQueue>& started);
 
     /// The session is encrypted now, and begins anew (RFC 3207, 4.2).
     /// `channel_binding`: the encryption gives what the -PLUS mechanisms of AUTH need.
@@ -249,7 +254,7 @@ class Dialogue {
 
     [[nodiscard]] bool is_strict() const { return listener_.strict || policy_.strict(); }
     [[nodiscard]] std::size_t limit_or(std::uint32_t of_policy, config::Limit general) const;
-    [[nodiscard]] bool may_have_etrn(const std::string& domain) const;
+    [[nodiscard]] bool has_etrn_for(const std::string& domain) const;
     Answer accept(mail::Reply reply) const;
     /// `weight`: how many errors this is; kExcused for a refusal that is no error of the client's.
     Answer refuse(mail::Reply reply, std::string rule, std::size_t weight = 1);

@@ -39,7 +39,10 @@ bool Dialogue::offers_auth() const {
 }
 
 bool Dialogue::offers_etrn() const {
-    return policy_.etrn() && !hidden(wire::SessionPolicy::ETRN) && listener_.kind == ListenerKind::Smtp;
+    if (listener_.kind != ListenerKind::Smtp || hidden(wire::SessionPolicy::ETRN)) return false;
+    // Which clients the mail of a domain goes to is known only when they say the domain.
+    return settings_.etrn == config::EtrnAccess::Exchangers ||
+           (settings_.etrn == config::EtrnAccess::Granted && policy_.etrn());
 }
 
 bool Dialogue::offers_chunking() const {

@@ -33,6 +33,8 @@ class Router {
     virtual async::Task<Verdict> may_receive(wire::Client client, std::string sender,
                                              std::string recipient) = 0;
     virtual async::Task<VerifiedAddress> verify(wire::Client client, std::string address, bool expand) = 0;
+    /// ETRN of a client to which the policy does not grant it.
+    virtual async::Task<Verdict> may_start_queue(wire::Client client, std::string domain) = 0;
 };
 
 /// A message whose content is complete.
@@ -42,6 +44,13 @@ struct CompleteMessage {
     std::optional<std::string> content;
     std::uint64_t length = 0;  ///< octets written
     std::uint64_t hash = 0;    ///< their XXH3-64
+};
+
+/// What has become of an ETRN.
+struct StartedQueue {
+    std::uint64_t messages = 0;  ///< that are attempted now, as far as they are found
+    bool unfinished = false;     ///< more are looked for, and will be attempted
+    Seconds wait{0};             ///< not 0: nothing was done, because that was asked too short a time ago
 };
 
 /// Whether the queue-manager takes messages at present.
@@ -69,9 +78,9 @@ class Queue {
     /// Forgets a message that was opened. Whether this arrives does not matter: without a commit there is
     /// none.
     virtual void abort(const std::string& queue_id) = 0;
-    /// Attempts what waits for a domain now; the number of messages. `client` is for the log.
-    virtual async::Task<Result<std::uint64_t>> start_queue(std::string domain, bool subdomains,
-                                                           std::string client) = 0;
+    /// Attempts what waits for a domain now. `client` is for the log.
+    virtual async::Task<Result<StartedQueue>> start_queue(std::string domain, bool subdomains,
+                                                          std::string client) = 0;
 };
 
 /// What a TLS handshake has settled.

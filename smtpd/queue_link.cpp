@@ -106,8 +106,8 @@ async::Task<Result<void>> QueueLink::commit(CompleteMessage message) {
     co_return Result<void>();
 }
 
-async::Task<Result<std::uint64_t>> QueueLink::start_queue(std::string domain, bool subdomains,
-                                                          std::string client) {
+async::Task<Result<StartedQueue>> QueueLink::start_queue(std::string domain, bool subdomains,
+                                                         std::string client) {
     wire::QueueRequest request;
     request.mutable_etrn()->set_domain(std::move(domain));
     request.mutable_etrn()->set_subdomains(subdomains);
@@ -115,7 +115,13 @@ async::Task<Result<std::uint64_t>> QueueLink::start_queue(std::string domain, bo
     const async::Deadline deadline = loop_.after(open_timeout_);
     auto answer = co_await client_.call(std::move(request), deadline);
     if (!answer) co_return failure(answer.error());
-    co_return answer->reply.flushed().messages();
+    if (!answer->reply.has_flushed()) co_return temporary("the queue-manager did not say what it started");
+    const wire::Flushed& flushed = answer->reply.flushed();
+    StartedQueue started;
+    started.messages = flushed.messages();
+    started.unfinished = flushed.unfinished();
+    started.wait = Seconds(flushed.wait_seconds());
+    co_return started;
 }
 
 void QueueLink::abort(const std::string& queue_id) {

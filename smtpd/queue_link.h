@@ -27,8 +27,8 @@ class QueueLink : public Queue {
     async::Task<Result<Fd>> open_content(std::string queue_id) override;
     async::Task<Result<void>> commit(CompleteMessage message) override;
     void abort(const std::string& queue_id) override;
-    async::Task<Result<std::uint64_t>> start_queue(std::string domain, bool subdomains,
-                                                   std::string client) override;
+    async::Task<Result<StartedQueue>> start_queue(std::string domain, bool subdomains,
+                                                  std::string client) override;
 
   private:
     void notice(const wire::QueueReply& reply);

@@ -110,6 +110,13 @@ async::Task<VerifiedAddress> RouterLink::verify(wire::Client client, std::string
     co_return found;
 }
 
+async::Task<Verdict> RouterLink::may_start_queue(wire::Client client, std::string domain) {
+    wire::RouterRequest request;
+    *request.mutable_etrn()->mutable_client() = std::move(client);
+    request.mutable_etrn()->set_domain(std::move(domain));
+    co_return co_await ask(std::move(request));
+}
+
 async::Task<bool> RouterLink::connection() {
     const async::Deadline restarted = loop_.after(restart_time_);
     co_return co_await client_.wait_connected(restarted);

@@ -23,6 +23,7 @@ class RouterLink : public Router {
     async::Task<Verdict> may_send(wire::Client client, std::string sender) override;
     async::Task<Verdict> may_receive(wire::Client client, std::string sender, std::string recipient) override;
     async::Task<VerifiedAddress> verify(wire::Client client, std::string address, bool expand) override;
+    async::Task<Verdict> may_start_queue(wire::Client client, std::string domain) override;
 
   private:
     async::Task<Verdict> ask(wire::RouterRequest request);

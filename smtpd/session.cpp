@@ -335,12 +335,22 @@ async::Task<void> Session::verify(AskAddress asked) {
 }
 
 async::Task<void> Session::start_queue(StartQueue asked) {
+    const std::string command = (asked.subdomains ? "ETRN @" : "ETRN ") + asked.domain;
     std::string domain = asked.domain;
+    if (!asked.granted) {
+        wire::Client asking = wire_client();
+        Verdict verdict = co_await services_.router.may_start_queue(std::move(asking), domain);
+        if (!verdict.accepted()) {
+            Answer refusal = dialogue_.etrn_refused(verdict);
+            co_await say(std::move(refusal), command);
+            co_return;
+        }
+    }
     std::string client = client_.text();
-    Result<std::uint64_t> messages =
+    Result<StartedQueue> started =
         co_await services_.queue.start_queue(std::move(domain), asked.subdomains, std::move(client));
-    Answer answer = dialogue_.queue_started(asked, messages);
-    co_await say(std::move(answer), "ETRN " + asked.domain);
+    Answer answer = dialogue_.queue_started(asked, started);
+    co_await say(std::move(answer), command);
 }
 
 void Session::ask(bool is_sender, wire::Recipient recipient) {

@@ -132,9 +132,10 @@ DirectiveRow include_row() {
 }
 
 DirectiveRow virtual_domain_row() {
-    DirectiveRow row = table("virtual_domain", 1, 2, "DOMAIN [TEMPLATE] [owner=USER] [users=TABLE]",
-                             "A domain whose mailboxes belong to one user of the system.");
-    row.options = {{"owner"}, {"users"}, {"quota", kPlanned}};
+    DirectiveRow row =
+        table("virtual_domain", 1, 2, "DOMAIN [TEMPLATE] [owner=USER] [users=TABLE] [quota=SIZE]",
+              "A domain whose mailboxes belong to one user of the system.");
+    row.options = {{"owner"}, {"users"}, {"quota"}};
     return row;
 }
 
@@ -322,6 +323,10 @@ std::vector<DirectiveRow> setting_rows() {
               "The waits between attempts; the last one repeats."),
         value("mxbackup_enabled", "yes|no", "yes", Reader::Router,
               "Whether mail is accepted for the domains of mxbackup lines."),
+        value("etrn", "off|granted|exchangers", "exchangers", Reader::Smtpd,
+              "Who may have mail sent with ETRN."),
+        value("over_quota", "defer|bounce", "defer", Reader::Router,
+              "Whether mail for a full mailbox waits for room, or is returned at once."),
         value("redirect_scope", "local|any", "local", Reader::Router,
               "Which addresses redirect lines look at that do not say so themselves."),
         value("redirect_all_matches", "yes|no", "yes", Reader::Router,

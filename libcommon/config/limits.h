@@ -80,6 +80,8 @@ enum class Limit : std::uint8_t {
     MxbackupLifetime,
     MxbackupRetryMax,
     MxErrorGrace,
+    EtrnInterval,
+    FullMailboxTime,
     DsnMaxBody,
     DsnTemplateSize,
     QueueSyncThreads,

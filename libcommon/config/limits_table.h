@@ -186,6 +186,12 @@ inline constexpr std::array<LimitRow, kLimitCount> kLimitTable = [] {
              "The longest wait between two attempts for an mxbackup domain."),
         time(Limit::MxErrorGrace, "mx_error_grace", 1 * kDay, kSame, "mx-backup 5.6",
              "How long an mxbackup domain whose best MX is this host is taken for a slip in its DNS.", 0),
+        time(Limit::EtrnInterval, "etrn_interval", 1 * kMinute, kSame, "bounces-and-etrn 4.4",
+             "How often the mail of one domain may be asked for with ETRN; 0: as often as one likes.", 0),
+        time(
+            Limit::FullMailboxTime, "full_mailbox_time", 10 * kMinute, kSame, "lineage A14",
+            "How long after a delivery that found a mailbox full its recipient is refused at RCPT; 0: never.",
+            0),
         bytes(Limit::DsnMaxBody, "dsn_max_body", 50 * kKiB, "bounces-and-etrn 4.2",
               "How much of a message is returned with dsn_return full.", 0),
         bytes(Limit::DsnTemplateSize, "dsn_template_size", 16 * kKiB, "bounces-and-etrn 4.2",

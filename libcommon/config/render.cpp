@@ -188,6 +188,18 @@ Lines self_address_lines(const Settings& settings) {
     return lines;
 }
 
+std::string_view etrn_name(EtrnAccess access) {
+    switch (access) {
+        case EtrnAccess::Off:
+            return "off";
+        case EtrnAccess::Granted:
+            return "granted";
+        case EtrnAccess::Exchangers:
+            break;
+    }
+    return "exchangers";
+}
+
 std::string rate_text(const std::optional<Rate>& rate) {
     return rate ? format_rate(*rate) : "off";
 }
@@ -240,6 +252,9 @@ std::string setting_text(const Settings& settings, std::string_view name) {
         {"retry", [](const Settings& s) { return format_durations(s.retry); }},
         {"mxbackup_enabled",
          [](const Settings& s) { return std::string(s.mxbackup_enabled ? "yes" : "no"); }},
+        {"etrn", [](const Settings& s) { return std::string(etrn_name(s.etrn)); }},
+        {"over_quota",
+         [](const Settings& s) { return std::string(s.over_quota_bounces ? "bounce" : "defer"); }},
         {"redirect_scope",
          [](const Settings& s) {
              return std::string(s.redirect_scope == RedirectScope::Any ? "any" : "local");

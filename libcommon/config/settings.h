@@ -139,6 +139,10 @@ enum class DirectorySync { Auto, Yes, No };
 /// Which addresses redirect lines look at.
 enum class RedirectScope { Local, Any };
 
+/// Who may have mail sent with ETRN: nobody; clients whose policy grants it; or these, and every host that
+/// the mail goes to.
+enum class EtrnAccess { Off, Granted, Exchangers };
+
 /// What of the original message a failure DSN returns when the sender did not say (RFC 3461, RET).
 enum class DsnReturn { Headers, Full };
 
@@ -187,7 +191,9 @@ struct Settings {
     std::string reject_footer;           ///< the last line of every permanent refusal; empty: none
     std::string double_bounce_to;        ///< an address, a local part at `hostname`, or one of the two words
     std::vector<Milliseconds> retry;     ///< the last one repeats
-    bool mxbackup_enabled = true;        ///< mail is accepted for the domains of mxbackup lines
+    EtrnAccess etrn = EtrnAccess::Exchangers;
+    bool over_quota_bounces = false;  ///< mail for a full mailbox fails at once; else it waits
+    bool mxbackup_enabled = true;     ///< mail is accepted for the domains of mxbackup lines
     RedirectScope redirect_scope = RedirectScope::Local;  ///< of lines that do not say
     bool redirect_all_matches = true;  ///< false: only the first redirect line that matches counts
     bool alias_fallthrough = true;     ///< whether the alias file of `*` is for all domains

@@ -103,6 +103,8 @@ SettingsBuilder::Handler SettingsBuilder::handler(std::string_view name) {
         {"retry", &B::retry},
         {"mxbackup_enabled", &B::mxbackup_enabled},
         {"redirect_scope", &B::redirect_scope},
+        {"etrn", &B::etrn},
+        {"over_quota", &B::over_quota},
         {"redirect_all_matches", &B::forwarding},
         {"alias_fallthrough", &B::forwarding},
         {"lookup_may_pipe", &B::lookup_may_pipe},
@@ -376,6 +378,17 @@ void SettingsBuilder::mxbackup_enabled(const Directive& directive) {
 void SettingsBuilder::redirect_scope(const Directive& directive) {
     choose(directive.words[0], {{"local", RedirectScope::Local}, {"any", RedirectScope::Any}},
            settings_.redirect_scope);
+}
+
+void SettingsBuilder::etrn(const Directive& directive) {
+    choose(
+        directive.words[0],
+        {{"off", EtrnAccess::Off}, {"granted", EtrnAccess::Granted}, {"exchangers", EtrnAccess::Exchangers}},
+        settings_.etrn);
+}
+
+void SettingsBuilder::over_quota(const Directive& directive) {
+    choose(directive.words[0], {{"defer", false}, {"bounce", true}}, settings_.over_quota_bounces);
 }
 
 void SettingsBuilder::forwarding(const Directive& directive) {

@@ -62,6 +62,8 @@ class SettingsBuilder {
     void retry(const Directive& directive);
     void mxbackup_enabled(const Directive& directive);
     void redirect_scope(const Directive& directive);
+    void etrn(const Directive& directive);
+    void over_quota(const Directive& directive);
     void forwarding(const Directive& directive);
     void lookup_may_pipe(const Directive& directive);
     void sender_login_check(const Directive& directive);

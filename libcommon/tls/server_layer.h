@@ -4,8 +4,7 @@
 #include <string>
 
 #include "libcommon/async/stream.h"
-#include "libcommon/async/transport_layer.h"
-#include "libcommon/tls/openssl.h"
+#include "libcommon/tls/layer.h"
 #include "libcommon/tls/server_context.h"
 
 namespace postrider::tls {
@@ -21,35 +20,13 @@ struct Facts {
 };
 
 /// The server's side of TLS on one socket. The context, and with it the keys, live as long as the session.
-class ServerLayer : public async::TransportLayer {
+class ServerLayer : public Layer {
   public:
     /// `socket` is non-blocking, borrowed, and outlives the layer. Throws std::bad_alloc.
     ServerLayer(std::shared_ptr<const ServerContext> context, int socket);
 
-    /// Tells the client that nothing more will come, if the socket takes it at once.
-    ~ServerLayer() override;
-
-    [[nodiscard]] Result<Progress> handshake() override;
-    [[nodiscard]] Result<Progress> read(char* to, std::size_t room) override;
-    [[nodiscard]] Result<Progress> write(std::string_view data) override;
-    [[nodiscard]] bool silent() override;
-
     /// Of use after the handshake.
     [[nodiscard]] Facts facts() const;
-
-  private:
-    struct SocketBio;
-
-    /// What an operation that returned `result` ended with. Error: the session is broken.
-    Result<Progress> outcome(int result);
-
-    std::shared_ptr<const ServerContext> context_;  // before session_, which needs it to its end
-    SessionHandle session_;
-    int socket_;
-    bool established_ = false;
-    bool broken_ = false;
-    bool ended_ = false;    // the socket was read to its end
-    bool drained_ = false;  // the last read of the socket took all there was
 };
 
 /// Makes the handshake with the client of `stream`, which is encrypted from then on. Errors as for

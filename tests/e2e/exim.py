@@ -53,7 +53,7 @@ envelope_to_remove = false
 delivery_date_remove = false
 acl_smtp_rcpt = check_rcpt
 acl_smtp_data = check_data
-message_size_limit = 200M
+{settings}message_size_limit = 200M
 check_spool_space = 0
 check_spool_inodes = 0
 
@@ -137,9 +137,10 @@ class EximPeer:
     Without `dsn` it is a host that knows no delivery status notifications."""
 
     def __init__(self, name: str, folder: Path, stage: Stage, smarthost: tuple[str, int] | None = None,
-                 dsn: bool = True) -> None:
+                 dsn: bool = True, settings: str = "") -> None:
         self.name = name
         self._dsn = dsn
+        self._settings = settings
         self._smarthost = smarthost
         self.address = stage.server(name)
         self._folder = folder
@@ -162,7 +163,7 @@ class EximPeer:
             router = SMARTHOST_ROUTER.format(address=self._smarthost[0])
             transport = SMARTHOST_TRANSPORT.format(port=self._smarthost[1])
         (self._folder / "exim.conf").write_text(
-            CONFIG.format(smarthost_router=router, smarthost_transport=transport,
+            CONFIG.format(settings=self._settings, smarthost_router=router, smarthost_transport=transport,
                           hostname=f"{self.name.lower()}.peer.test", uid=self._uid, gid=self._gid, address=address,
                           port=port, folder=self._folder, binary=self._binary, dsn="*" if self._dsn else ""), encoding="utf-8")
         (self._folder / "passwd").write_text(

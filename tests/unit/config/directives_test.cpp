@@ -90,7 +90,6 @@ TEST_CASE("errors against the table", "[directives]") {
          {"f:1:13: max_hops takes no option \"overload\" (quote the word if it is none)"}},
         {"virtual_domain d owner=a owner=b", {"f:1:26: owner= was already given at f:1:18"}},
         {"virtual_domain d owner=", {"f:1:18: owner= has no value"}},
-        {"virtual_domain d quota=2G", {"f:1:18: virtual_domain quota= is not implemented yet"}},
         {"tls_certificate a", {"f:1:1: incomplete: tls_certificate CHAIN KEY [name=NAME]"}},
         {"redirect a@b scop=any c", {"f:1:14: redirect has no option \"scop\"; did you mean \"scope\"?"}},
         {"mxbackup d subdomain", {"f:1:12: unexpected word \"subdomain\"; did you mean \"subdomains\"?"}},

@@ -29,7 +29,7 @@ TEST_CASE("EHLO offers what there is") {
           "BINARYMIME", "LIMITS MAILMAX=100 RCPTMAX=1000", "HELP"})
         CHECK(reply.find(line) != std::string::npos);
     // Not in clear text, not without a certificate, not without a right to it.
-    for (const std::string line : {"AUTH", "STARTTLS", "ETRN", "VRFY", "EXPN"})
+    for (const std::string line : {"AUTH", "STARTTLS", "VRFY", "EXPN"})
         CHECK(reply.find(line) == std::string::npos);
 }
 
@@ -272,6 +272,7 @@ TEST_CASE("replies of a single line, but to EHLO, however it is written") {
 
 TEST_CASE("ETRN") {
     Player player;
+    player.settings.etrn = config::EtrnAccess::Granted;
     CHECK(player.play("< 220\n> EHLO a.test\n< 250\n> ETRN b.test\n< 502 5.5.1\n> QUIT\n< 221") ==
           kAsExpected);
     player.router.client.policy.set_etrn(true);
@@ -279,11 +280,53 @@ TEST_CASE("ETRN") {
               "< 220\n> ETRN b.test\n< 503\n> EHLO a.test\n< 250\n> ETRN\n< 501 5.5.4\n> ETRN #q1\n< 458\n"
               "> ETRN [192.0.2.1]\n< 501\n> ETRN b..test\n< 501\n> ETRN B.test\n< 251 2.0.0\n"
               "> MAIL FROM:<a@b.test>\n< 250\n> ETRN b.test\n< 503\n> QUIT\n< 221") == kAsExpected);
-    player.queue.waiting = 3;
+    player.queue.waiting.messages = 3;
     player.router.client.policy.add_etrn_domains(".dial.test");
     CHECK(player.play("< 220\n> EHLO a.test\n< 250\n> ETRN @x.dial.test\n< 253 2.0.0 3 pending\n"
                       "> ETRN b.test\n< 459 4.7.1\n> QUIT\n< 221") == kAsExpected);
     CHECK(player.queue.started == std::vector<std::string>{"b.test", "@x.dial.test"});
+    player.settings.etrn = config::EtrnAccess::Off;
+    CHECK(player.play("< 220\n> EHLO a.test\n< 250\n> ETRN x.dial.test\n< 502 5.5.1\n> QUIT\n< 221") ==
+          kAsExpected);
+    CHECK(player.replies.at(1).find("ETRN") == std::string::npos);
+}
+
+TEST_CASE("ETRN of hosts that the mail goes to, as the router says") {
+    Player player;
+    player.queue.waiting.messages = 1;
+    CHECK(player.play("< 220\n> EHLO a.test\n< 250\n> ETRN mine.test\n< 253 2.0.0 1 pending\n"
+                      "> ETRN other.test\n< 459 4.7.1\n> ETRN unclear.test\n< 458 4.4.3\n> QUIT\n< 221") ==
+          kAsExpected);
+    CHECK(player.replies.at(1).find("ETRN") != std::string::npos);
+    CHECK(player.queue.started == std::vector<std::string>{"mine.test"});
+    // What the policy grants is not asked for; the rest is.
+    player.router.client.policy.set_etrn(true);
+    player.router.client.policy.add_etrn_domains("other.test");
+    CHECK(player.play("< 220\n> EHLO a.test\n< 250\n> ETRN other.test\n< 253\n> ETRN mine.test\n< 253\n"
+                      "> ETRN third.test\n< 459\n> QUIT\n< 221") == kAsExpected);
+    player.router.client.policy.Clear();
+    player.settings.listeners.front().kind = config::ListenerKind::Submission;
+    CHECK(player.play("< 220\n> EHLO a.test\n< 250\n> ETRN mine.test\n< 502 5.5.1\n> QUIT\n< 221") ==
+          kAsExpected);
+}
+
+TEST_CASE("what has become of an ETRN") {
+    Player player;
+    player.router.client.policy.set_etrn(true);
+    struct Row {
+        StartedQueue started;
+        std::string reply;
+    };
+    for (const Row& row :
+         std::vector<Row>{{{0, false, Seconds(0)}, "251 2.0.0"},
+                          {{2, false, Seconds(0)}, "253 2.0.0 2 pending messages for b.test"},
+                          {{0, true, Seconds(0)}, "250 2.0.0"},
+                          {{2, true, Seconds(0)}, "252 2.0.0"},
+                          {{0, false, Seconds(17)}, "458 4.7.0 Mail for b.test was just"}}) {
+        player.queue.waiting = row.started;
+        CHECK(player.play("< 220\n> EHLO a.test\n< 250\n> ETRN b.test\n< " + row.reply + "\n> QUIT\n< 221") ==
+              kAsExpected);
+    }
 }
 
 TEST_CASE("limits that the router sets for a client") {

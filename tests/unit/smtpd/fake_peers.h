@@ -91,6 +91,12 @@ class FakeRouter : public Router {
         }
         co_return found;
     }
+    async::Task<Verdict> may_start_queue(wire::Client, std::string domain) override {
+        if (!reachable) co_return unreachable();
+        if (domain == "unclear.test") co_return refusal(458, {4, 4, 3}, "The DNS", "etrn-exchangers");
+        if (domain != "mine.test") co_return refusal(459, {4, 7, 1}, "Not yours", "etrn-exchangers");
+        co_return Verdict();
+    }
 
   private:
     static Verdict unreachable() { return refusal(451, {4, 3, 0}, "Try later", "router-unavailable"); }
@@ -159,13 +165,12 @@ class FakeQueue : public Queue {
         co_return Result<void>();
     }
     void abort(const std::string& queue_id) override { messages.at(queue_id).aborted = true; }
-    async::Task<Result<std::uint64_t>> start_queue(std::string domain, bool subdomains,
-                                                   std::string) override {
+    async::Task<Result<StartedQueue>> start_queue(std::string domain, bool subdomains, std::string) override {
         started.push_back((subdomains ? "@" : "") + domain);
         co_return waiting;
     }
     std::vector<std::string> started;  ///< the domains of ETRN
-    std::uint64_t waiting = 0;         ///< what start_queue() says
+    StartedQueue waiting;              ///< what start_queue() says
 
   private:
     std::map<std::string, Fd> files_;

@@ -74,7 +74,7 @@ TEST_CASE("the state machine of RFC 5321") {
          kGreeted + kMessage + "\n> RCPT TO:<bob@local.test>\n< 503\n> DATA\n< 503"},
         {"verbs without meaning here",
          kGreeted + "> EXPN x\n< 502 5.5.1\n> TURN\n< 502 5.5.1\n> STARTTLS\n< 502 5.5.1\n"
-                    "> AUTH PLAIN\n< 502 5.5.1\n> ETRN a.test\n< 502 5.5.1"},
+                    "> AUTH PLAIN\n< 502 5.5.1\n> ETRN a.test\n< 459 4.7.1"},
         {"unknown verb", kGreeted + "> JUNK\n< 500 5.5.1"},
         {"empty line", kGreeted + ">> \\r\\n\n< 500 5.5.2"},
         {"HELP and NOOP", kGreeted + "> NOOP x\n< 250 2.0.0\n> HELP\n< 214 2.0.0"},
