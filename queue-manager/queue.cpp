@@ -376,7 +376,7 @@ void Queue::loaded(QueueId id, WaitingIndex::Entry entry, Result<Spool::Loaded> 
         entry.known = false;
         agenda_.waiting().add(id, std::move(entry));
         // What an administrator asked for is not forgotten because of that.
-        if (forced) forced_.insert(id);
+        if (forced) forced_.insert(std::move(forced));
         return arm();
     }
     if (!result) {

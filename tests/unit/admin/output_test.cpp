@@ -37,7 +37,8 @@ TEST_CASE("a listing shows no control characters of a stranger") {
     recipient->set_state("waiting");
     recipient->set_last_reply("450 4.2.0 later\r\nforged");
     const std::string text = queue_text({entry}, 1'300'000);
-    CHECK(text.find("0123456789ABCDEF     1234     5m  waiting         5m  <evil?[2J@x>") != std::string::npos);
+    CHECK(text.find("0123456789ABCDEF     1234     5m  waiting         5m  <evil?[2J@x>") !=
+          std::string::npos);
     CHECK(text.find("<a@b>: 450 4.2.0 later??forged\n") != std::string::npos);
     CHECK(text.find("1 message\n") != std::string::npos);
     CHECK(queue_text({}, 0) == "The queue is empty.\n");

@@ -11,12 +11,12 @@
 namespace postrider::queue_manager::test {
 
 /// Makes frames for queue.sock as a peer would that was taken over: of every kind, whatever its role may
-/// send, with values that are odd and values that are right, and then with octets changed, left out and added.
-/// The same seed gives the same frames.
+/// send, with values that are odd and values that are right, and then with octets changed, left out and
+/// added. The same seed gives the same frames.
 class FrameMaker {
   public:
-    /// `ids` are queue ids that the frames speak of. With ROLE_NONE none of them is a Hello, nor becomes one: the
-    /// peers of these tests could act in any role.
+    /// `ids` are queue ids that the frames speak of. With ROLE_NONE none of them is a Hello, nor becomes one:
+    /// the peers of these tests could act in any role.
     FrameMaker(wire::Role role, std::vector<std::string> ids)
         : role_(role), random_(static_cast<std::uint64_t>(role)), ids_(std::move(ids)) {}
 
