@@ -34,7 +34,7 @@ struct SocketAddress {
     socklen_t length = 0;
 };
 
-std::string without_brackets(std::string host) {
+std::string bare_host(std::string host) {
     if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
     return host;
 }
@@ -44,8 +44,7 @@ Result<std::vector<SocketAddress>> look_up(const std::string& host, std::uint16_
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = AI_NUMERICSERV;
     addrinfo* found = nullptr;
-    const int failed =
-        ::getaddrinfo(without_brackets(host).c_str(), std::to_string(port).c_str(), &hints, &found);
+    const int failed = ::getaddrinfo(bare_host(host).c_str(), std::to_string(port).c_str(), &hints, &found);
     if (failed != 0) return temporary(fmt::format("{}: {}", host, ::gai_strerror(failed)));
     const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, ::freeaddrinfo);
     std::vector<SocketAddress> addresses;
@@ -113,7 +112,7 @@ class Dialogue {
             end(started->code.is_permanent(), "STARTTLS got " + mail::summary(*started));
             co_return false;
         }
-        std::string name = without_brackets(request_.host);
+        std::string name = bare_host(request_.host);
         std::string ca_file = request_.ca_file;
         const async::Deadline deadline = loop_.after(request_.timeout);
         Result<void> encrypted = co_await encrypt(stream_, std::move(name), std::move(ca_file), deadline);
