@@ -209,10 +209,11 @@ Result<Quirks> parse_quirks(std::string_view text) {
 Result<std::vector<std::string>> parse_etrn_domains(std::string_view text) {
     std::vector<std::string> domains;
     const Result<void> parsed = for_each_part(text, [&](std::string_view name) -> Result<void> {
-        const Result<mail::Domain> domain = mail::parse_domain(name);
+        const bool below = name.starts_with('.');
+        const Result<mail::Domain> domain = mail::parse_domain(name.substr(below ? 1 : 0));
         if (!domain) return failure(domain.error());
         if (domain->is_literal()) return permanent("an address literal is no domain");
-        domains.push_back(domain->name());
+        domains.push_back((below ? "." : "") + domain->name());
         return {};
     });
     if (!parsed) return failure(parsed.error());

@@ -258,7 +258,8 @@ Action Dialogue::etrn(const mail::Command& command) {
     if (!domain || domain->is_literal())
         return refuse(make_reply(501, {5, 5, 4}, "That is not a domain"), "syntax");
     asked.domain = domain->name();
-    asked.granted = has_etrn_for(asked.domain);
+    // A grant of the domain alone is none for those below it.
+    asked.granted = has_etrn_for(asked.domain) && (!asked.subdomains || has_etrn_for("any." + asked.domain));
     if (!asked.granted && settings_.etrn != config::EtrnAccess::Exchangers)
         return refuse(make_reply(459, {4, 7, 1}, "Not for that domain"), "etrn");
     return asked;
