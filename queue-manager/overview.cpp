@@ -8,6 +8,7 @@
 
 #include "libcommon/log/log.h"
 #include "libcommon/mail/ascii.h"
+#include "libcommon/queue_file/journal.h"
 #include "queue-manager/listing.h"
 
 namespace postrider::queue_manager {
@@ -137,6 +138,11 @@ async::Task<void> Overview::shape(QueuePeer& peer, std::uint64_t request, bool s
 }
 
 async::Task<Result<std::vector<wire::TraceEvent>>> Overview::events_of(QueueId id) {
+    const Message* message = queue_.active(id);
+    if (message != nullptr && message->image) {
+        co_return trace_of(message->envelope, message->header.content_length,
+                           queue_file::records_in(message->image_records));
+    }
     std::vector<Folder> folders = {Folder::Hold, Folder::Failed};
     if (auto folder = queue_.folder_of(id)) folders.insert(folders.begin(), *folder);
     std::function<Result<Spool::History>()> work = [spool = &spool_, id, folders] {

@@ -124,6 +124,8 @@ async::Task<void> Queue::settle_file(QueueId id) {
     } else {
         set_timer(*message, now() + kRetryFault);
     }
+    // Its time may have come meanwhile.
+    if (on_ready_) on_ready_();
 }
 
 /// The file has the first `written` octets of the records.

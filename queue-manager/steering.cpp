@@ -155,7 +155,9 @@ async::Task<bool> Steering::steer_queue(QueuePeer& peer, std::uint64_t request, 
             first += batch.size();
             std::erase_if(batch, [this](QueueId id) {
                 const auto folder = queue_.folder_of(id);
-                return !folder || (*folder != Folder::New && *folder != Folder::Cur);
+                const bool in_queue =
+                    folder == Folder::New || folder == Folder::Cur || folder == Folder::Journal;
+                return !in_queue;
             });
         }
         for (QueueId id : batch)

@@ -63,7 +63,7 @@ TEST_CASE("a stranger is who can have made up his sender") {
           Case{inside(), "x@out.example", false}, Case{local, "x@out.example", false},
           Case{authenticated, "x@out.example", false}}) {
         CAPTURE(test.sender);
-        CHECK(is_stranger(test.client, test.sender, tables) == test.stranger);
+        CHECK(is_stranger(test.client, test.sender, *tables) == test.stranger);
     }
 }
 
