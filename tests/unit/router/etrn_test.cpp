@@ -108,8 +108,9 @@ TEST_CASE("T86_quotas of mailboxes come from the domain or the user") {
 
     CHECK(test::build("hostname mx2.test\nvirtual_domain a.test maildir:/m/%u owner=vmail quota=lots\n")
               .errors.size() == 1);
-    CHECK(test::build(configuration, {{"aliases", ""}, {"shop.users", "fred quota=much\n"}}).errors.size() ==
-          1);
+    auto broken = files;
+    broken["shop.users"] = "fred quota=much\n";
+    CHECK(test::build(configuration, broken).errors.size() == 1);
 }
 
 TEST_CASE("T86_a mailbox is full for a time, or until it has room") {

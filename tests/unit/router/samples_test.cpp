@@ -28,6 +28,7 @@ Files samples() {
                    {"shop.users", "bob\n"},
                    {"customers.txt", "192.0.2.0/24\n"}};
     for (const auto& entry : std::filesystem::directory_iterator(SAMPLES)) {
+        if (!entry.is_regular_file()) continue;
         std::ifstream file(entry.path());
         files[entry.path().filename()] = {std::istreambuf_iterator<char>(file), {}};
     }

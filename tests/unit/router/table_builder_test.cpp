@@ -84,7 +84,7 @@ TEST_CASE("errors name the line and column of what is wrong") {
         {"virtual_domain v.test maildir:/v/%x owner=vmail",
          "postrider.conf:2:23: after % stands u, d, % or a digit and u"},
         {"virtual_domain v.test maildir:/v/%u owner=vmail users=bad.users",
-         "bad.users:2:5: unknown option; there are forward= and home="},
+         "bad.users:2:5: unknown option; there are forward=, home= and quota="},
         {"route a.test mx 5", "postrider.conf:2:14: behind mx stands nothing"},
         {"route a.test via", "postrider.conf:2:14: behind via stands one word"},
         {"route a.test viaa x",
