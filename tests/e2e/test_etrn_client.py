@@ -203,7 +203,7 @@ def main() -> int:
             (folder / name).mkdir(exist_ok=True)
         nsd = Nsd(folder / "nsd", stage)
         postfix = PostfixPeer(folder / "postfix", stage, "P", "kept.test", [], POSTFIX.format(host=host, port=port))
-        exim = EximPeer("R", folder / "exim", stage, (host, port), "acl_smtp_etrn = accept\n")
+        exim = EximPeer("R", folder / "exim", stage, (host, port), settings="acl_smtp_etrn = accept\n")
         suite = Suite(program.binaries, folder / "suite", stage, CONFIG)
         suite.make_certificate("us", "mx2.test")
         client = Client(program, folder, stage, suite.binaries)
