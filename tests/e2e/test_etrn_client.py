@@ -112,14 +112,12 @@ def ask_suite(client: Client, program: Program, suite: Suite, host: str, port: s
     client.expect("no port", (host, "--port", "0", "a.test"), 64)
     client.expect("no word", (host,), 64)
     listed = json.loads(client.run(*at, "--json", "e.test").stdout)
-    program.judge("T97: as JSON", listed["replies"] == [{"name": "e.test", "code": 251, "status": "2.0.0",
-                                                         "text": "No messages wait for e.test"}] and listed["error"] == "", str(listed))
+    judge(program, "as JSON", listed["replies"] == [{"name": "e.test", "code": 251, "status": "2.0.0",
+                                                     "text": "No messages wait for e.test"}] and listed["error"] == "", listed)
     trusted = str(suite.folder / "us.pem")
     client.expect("under TLS", ("mx2.test", "--port", port, "--ca", trusted, "f.test"), 0, "f.test: 251")
     client.expect("under TLS, of another name", ("other.test", "--port", port, "--ca", trusted, "g.test"), 75, err="certificate")
     client.expect("under TLS, of an unknown authority", ("mx2.test", "--port", port, "--tls", "g.test"), 75, err="certificate")
-    log = suite.log()
-    program.judge("T97: it says EHLO and QUIT", "helo=out.example" in log or "out.example" in log, suite.log_tail())
 
 
 def ask_badly_served(client: Client, program: Program, stage: Stage) -> None:
@@ -146,15 +144,19 @@ def ask_badly_served(client: Client, program: Program, stage: Stage) -> None:
             done = client.expect(what, (*at, "a.test", "b.test"), status, out, err)
         if "\x1b" in done.stdout + done.stderr:
             program.judge(f"T97: {what}: nothing but text is printed", False)
-    program.judge("T97: the dialogue", server.commands == ["EHLO out.example", "ETRN a.test", "ETRN b.test", "QUIT"], str(server.commands))
+    judge(program, "the dialogue", server.commands == ["EHLO out.example", "ETRN a.test", "ETRN b.test", "QUIT"], server.commands)
     with ScriptedServer(stage, address, {}) as server:
         client.expect("TLS wanted, not offered", (*at, "--tls", "a.test"), 69, err="STARTTLS")
-    program.judge("T97: then nothing is asked", server.commands == ["EHLO out.example", "QUIT"], str(server.commands))
+    judge(program, "then nothing is asked", server.commands == ["EHLO out.example", "QUIT"], server.commands)
+
+
+def judge(program: Program, what: str, good: bool, found: object) -> None:
+    program.judge(f"T97: {what}", good, "" if good else str(found))
 
 
 def leave_mail(stage: Stage, server: tuple[str, int], recipient: str) -> None:
     with stage.inside("world"):
-        session = Session(server, stage.client("OUT"))
+        session = Session(server, stage.client("OUT"), 150)
     session.reply()
     session.command("EHLO out.example", 250)
     assert send_message(session, "a@out.example", [recipient], b"Subject: kept\r\n\r\nHello.\r\n").code == 250
@@ -174,7 +176,9 @@ def ask_others(client: Client, program: Program, suite: Suite, postfix: PostfixP
     wait_for("Postfix to send what it kept", lambda: has_mail(suite, "alice"))
     client.expect("Postfix, a domain that it does not keep mail for", (host, "--port", str(port), "other.test"), 75, "other.test: 459")
     host, port = exim.address
-    client.expect("Exim", (host, "--port", str(port), "local.test"), 0, "local.test: 25")
+    # Exim by itself knows only what it calls a queue, which are the addresses with that text in them.
+    client.expect("Exim, a domain", (host, "--port", str(port), "local.test"), 69, "local.test: 501")
+    client.expect("Exim", (host, "--port", str(port), "#local.test"), 0, "#local.test: 250")
     wait_for("Exim to send what it kept", lambda: has_mail(suite, "bob"))
 
 
@@ -190,8 +194,8 @@ def check_units(program: Program, folder: Path) -> None:
         (folder / unit.name.replace("@.", "@provider.")).write_text(text, encoding="utf-8")
         units.append(str(folder / unit.name.replace("@.", "@provider.")))
     done = subprocess.run(["systemd-analyze", "verify", "--man=no", *units], text=True, capture_output=True)
-    program.judge("T97: systemd takes the units without a word",
-                  len(units) == 2 and done.returncode == 0 and not done.stdout + done.stderr, str(done))
+    judge(program, "systemd takes the units without a word",
+          len(units) == 2 and done.returncode == 0 and not done.stdout + done.stderr, done)
 
 
 def main() -> int:
