@@ -269,7 +269,7 @@ TEST_CASE("mail from the null sender is never answered: the postmaster once, the
 }
 
 TEST_CASE("per recipient: delivered once, deferred alone again, failed at once", "[daemon]") {
-    TestDaemon daemon("retry 1s,1s\n");
+    TestDaemon daemon("retry 1s,1s\ndsn_aggregate 0\n");
     TestRouter router(daemon.run_dir());
     daemon.start();
     TestPeer smtpd = daemon.connect(wire::ROLE_SMTPD);

@@ -111,7 +111,7 @@ TEST_CASE("an address that stands for several is reported as expanded, at once a
 
 TEST_CASE("a list is reported as delivered, and what becomes of its members is told to its owner",
           "[daemon]") {
-    TestDaemon daemon("retry 1s\n");
+    TestDaemon daemon("retry 1s\ndsn_aggregate 0\n");
     TestRouter router(daemon.run_dir());
     daemon.start();
     TestPeer smtpd = daemon.connect(wire::ROLE_SMTPD);
