@@ -19,6 +19,7 @@ constexpr std::size_t kMaxHeaderRead = std::size_t{64} << 10;
 constexpr const char* kUnreachableStatus = "4.4.1";
 constexpr const char* kUnreachable = "the destination cannot be reached";
 constexpr const char* kUnresolvedStatus = "4.4.3";
+constexpr const char* kDelivered = "delivered";
 constexpr const char* kUnresolved = "the way to this address is not known yet";
 
 /// What a pool thread does for a report: reads the original, composes, commits. Owns all it uses but the
@@ -113,6 +114,10 @@ ReportedRecipient Queue::reported_delivery(const Message& message, const ActiveD
     recipient.status = delivery.last_result.status();
     recipient.diagnostic = delivery.last_result.text();
     recipient.remote_host = delivery.last_result.remote_host();
+    // Where a mailbox is on this host is nobody's business.
+    const bool in_mailbox = delivery.last_result.outcome() == wire::DeliveryResult::DELIVERED &&
+                            !is_expansion(delivery.delivery);
+    if (in_mailbox) recipient.diagnostic = kDelivered;
     recipient.last_attempt_ms = delivery.last_attempt;
     if (delivery.last_attempt == 0) {
         recipient.status = kUnreachableStatus;

@@ -99,6 +99,13 @@ std::string status_of(ReportKind kind, std::string_view status) {
     return code;
 }
 
+/// Whether the diagnostic is what the remote host replied, and not our own words about it.
+bool is_reply(const ReportedRecipient& recipient) {
+    const std::string_view code = std::string_view(recipient.diagnostic).substr(0, 3);
+    return !recipient.remote_host.empty() && code.size() == 3 &&
+           std::all_of(code.begin(), code.end(), mail::is_digit);
+}
+
 /// A part of the report below its boundary.
 struct Part {
     std::string type;
@@ -181,7 +188,8 @@ class Composer {
             if (redirected) text += fmt::format(" (for <{}>)", one_line(recipient.original_recipient, true));
             text += "\r\n";
             if (!recipient.remote_host.empty()) {
-                text += fmt::format("    host {} said:\r\n", one_line(recipient.remote_host, true));
+                text += fmt::format("    host {}{}:\r\n", one_line(recipient.remote_host, true),
+                                    is_reply(recipient) ? " said" : "");
             }
             // field() folds; without a name what is left is an indented paragraph.
             std::string said = field("   ", one_line(recipient.diagnostic, true));
@@ -248,7 +256,7 @@ class Composer {
         }
         if (!recipient.diagnostic.empty()) {
             // RFC 3464 2.3.6: "smtp" is for what a remote host replied; ours has a type of its own.
-            std::string_view type = recipient.remote_host.empty() ? "x-postrider" : "smtp";
+            std::string_view type = is_reply(recipient) ? "smtp" : "x-postrider";
             out +=
                 field("Diagnostic-Code", fmt::format("{}; {}", type, one_line(recipient.diagnostic, utf8_)));
         }

@@ -42,7 +42,8 @@ smtp_accept_max_per_host = 0
 smtp_accept_queue_per_connection = 0
 smtp_accept_max_per_connection = 0
 tls_advertise_hosts =
-dsn_advertise_hosts = {dsn}
+dsn_advertise_hosts = {offered_to}
+smtputf8_advertise_hosts = {offered_to}
 chunking_advertise_hosts = *
 received_header_text =
 received_headers_max = 200
@@ -134,12 +135,12 @@ class Arrival:
 
 class EximPeer:
     """Owns one running Exim and the folder it works in. With a smarthost it is a client: everything goes there.
-    Without `dsn` it is a host that knows no delivery status notifications."""
+    A `plain` one offers neither delivery status notifications nor SMTPUTF8."""
 
     def __init__(self, name: str, folder: Path, stage: Stage, smarthost: tuple[str, int] | None = None,
-                 dsn: bool = True, settings: str = "") -> None:
+                 plain: bool = False, settings: str = "") -> None:
         self.name = name
-        self._dsn = dsn
+        self._plain = plain
         self._settings = settings
         self._smarthost = smarthost
         self.address = stage.server(name)
@@ -165,7 +166,7 @@ class EximPeer:
         (self._folder / "exim.conf").write_text(
             CONFIG.format(settings=self._settings, smarthost_router=router, smarthost_transport=transport,
                           hostname=f"{self.name.lower()}.peer.test", uid=self._uid, gid=self._gid, address=address,
-                          port=port, folder=self._folder, binary=self._binary, dsn="*" if self._dsn else ""), encoding="utf-8")
+                          port=port, folder=self._folder, binary=self._binary, offered_to="" if self._plain else "*"), encoding="utf-8")
         (self._folder / "passwd").write_text(
             f"root:x:0:0::/root:/bin/sh\nDebian-exim:x:{self._uid}:{self._gid}::/:/usr/sbin/nologin\n", encoding="utf-8")
         (self._folder / "group").write_text(f"root:x:0:\nDebian-exim:x:{self._gid}:\n", encoding="utf-8")

@@ -110,7 +110,8 @@ def status_blocks(raw: bytes, status: email.message.EmailMessage) -> list[dict[s
         blocks = [block for block in status.get_payload() if isinstance(block, email.message.Message) and block.keys()]
     else:
         assert status.get_content_type() == "message/global-delivery-status", status.get_content_type()
-        body = raw.split(b"\nContent-Type: message/global-delivery-status\n", 1)[1].split(b"\n\n", 1)[1].split(b"\n--", 1)[0]
+        part = raw.split(b"\nContent-Type: message/global-delivery-status", 1)[1]
+        body = part.split(b"\n\n", 1)[1].split(b"\n--", 1)[0].strip(b"\n")
         blocks = [email.message_from_string(block, policy=email.policy.SMTPUTF8) for block in body.decode().split("\n\n")]
     return [{name: re.sub(r"\s+", " ", str(value)) for name, value in block.items()} for block in blocks]
 

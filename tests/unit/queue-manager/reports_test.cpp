@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <memory>
@@ -237,6 +238,20 @@ TEST_CASE("nothing that a remote host says can add a field or a part") {
     CHECK_FALSE(has(report, "\x1b"));
 }
 
+TEST_CASE("only what a host replied is called its reply") {
+    auto input = example();
+    auto report = compose_report(input);
+    CHECK(has(report, "    host mx.primary.test[192.0.2.20]:25 said:\r\n"));
+    input.recipients[0].diagnostic = "the message needs SMTPUTF8, which the server does not offer";
+    report = compose_report(input);
+    CHECK(has(report, "    host mx.primary.test[192.0.2.20]:25:\r\n"));
+    CHECK(has(report, "Diagnostic-Code: x-postrider; the message needs SMTPUTF8"));
+    CHECK(has(report, "Remote-MTA: dns; mx.primary.test\r\n"));
+    input.recipients[0].remote_host.clear();
+    input.recipients[0].diagnostic = "550 is what we say ourselves";
+    CHECK(has(compose_report(input), "Diagnostic-Code: x-postrider; 550 is what we say ourselves\r\n"));
+}
+
 TEST_CASE("a reply of any length stays within SMTP's lines") {
     auto input = example();
     input.recipients[0].diagnostic = std::string(5000, 'x');
@@ -420,4 +435,57 @@ TEST_CASE("python's email package reads a report as RFC 3464 means it") {
         "'";
     CHECK(std::system(script) == 0);
     static_cast<void>(std::remove(path.c_str()));
+}
+
+TEST_CASE("programs of others read every kind of report, whatever it tells of and returns") {
+    struct Variant {
+        const char* name;
+        const char* to;
+        const char* recipient;
+        const char* orcpt;
+        std::string content;
+    };
+    const std::string header = "Subject: hello\r\n\r\n";
+    const Variant variants[] = {
+        {"plain", "s@o.test", "u@primary.test", "", header + "body\r\n"},
+        {"orcpt", "s@o.test", "u@primary.test", "rfc822;other@x.test", header + "body\r\n"},
+        {"utf8", "s@o.test", "j\xc3\xb6rg@primary.test", "utf-8;j\\x{F6}rg@primary.test",
+         "Subject: gr\xc3\xbc\xc3\x9f\r\n\r\nbody\r\n"},
+        {"global", "\xc3\xa4@o.test", "j\xc3\xb6rg@primary.test", "utf-8;j\\x{F6}rg@primary.test",
+         "Subject: gr\xc3\xbc\xc3\x9f\r\n\r\nbody\r\n"},
+        {"latin", "s@o.test", "u@primary.test", "", "Subject: gr\xfc\xdf\r\n\r\ngr\xfc\xdf\r\n"},
+        {"binary", "s@o.test", "u@primary.test", "", header + std::string("a\0b\n\r", 5)},
+        {"cut", "s@o.test", "u@primary.test", "",
+         "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; "
+         "boundary=\"b\"\r\n\r\n--b\r\n\r\nfirst\r\n--b\r\n\r\n" +
+             std::string(900, 'x') + "\r\n" + std::string(900, 'y') + "\r\n--b--\r\n"},
+        {"empty", "s@o.test", "u@primary.test", "", ""},
+    };
+    const std::string folder = "reports_test.folder";
+    std::filesystem::create_directory(folder);
+    for (auto kind : {ReportKind::Failed, ReportKind::Delayed, ReportKind::Delivered, ReportKind::Relayed,
+                      ReportKind::Expanded, ReportKind::DoubleBounce}) {
+        for (const Variant& variant : variants) {
+            auto input = example();
+            input.kind = kind;
+            input.hostname = "mx2.test";
+            input.to = variant.to;
+            input.original.set_envid("QQ=1");
+            input.return_full = true;
+            input.max_body = 1000;
+            input.content = variant.content;
+            input.content_length = variant.content.size();
+            input.recipients.push_back(unknown_user());
+            input.recipients[0].final_recipient = variant.recipient;
+            input.recipients[0].orcpt = variant.orcpt;
+            for (auto& recipient : input.recipients)
+                recipient.will_retry_until = kArrival + 432'000'000;
+            const auto name = kind == ReportKind::DoubleBounce ? "failed-twice" : std::string(name_of(kind));
+            std::ofstream(folder + "/" + name + "-" + variant.name + ".eml") << compose_report(input).content;
+        }
+    }
+    const std::string command =
+        "/usr/bin/python3 " POSTRIDER_SOURCE_DIR "/tests/unit/queue-manager/read_reports.py " + folder;
+    CHECK(std::system(command.c_str()) == 0);
+    std::filesystem::remove_all(folder);
 }
