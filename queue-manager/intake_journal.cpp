@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,6 +24,8 @@ using queue_file::JournalKey;
 constexpr std::size_t kReserve = std::size_t{256} << 10;
 constexpr std::size_t kMaxSegments = 64;
 constexpr mode_t kSegmentMode = 0600;
+// A segment takes one part of so many of the free space, or it is not made: messages need it more.
+constexpr std::uint64_t kShareOfSpace = 20;
 constexpr std::size_t kPoolThreads = 2;
 constexpr std::size_t kPoolQueue = 8;
 
@@ -31,6 +34,10 @@ std::string segment_name(std::size_t number) {
 }
 
 Result<std::shared_ptr<Fd>> write_empty_segment(int folder, const std::string& name, std::size_t size) {
+    struct statvfs space {};
+    if (::fstatvfs(folder, &space) != 0) return system_failure("fstatvfs", errno);
+    if (space.f_bavail * space.f_frsize / kShareOfSpace < size)
+        return temporary("a segment would take too much of the free space");
     auto file = std::make_shared<Fd>(
         ::openat(folder, name.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, kSegmentMode));
     if (!*file) return system_failure("create a journal segment", errno);

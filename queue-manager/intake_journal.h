@@ -54,7 +54,8 @@ class IntakeJournal {
     /// Removes the segments, once what recover() gave is durable elsewhere.
     static void remove_segments(const Fd& folder);
 
-    /// Begins to make the first segment.
+    /// Begins to make the first segment; to be called again from time to time, should the disk not have had
+    /// the room.
     void start() { make_segment(); }
 
     /// Whether a message of so many octets has room now.

@@ -36,6 +36,7 @@ Queue::Queue(async::Loop& loop, const Settings& settings, Spool& spool, Resolver
                        agenda_.scheduler().prune(now() - kKeepDestination);
                        prune_failures();
                        if (!journal_recovered_) recover_journal();
+                       if (journal_) journal_->start();
                        prune_timer_.arm(kPruneInterval);
                    }),
       hold_timer_(loop, [this] { ask_about_holds(); }),

@@ -164,7 +164,7 @@ def expect_service(program: Program, what: str, suite: Suite, session: Session, 
 
 
 def play_inodes(program: Program) -> None:
-    with suite_on(program, "inodes", "tmpfs", ",nr_inodes=80") as (suite, disk, session):
+    with suite_on(program, "inodes", "tmpfs", ",nr_inodes=80", "intake_journal_max 0\n") as (suite, disk, session):
         taken = []
         try:
             for number in range(1000):
@@ -199,7 +199,7 @@ def play_read_only(program: Program) -> None:
     refusing = threading.Event()
     refusing.set()
     sink = RecordingSink("R", program.stage(), lambda *_: "451 4.2.0 later" if refusing.is_set() else "")
-    with suite_on(program, "read-only", "ext4", sink=sink) as (suite, disk, session):
+    with suite_on(program, "read-only", "ext4", sink=sink, config="intake_journal_max 0\n") as (suite, disk, session):
         reply = send_message(session, "sender@remote.test", ["waits@remote.test"], b"Subject: waits\r\n\r\nbody\r\n")
         program.judge(f"a message waits: {reply}", reply.code == 250)
         wait_for("it to wait", lambda: " deferred " in suite.log() and not any((suite.spool / "new").iterdir()))

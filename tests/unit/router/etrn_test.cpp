@@ -110,7 +110,9 @@ TEST_CASE("T86_quotas of mailboxes come from the domain or the user") {
               .errors.size() == 1);
     auto broken = files;
     broken["shop.users"] = "fred quota=much\n";
-    CHECK(test::build(configuration, broken).errors.size() == 1);
+    for (const auto& error : test::build(configuration, broken).errors)
+        CHECK_THAT(error, Catch::Contains("shop.users:1:6: "));
+    CHECK_FALSE(test::build(configuration, broken).errors.empty());
 }
 
 TEST_CASE("T86_a mailbox is full for a time, or until it has room") {

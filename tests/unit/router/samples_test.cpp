@@ -27,10 +27,11 @@ Files samples() {
     Files files = {{"aliases.everywhere", "webmaster: fred@example.org\n"},
                    {"shop.users", "bob\n"},
                    {"customers.txt", "192.0.2.0/24\n"}};
-    for (const auto& entry : std::filesystem::directory_iterator(SAMPLES)) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(SAMPLES)) {
         if (!entry.is_regular_file()) continue;
         std::ifstream file(entry.path());
-        files[entry.path().filename()] = {std::istreambuf_iterator<char>(file), {}};
+        const std::string name = std::filesystem::relative(entry.path(), SAMPLES);
+        files[name] = {std::istreambuf_iterator<char>(file), {}};
     }
     return files;
 }

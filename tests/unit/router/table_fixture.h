@@ -23,7 +23,14 @@ class MemoryFiles : public config::FileSource {
         return found->second;
     }
     [[nodiscard]] Result<std::vector<std::string>> list(const std::string& directory) override {
-        return temporary(directory + ": No such file or directory");
+        std::vector<std::string> names;
+        const std::string inside = directory + "/";
+        for (const auto& [path, text] : files_) {
+            const bool is_in = path.starts_with(inside) && path.find('/', inside.size()) == std::string::npos;
+            if (is_in) names.push_back(path.substr(inside.size()));
+        }
+        if (names.empty()) return temporary(directory + ": No such file or directory");
+        return names;
     }
 
   private:
