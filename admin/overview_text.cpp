@@ -41,7 +41,7 @@ std::string shape_line(std::string_view name, const wire::ShapeRow& row) {
 }
 
 std::string short_name(const std::string& name) {
-    const std::string clean = printable(name.empty() ? "<>" : name);
+    std::string clean = printable(name.empty() ? "<>" : name);
     if (clean.size() <= kNameWidth) return clean;
     // The end of a domain says more than its beginning.
     return "..." + clean.substr(clean.size() - kNameWidth + 3);

@@ -69,7 +69,7 @@ std::string Maildir::unique_name() {
 Outcome Maildir::deliver(const MessageText& message, const std::function<bool()>& still_wanted) {
     MaildirSize size(path_, quota_);
     // Into a mailbox without any room nothing need be written first.
-    const Outcome room = size.admit(1);
+    Outcome room = size.admit(1);
     if (room.ending != Ending::Delivered) return room;
     const std::string name = unique_name();
     const std::string temporary_name = path_ + "/tmp/" + name;
@@ -82,7 +82,7 @@ Outcome Maildir::deliver(const MessageText& message, const std::function<bool()>
         file = Fd(::open(temporary_name.c_str(), kFlags, kMailFileMode));
     }
     if (!file) return trouble(temporary_name, errno);
-    const Outcome outcome = fill(file, name, message, still_wanted, size);
+    Outcome outcome = fill(file, name, message, still_wanted, size);
     // After the rename there is nothing to remove.
     if (outcome.ending != Ending::Delivered) static_cast<void>(::unlink(temporary_name.c_str()));
     return outcome;

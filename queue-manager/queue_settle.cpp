@@ -33,7 +33,7 @@ Result<Fd> sealed_copy(std::string_view bytes) {
 Result<std::vector<QueueId>> Queue::make_files_of_journal() {
     std::vector<QueueId> made;
     auto recovered =
-        IntakeJournal::recover(spool_.journal_folder(), spool_.key(), [&](QueueId id, std::string file) {
+        IntakeJournal::recover(spool_.journal_folder(), spool_.key(), [&](QueueId id, const std::string& file) {
             auto settled = spool_.settle(id, file, false);
             if (!settled) return Result<void>(failure(std::move(settled.error())));
             made.push_back(id);

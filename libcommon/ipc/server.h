@@ -22,7 +22,7 @@ template <typename Reply>
 class Peer {
   public:
     Peer(async::Loop& loop, Fd socket, PeerCredentials credentials)
-        : channel_(loop, std::move(socket)), credentials_(credentials), scope_(loop) {}
+        : channel_(loop, std::move(socket)), credentials_(std::move(credentials)), scope_(loop) {}
 
     [[nodiscard]] wire::Role role() const { return role_; }
     [[nodiscard]] const PeerCredentials& credentials() const { return credentials_; }

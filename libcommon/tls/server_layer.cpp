@@ -39,7 +39,7 @@ std::string verified_subject(const SSL* session) {
 
 }  // namespace
 
-ServerLayer::ServerLayer(std::shared_ptr<const ServerContext> context, int socket)
+ServerLayer::ServerLayer(const std::shared_ptr<const ServerContext>& context, int socket)
     : Layer(context, context->new_session(), socket, Side::Server) {}
 
 Facts ServerLayer::facts() const {

@@ -23,7 +23,7 @@ struct Facts {
 class ServerLayer : public Layer {
   public:
     /// `socket` is non-blocking, borrowed, and outlives the layer. Throws std::bad_alloc.
-    ServerLayer(std::shared_ptr<const ServerContext> context, int socket);
+    ServerLayer(const std::shared_ptr<const ServerContext>& context, int socket);
 
     /// Of use after the handshake.
     [[nodiscard]] Facts facts() const;
