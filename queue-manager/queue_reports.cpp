@@ -115,8 +115,8 @@ ReportedRecipient Queue::reported_delivery(const Message& message, const ActiveD
     recipient.diagnostic = delivery.last_result.text();
     recipient.remote_host = delivery.last_result.remote_host();
     // Where a mailbox is on this host is nobody's business.
-    const bool in_mailbox = delivery.last_result.outcome() == wire::DeliveryResult::DELIVERED &&
-                            !is_expansion(delivery.delivery);
+    const bool in_mailbox =
+        delivery.last_result.outcome() == wire::DeliveryResult::DELIVERED && !is_expansion(delivery.delivery);
     if (in_mailbox) recipient.diagnostic = kDelivered;
     recipient.last_attempt_ms = delivery.last_attempt;
     if (delivery.last_attempt == 0) {

@@ -32,13 +32,14 @@ Result<Fd> sealed_copy(std::string_view bytes) {
 /// finds some of the files and makes the others.
 Result<std::vector<QueueId>> Queue::make_files_of_journal() {
     std::vector<QueueId> made;
-    auto recovered =
-        IntakeJournal::recover(spool_.journal_folder(), spool_.key(), [&](QueueId id, const std::string& file) {
-            auto settled = spool_.settle(id, file, false);
-            if (!settled) return Result<void>(failure(std::move(settled.error())));
-            made.push_back(id);
-            return Result<void>();
-        });
+    auto recovered = IntakeJournal::recover(spool_.journal_folder(), spool_.key(),
+                                            [&](QueueId id, const std::string& file) {
+                                                auto settled = spool_.settle(id, file, false);
+                                                if (!settled)
+                                                    return Result<void>(failure(std::move(settled.error())));
+                                                made.push_back(id);
+                                                return Result<void>();
+                                            });
     if (!recovered) return failure(std::move(recovered.error()));
     if (!made.empty()) {
         auto durable = spool_.sync_everything();
