@@ -30,7 +30,7 @@ NOT_OF_COMMANDS = ("smuggling",)
 
 # Statements that look at what has come of a message, or need it to come.
 SKIPPED = ("arrived", "nothing", "header", "body", "content", "envelope", "queue", "sink", "log", "dns", "same", "peer",
-           "flush", "clock")
+           "flush")
 AROUND = ("stop", "start", "kill", "file", "certificate", "restart", "postrider", "pause")
 
 
