@@ -152,13 +152,20 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         async::Loop loop;
         auto listening = ipc::listen_seqpacket("queue.sock", 0600);
         require(listening.has_value());
-        Daemon daemon(loop, settings, spool, std::move(*listening), ipc::RoleUsers());
+        auto readers = ipc::listen_seqpacket("queue-read.sock", 0600);
+        require(readers.has_value());
+        Daemon::Sockets sockets;
+        sockets.all = std::move(*listening);
+        sockets.readers = std::move(*readers);
+        Daemon daemon(loop, settings, spool, std::move(sockets), ipc::RoleUsers());
         require(daemon.start().has_value());
         async::Scope scope(loop);
         const std::string_view input(reinterpret_cast<const char*>(data) + 1, size - 1);
         scope.spawn(attack(loop, role, fuzz::frames_of(input)));
         loop.run();
-        daemon.stop();
+        // It may be done at once, and ends a loop that runs.
+        async::Timer stop(loop, [&daemon] { daemon.stop(); });
+        stop.arm(Milliseconds(0));
         loop.run();
     }
     check_planted(spool_path, role);

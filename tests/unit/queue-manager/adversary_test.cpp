@@ -90,7 +90,7 @@ std::string state_of(const TestDaemon& daemon, const std::string& id) {
 }
 
 void attack_in(wire::Role role, std::size_t frames) {
-    TestDaemon daemon;
+    TestDaemon daemon("intake_journal_max 48k\n");
     TestRouter router(daemon.run_dir());
     daemon.start();
     const auto plant = [&](const std::string& recipient, bool kept_back) {

@@ -135,7 +135,8 @@ class TestRouter {
 /// The daemon, as a process.
 class TestDaemon {
   public:
-    /// `settings` are more lines for the configuration. Does not start it yet.
+    /// `settings` are more lines for the configuration; unless they speak of the intake journal there is
+    /// none, so that messages are in the folders of the spool. Does not start it yet.
     explicit TestDaemon(const std::string& settings = "");
     ~TestDaemon();
     TestDaemon(const TestDaemon&) = delete;

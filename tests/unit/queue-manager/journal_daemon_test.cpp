@@ -17,7 +17,8 @@ const std::string kSmall = "Subject: small\r\n\r\nHello.\r\n";
 
 /// A daemon whose journal is ready.
 struct JournalDaemon : TestDaemon {
-    explicit JournalDaemon(const std::string& settings = "") : TestDaemon(settings), router(run_dir()) {
+    explicit JournalDaemon(const std::string& settings = "intake_journal_max 48k\n")
+        : TestDaemon(settings), router(run_dir()) {
         begin();
     }
     void begin() {
