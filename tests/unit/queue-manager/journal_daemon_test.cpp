@@ -17,7 +17,7 @@ const std::string kSmall = "Subject: small\r\n\r\nHello.\r\n";
 
 /// A daemon whose journal is ready.
 struct JournalDaemon : TestDaemon {
-    explicit JournalDaemon(const std::string& settings = "intake_journal_max 48k\n")
+    explicit JournalDaemon(const std::string& settings = "intake_journal_size 64M\n")
         : TestDaemon(settings), router(run_dir()) {
         begin();
     }
