@@ -14,12 +14,13 @@ cmake --preset fuzz >/dev/null
 cmake --build --preset fuzz -j "$jobs" --target "${targets[@]}"
 
 one() {
-    local target=$1 seconds=$2 found=build/fuzz/found/$1
+    # Absolute names: a target may change its working folder.
+    local target=$1 seconds=$2 found=$PWD/build/fuzz/found/$1
     mkdir -p "$found"
     local corpora=("$found")
-    [ -d "tests/fuzz/corpus/$target" ] && corpora+=("tests/fuzz/corpus/$target")
+    [ -d "tests/fuzz/corpus/$target" ] && corpora+=("$PWD/tests/fuzz/corpus/$target")
     if ! "build/fuzz/bin/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
-        -artifact_prefix="build/fuzz/$target-" "${corpora[@]}" >"$found.log" 2>&1; then
+        -artifact_prefix="$PWD/build/fuzz/$target-" "${corpora[@]}" >"$found.log" 2>&1; then
         tail -50 "$found.log"
         return 1
     fi
