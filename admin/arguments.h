@@ -5,18 +5,12 @@
 #include <vector>
 
 #include "admin/etrn_command.h"
+#include "admin/exit_status.h"
 #include "admin/mxbackup_commands.h"
 #include "admin/selector.h"
 #include "libcommon/config/settings.h"
 
 namespace postrider::admin {
-
-/// sysexits.h, and what check and mx-check say of dangers.
-inline constexpr int kExitDangers = 1;
-inline constexpr int kExitUsage = 64;
-inline constexpr int kExitUnavailable = 69;
-inline constexpr int kExitTemporary = 75;
-inline constexpr int kExitConfig = 78;
 
 /// Everything that can stand on the command line.
 struct Arguments {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <utility>
 
+#include "admin/exit_status.h"
 #include "admin/tls_client.h"
 #include "libcommon/async/connect.h"
 #include "libcommon/async/loop.h"
@@ -21,10 +22,6 @@
 namespace postrider::admin {
 
 namespace {
-
-// sysexits.h
-constexpr int kExitRefused = 69;
-constexpr int kExitLater = 75;
 
 constexpr int kServiceEnds = 421;  // RFC 5321, 3.8: the server closes the connection, whatever was asked
 constexpr Milliseconds kQuitTimeout{5'000};
@@ -247,8 +244,8 @@ int etrn_status(const EtrnAnswers& answers) {
         if (code >= 250 && code <= 253) continue;
         (one.reply.code.is_transient() ? later : refused) = true;
     }
-    if (refused) return kExitRefused;
-    return later ? kExitLater : 0;
+    if (refused) return kExitUnavailable;
+    return later ? kExitTemporary : 0;
 }
 
 }  // namespace postrider::admin

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "admin/etrn_client.h"
+#include "admin/exit_status.h"
 #include "admin/json_output.h"
 #include "admin/output.h"
 #include "libcommon/config/settings.h"
@@ -15,9 +16,6 @@
 namespace postrider::admin {
 
 namespace {
-
-constexpr int kExitWords = 64;
-constexpr int kExitConfiguration = 78;
 
 /// The request; nothing with the error printed.
 std::optional<EtrnRequest> request_of(const EtrnArguments& arguments) {
@@ -52,11 +50,11 @@ int etrn(const EtrnArguments& arguments) {
         const auto loaded = config::load(arguments.config_file);
         for (const auto& error : loaded.errors)
             fmt::print(stderr, "{}\n", error);
-        if (!loaded.settings) return kExitConfiguration;
+        if (!loaded.settings) return kExitConfig;
         complete.helo = loaded.settings->hostname;
     }
     const std::optional<EtrnRequest> request = request_of(complete);
-    if (!request) return kExitWords;
+    if (!request) return kExitUsage;
     const EtrnAnswers answers = ask_with_etrn(*request);
     if (arguments.json) {
         fmt::print("{}", etrn_json(*request, answers));

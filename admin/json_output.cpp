@@ -43,19 +43,6 @@ Json to_json(const wire::QueueEntry& entry) {
     return json;
 }
 
-std::string_view phase_name(queue_file::DeliveryPhase phase) {
-    switch (phase) {
-        case queue_file::DeliveryPhase::Delivered:
-            return "delivered";
-        case queue_file::DeliveryPhase::Failed:
-            return "failed";
-        case queue_file::DeliveryPhase::Expanding:
-            return "expanding";
-        default:
-            return "waiting";
-    }
-}
-
 Json to_json(const ProcessStatus& daemon) {
     return {{"name", daemon.name},
             {"pid", daemon.pid},
@@ -285,7 +272,7 @@ std::string message_json(const queue_file::QueueFile& file) {
 std::string destinations_json(const std::vector<wire::DestinationState>& destinations) {
     Json json = Json::array();
     for (const auto& each : destinations) {
-        json.push_back({{"transport", transport_word(each.transport())},
+        json.push_back({{"transport", transport_name(each.transport())},
                         {"next_hop", each.next_hop()},
                         {"state", each.state()},
                         {"window", each.window()},

@@ -20,7 +20,19 @@ Milliseconds between(UnixMillis from, UnixMillis to) {
     return Milliseconds(to > from ? static_cast<std::int64_t>(to - from) : 0);
 }
 
-std::string_view phase_text(queue_file::DeliveryPhase phase) {
+std::string recipient_lines(const wire::QueueEntry& entry) {
+    std::string text;
+    for (const auto& recipient : entry.recipients()) {
+        text += fmt::format("    {:<9} <{}>", recipient.state(), printable(recipient.address()));
+        if (!recipient.last_reply().empty()) text += fmt::format(": {}", printable(recipient.last_reply()));
+        text += '\n';
+    }
+    return text;
+}
+
+}  // namespace
+
+std::string_view phase_name(queue_file::DeliveryPhase phase) {
     switch (phase) {
         case queue_file::DeliveryPhase::Delivered:
             return "delivered";
@@ -33,8 +45,6 @@ std::string_view phase_text(queue_file::DeliveryPhase phase) {
     }
     return "waiting";
 }
-
-}  // namespace
 
 std::string printable(std::string_view text) {
     std::string clean(text);
@@ -84,12 +94,7 @@ std::string queue_text(const std::vector<wire::QueueEntry>& entries, UnixMillis 
                             size_text(entry.size()), short_duration(between(entry.arrival_ms(), now)),
                             entry.state(), next, printable(entry.sender()));
         if (is_kept) text += fmt::format("    ({})\n", printable(entry.why()));
-        for (const auto& recipient : entry.recipients()) {
-            text += fmt::format("    {:<9} <{}>", recipient.state(), printable(recipient.address()));
-            if (!recipient.last_reply().empty())
-                text += fmt::format(": {}", printable(recipient.last_reply()));
-            text += '\n';
-        }
+        text += recipient_lines(entry);
     }
     return text + counted(entries.size(), "message") + "\n";
 }
@@ -101,12 +106,7 @@ std::string kept_text(const std::vector<wire::QueueEntry>& entries, UnixMillis n
         text += fmt::format("{}  {:>7}  {:>5}  {}  <{}>\n    ({})\n", entry.queue_id(),
                             size_text(entry.size()), short_duration(between(entry.arrival_ms(), now)),
                             entry.state(), printable(entry.sender()), printable(entry.why()));
-        for (const auto& recipient : entry.recipients()) {
-            text += fmt::format("    {:<9} <{}>", recipient.state(), printable(recipient.address()));
-            if (!recipient.last_reply().empty())
-                text += fmt::format(": {}", printable(recipient.last_reply()));
-            text += '\n';
-        }
+        text += recipient_lines(entry);
     }
     return text + counted(entries.size(), "message") + "\n";
 }
@@ -138,7 +138,7 @@ std::string message_text(const queue_file::QueueFile& file, UnixMillis now) {
     }
     for (const auto& [number, state] : file.journal.deliveries()) {
         text += fmt::format("delivery    {} <{}> {} via {}, {}", number,
-                            printable(state.delivery.recipient()), phase_text(state.phase),
+                            printable(state.delivery.recipient()), phase_name(state.phase),
                             printable(state.delivery.next_hop()), counted(state.attempts, "attempt"));
         const bool has_time = state.next_attempt_ms > now && !state.delivery.hold();
         if (state.phase == queue_file::DeliveryPhase::Waiting && has_time) {

@@ -32,6 +32,9 @@ namespace postrider::admin {
 /// "2026-11-27T19:35:28Z", with milliseconds before the Z on request.
 [[nodiscard]] std::string utc_time(UnixMillis time, bool milliseconds = false);
 
+/// "waiting", "expanding", "delivered", "failed".
+[[nodiscard]] std::string_view phase_name(queue_file::DeliveryPhase phase);
+
 /// Envelope, deliveries and history of one message.
 [[nodiscard]] std::string message_text(const queue_file::QueueFile& file, UnixMillis now);
 

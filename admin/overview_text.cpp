@@ -6,6 +6,7 @@
 #include <array>
 #include <numeric>
 
+#include "admin/explain_text.h"
 #include "admin/output.h"
 
 namespace postrider::admin {
@@ -49,28 +50,13 @@ std::string short_name(const std::string& name) {
 
 }  // namespace
 
-std::string_view transport_word(wire::Transport transport) {
-    switch (transport) {
-        case wire::TRANSPORT_SMTP:
-            return "smtp";
-        case wire::TRANSPORT_MAILDIR:
-            return "maildir";
-        case wire::TRANSPORT_PROGRAM:
-            return "program";
-        case wire::TRANSPORT_FILE:
-            return "file";
-        default:
-            return "other";
-    }
-}
-
 std::string destinations_text(const std::vector<wire::DestinationState>& destinations, UnixMillis now) {
     if (destinations.empty()) return "No destination is in use.\n";
     std::string text = fmt::format("{:<9} {:<32} {:<9} {:>6} {:>9} {:>6} {:>8} {:>9}\n", "TRANSPORT",
                                    "NEXT HOP", "STATE", "WINDOW", "IN FLIGHT", "READY", "WAITING", "PROBE");
     for (const auto& each : destinations) {
         text += fmt::format("{:<9} {:<32} {:<9} {:>6} {:>9} {:>6} {:>8} {:>9}\n",
-                            transport_word(each.transport()), printable(each.next_hop()),
+                            transport_name(each.transport()), printable(each.next_hop()),
                             each.suspended() ? "suspended" : each.state(), each.window(), each.in_flight(),
                             each.ready(), each.waiting(), until(each.next_probe_ms(), now));
         if (!each.last_reply().empty())
@@ -86,7 +72,7 @@ std::string destination_text(const std::vector<wire::DestinationState>& destinat
         text += fmt::format(
             "transport     {}\nnext hop      {}\nstate         {}{}\nwindow        {}\nin flight     {}\n"
             "ready         {}\nwaiting       {}\nlast failure  {}\n",
-            transport_word(each.transport()), printable(each.next_hop()), each.state(),
+            transport_name(each.transport()), printable(each.next_hop()), each.state(),
             each.suspended() ? ", suspended" : "", each.window(), each.in_flight(), each.ready(),
             each.waiting(), ago(each.last_failure_ms(), now));
         if (!each.last_reply().empty())

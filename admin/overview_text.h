@@ -11,9 +11,6 @@
 /// What the verbs that look at the queue as a whole print for people. Pure; each result ends with a line end.
 namespace postrider::admin {
 
-/// "smtp", "maildir" ...
-[[nodiscard]] std::string_view transport_word(wire::Transport transport);
-
 [[nodiscard]] std::string destinations_text(const std::vector<wire::DestinationState>& destinations,
                                             UnixMillis now);
 /// All that is known of each destination, in lines of their own.

@@ -49,8 +49,7 @@ std::optional<wire::QueueEntry> read_waiting(const Spool& spool, QueueId id, Fol
     Message message(std::move(loaded->contents), folder, std::move(loaded->file));
     // Its file does not know what the queue does.
     for (auto& delivery : message.deliveries) {
-        delivery.suspended = suspensions.covers(delivery.delivery.next_hop()) ||
-                             suspensions.covers(domain_of(delivery.delivery.recipient()));
+        delivery.suspended = suspensions.cover(delivery.delivery);
     }
     wire::QueueEntry entry = entry_of(message);
     // The journal knows the next attempt only of deliveries that were attempted; the file's time also holds
@@ -163,14 +162,10 @@ async::Task<void> Admin::list(QueuePeer& peer, std::uint64_t request, wire::List
         if (!sent) co_return;
     }
     const Folder folder = folder_of_place(asked.place());
-    std::function<std::vector<QueueId>()> look = [spool = &spool_, folder, selector] {
-        return kept_candidates(*spool, folder, selector);
-    };
-    auto found = co_await queue_.read_pool().run(std::move(look));
-    const std::vector<QueueId> kept = found ? std::move(*found) : std::vector<QueueId>();
+    const std::vector<QueueId> kept = co_await kept_candidates(queue_.read_pool(), spool_, folder, selector);
     for (std::size_t first = 0; first < kept.size();) {
         std::vector<QueueId> next = batch_of(kept, first);
-        Batch batch = co_await read_kept_entries(std::move(next), folder);
+        Batch batch = co_await read_kept(queue_.read_pool(), spool_, folder, std::move(next));
         first += batch.read;
         std::erase_if(batch.entries,
                       [&](const auto& entry) { return !matches(entry, selector, queue_.now()); });
@@ -178,18 +173,6 @@ async::Task<void> Admin::list(QueuePeer& peer, std::uint64_t request, wire::List
         if (!sent) co_return;
     }
     static_cast<void>(co_await post_listing(loop_, peer, request, std::vector<wire::QueueEntry>(), false));
-}
-
-async::Task<Batch> Admin::read_kept_entries(std::vector<QueueId> ids, Folder folder) {
-    std::function<Batch()> work = [spool = &spool_, ids, folder] {
-        return read_batch(ids.size(),
-                          [&](std::size_t number) { return read_kept(*spool, ids[number], folder); });
-    };
-    auto read = co_await queue_.read_pool().run(std::move(work));
-    if (read) co_return std::move(*read);
-    Batch nothing;
-    nothing.read = ids.size();
-    co_return nothing;
 }
 
 void Admin::open_file(QueuePeer& peer, std::uint64_t request, const wire::OpenQueueFile& frame) {
@@ -250,7 +233,8 @@ async::Task<void> Admin::flush(QueuePeer& peer, std::uint64_t request, wire::Flu
         if (answer_by && loop_.now() > *answer_by && first < ids.size()) answer(true);
     }
     if (!selector.queue_ids().empty()) {
-        Batch held = co_await read_kept_entries(ids_of(selector), Folder::Hold);
+        std::vector<QueueId> named = ids_of(selector);
+        Batch held = co_await read_kept(queue_.read_pool(), spool_, Folder::Hold, std::move(named));
         counts.set_held(static_cast<std::uint64_t>(
             std::count_if(held.entries.begin(), held.entries.end(),
                           [&](const auto& entry) { return matches(entry, selector, queue_.now()); })));

@@ -41,8 +41,6 @@ class Admin {
     async::Task<Batch> read_entries(std::vector<QueueId> ids);
 
   private:
-    async::Task<Batch> read_kept_entries(std::vector<QueueId> ids, Folder folder);
-
     async::Loop& loop_;
     Spool& spool_;
     Queue& queue_;

@@ -110,21 +110,20 @@ std::optional<Agenda::Loading> Agenda::next_to_load(UnixMillis now) {
 
 // ---- deliveries -------------------------------------------------------------------------------------------
 
-UnixMillis Agenda::hard_end(const DeliveryTimes& times) const {
-    if (times.end() == kNever) return kNever;
-    return later(std::max(times.end(), started_), settings_.lifetime2);
+UnixMillis Agenda::hard_end(UnixMillis end) const {
+    if (end == kNever) return kNever;
+    return later(std::max(end, started_), settings_.lifetime2);
 }
 
 Agenda::Postponement Agenda::postpone(const Refusal& refusal, const DeliveryTimes& times,
                                       const DestinationKey& destination, UnixMillis now) const {
     // The attempts of other messages count for this one, too: the destination was tried in its life.
     const bool tried = times.attempts > 0 || scheduler_.last_failure(destination) >= times.arrival;
-    if ((tried && now >= times.end()) || now >= hard_end(times)) return {true, 0};
-    if (refusal.full()) {
-        const UnixMillis end = now < times.end() ? times.end() : hard_end(times);
-        return {false, std::min(end, now + kCallPatience)};
-    }
-    if (times.schedule.held()) return {false, times.end()};
+    const UnixMillis end = times.end();
+    const UnixMillis last = hard_end(end);
+    if ((tried && now >= end) || now >= last) return {true, 0};
+    if (refusal.full()) return {false, std::min(now < end ? end : last, now + kCallPatience)};
+    if (times.schedule.held()) return {false, end};
     if (times.schedule.ticks() && !refusal.probing) return {false, times.schedule.next(now)};
     return {false, refusal.until};
 }

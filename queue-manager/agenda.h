@@ -101,7 +101,7 @@ class Agenda {
 
     /// When a delivery is given up though it was never tried: lifetime2 after its end, or after the start if
     /// that was later.
-    [[nodiscard]] UnixMillis hard_end(const DeliveryTimes& times) const;
+    [[nodiscard]] UnixMillis hard_end(UnixMillis end) const;
 
     /// As Scheduler::finished(); what waits on disk for what this changed is due now.
     struct Ended {

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <functional>
+#include <optional>
 #include <utility>
 
 #include "libcommon/log/log.h"
@@ -53,17 +55,8 @@ void add_state(const Message& message, Folder folder, wire::QueueEntry& entry) {
     }
 }
 
-}  // namespace
-
-std::vector<QueueId> kept_candidates(const Spool& spool, Folder folder, const wire::Selector& selector) {
-    if (!selector.queue_ids().empty()) return ids_of(selector);
-    auto kept = spool.kept(folder);
-    if (kept) return std::move(*kept);
-    log::error("cannot_read_folder").add("reason", kept.error().text);
-    return {};
-}
-
-std::optional<wire::QueueEntry> read_kept(const Spool& spool, QueueId id, Folder folder) {
+/// Nothing if it is not there any more.
+std::optional<wire::QueueEntry> read_one(const Spool& spool, QueueId id, Folder folder) {
     auto loaded = spool.load(id, folder, false);
     if (!loaded) {
         if (loaded.error().temporary()) return std::nullopt;
@@ -74,6 +67,32 @@ std::optional<wire::QueueEntry> read_kept(const Spool& spool, QueueId id, Folder
     entry.set_next_attempt_ms(0);
     add_state(message, folder, entry);
     return entry;
+}
+
+}  // namespace
+
+async::Task<std::vector<QueueId>> kept_candidates(async::ThreadPool& pool, const Spool& spool, Folder folder,
+                                                  wire::Selector selector) {
+    if (!selector.queue_ids().empty()) co_return ids_of(selector);
+    std::function<Result<std::vector<QueueId>>()> work = [&spool, folder] { return spool.kept(folder); };
+    auto kept = co_await pool.run(std::move(work));
+    if (!kept) co_return std::vector<QueueId>();
+    if (*kept) co_return std::move(**kept);
+    log::error("cannot_read_folder").add("reason", kept->error().text);
+    co_return std::vector<QueueId>();
+}
+
+async::Task<Batch> read_kept(async::ThreadPool& pool, const Spool& spool, Folder folder,
+                             std::vector<QueueId> ids) {
+    std::function<Batch()> work = [&spool, folder, ids] {
+        return read_batch(ids.size(),
+                          [&](std::size_t number) { return read_one(spool, ids[number], folder); });
+    };
+    auto read = co_await pool.run(std::move(work));
+    if (read) co_return std::move(*read);
+    Batch nothing;
+    nothing.read = ids.size();
+    co_return nothing;
 }
 
 Folder folder_of_place(wire::Place place) {

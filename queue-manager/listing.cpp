@@ -53,24 +53,44 @@ async::Task<bool> post_when_read(async::Loop& loop, QueuePeer& peer, wire::Queue
     co_return true;
 }
 
+wire::QueueReply& AnswerFrames::with_room(std::size_t octets) {
+    // The tag and the length of the field around a part.
+    constexpr std::size_t kFraming = 6;
+    if (octets_ > 0 && empty_.ByteSizeLong() + octets_ + octets + kFraming > ipc::kFrameTarget) {
+        frames_.push_back(empty_);
+        octets_ = 0;
+    }
+    octets_ += octets + kFraming;
+    return frames_.back();
+}
+
+std::vector<wire::QueueReply> AnswerFrames::take(bool more) {
+    for (auto& frame : frames_)
+        frame.set_more(true);
+    frames_.back().set_more(more);
+    return std::move(frames_);
+}
+
+async::Task<bool> post_frames(async::Loop& loop, QueuePeer& peer, std::vector<wire::QueueReply> frames) {
+    for (auto& frame : frames) {
+        bool sent = co_await post_when_read(loop, peer, std::move(frame));
+        if (!sent) co_return false;
+    }
+    co_return true;
+}
+
 async::Task<bool> post_listing(async::Loop& loop, QueuePeer& peer, std::uint64_t request,
                                std::vector<wire::QueueEntry> entries, bool more) {
-    wire::QueueReply reply;
-    reply.set_id(request);
-    reply.set_more(true);
-    reply.mutable_listing();
+    wire::QueueReply empty;
+    empty.set_id(request);
+    empty.mutable_listing();
+    AnswerFrames frames(std::move(empty));
     for (auto& entry : entries) {
-        for (auto& part : split_entry(std::move(entry))) {
-            if (reply.ByteSizeLong() + part.ByteSizeLong() > ipc::kFrameTarget) {
-                bool sent = co_await post_when_read(loop, peer, reply);
-                if (!sent) co_return false;
-                reply.mutable_listing()->clear_entries();
-            }
-            *reply.mutable_listing()->add_entries() = std::move(part);
-        }
+        for (auto& part : split_entry(std::move(entry)))
+            *frames.with_room(part.ByteSizeLong()).mutable_listing()->add_entries() = std::move(part);
     }
-    reply.set_more(more);
-    co_return co_await post_when_read(loop, peer, std::move(reply));
+    std::vector<wire::QueueReply> all = frames.take(more);
+    co_return co_await post_frames(loop, peer, std::move(all));
 }
 
 std::vector<wire::QueueEntry> split_entry(wire::QueueEntry entry) {

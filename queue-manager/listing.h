@@ -38,6 +38,25 @@ struct Batch {
 /// Posts a frame once the peer has read enough of the earlier ones; false if it is gone.
 async::Task<bool> post_when_read(async::Loop& loop, QueuePeer& peer, wire::QueueReply reply);
 
+/// The frames of an answer that one may be too small for, filled one after the other.
+class AnswerFrames {
+  public:
+    /// `empty` is a frame without any of the parts, and with the request's id.
+    explicit AnswerFrames(wire::QueueReply empty) : empty_(std::move(empty)), frames_{empty_} {}
+    /// The frame to add a part of so many octets to.
+    [[nodiscard]] wire::QueueReply& with_room(std::size_t octets);
+    /// The frames, which are moved out; `more`: others follow the last one.
+    [[nodiscard]] std::vector<wire::QueueReply> take(bool more = false);
+
+  private:
+    wire::QueueReply empty_;
+    std::vector<wire::QueueReply> frames_;
+    std::size_t octets_ = 0;  // of the parts in the last frame
+};
+
+/// Posts frames as post_when_read() does.
+async::Task<bool> post_frames(async::Loop& loop, QueuePeer& peer, std::vector<wire::QueueReply> frames);
+
 /// Posts `entries` in one or more QueueListing frames that answer `request`, as post_when_read() does. Also
 /// without entries there is a frame, so that whoever waits knows that something goes on. `more`: others
 /// follow the last one.

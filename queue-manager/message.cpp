@@ -7,6 +7,8 @@
 #include <set>
 #include <utility>
 
+#include "libcommon/mail/ascii.h"
+
 namespace postrider::queue_manager {
 
 Message::Message(queue_file::Header header_in, wire::Envelope envelope_in, Fd file_in)
@@ -280,11 +282,7 @@ bool wants_success_report(std::uint32_t notify) {
 std::string domain_of(std::string_view address) {
     auto at = address.rfind('@');
     if (at == std::string_view::npos) return {};
-    std::string domain(address.substr(at + 1));
-    for (char& c : domain) {
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    }
-    return domain;
+    return mail::to_lower(address.substr(at + 1));
 }
 
 std::vector<std::string> topics_of(const Message& message) {

@@ -26,6 +26,12 @@ Milliseconds lifetime_of(const Settings& settings, const Message& message) {
     return message.unanswerable() ? settings.bounce_lifetime : settings.lifetime;
 }
 
+Milliseconds lifetime_of(const Settings& settings, const Message& message, const wire::Delivery& delivery) {
+    if (delivery.never_expires()) return RetrySchedule::kForever;
+    if (delivery.lifetime_seconds() != 0) return Seconds(delivery.lifetime_seconds());
+    return lifetime_of(settings, message);
+}
+
 /// An enumeration of protobuf can hold any number.
 bool is_known(wire::Transport transport) {
     return transport > wire::TRANSPORT_NONE && transport <= wire::TRANSPORT_LIST;
@@ -199,10 +205,11 @@ RetrySchedule schedule_of(const Settings& settings, const Message& message, cons
         intervals.emplace_back(Seconds(std::max(seconds, 1U)));
     }
     if (intervals.empty()) intervals = settings.retry;
-    Milliseconds lifetime = lifetime_of(settings, message);
-    if (delivery.lifetime_seconds() != 0) lifetime = Seconds(delivery.lifetime_seconds());
-    if (delivery.never_expires()) lifetime = RetrySchedule::kForever;
-    return {std::move(intervals), lifetime, settings.retry_jitter_percent};
+    return {std::move(intervals), lifetime_of(settings, message, delivery), settings.retry_jitter_percent};
+}
+
+UnixMillis end_of(const Settings& settings, const Message& message, const wire::Delivery& delivery) {
+    return RetrySchedule::expires(message.envelope.arrival_ms(), lifetime_of(settings, message, delivery));
 }
 
 DeliveryTimes times_of(const Settings& settings, const Message& message, const ActiveDelivery& delivery) {
@@ -214,7 +221,7 @@ Milliseconds shortest_lifetime(const Settings& settings, const Message& message)
     Milliseconds shortest = RetrySchedule::kForever;
     for (const ActiveDelivery& delivery : message.deliveries) {
         if (!delivery.ended())
-            shortest = std::min(shortest, schedule_of(settings, message, delivery.delivery).lifetime());
+            shortest = std::min(shortest, lifetime_of(settings, message, delivery.delivery));
     }
     return shortest;
 }
@@ -355,8 +362,7 @@ ResolutionPlan plan_resolution(const Settings& settings, const Message& message,
 ResolutionPlan plan_expansion(const Settings& settings, const Message& message,
                               const ActiveDelivery& replaced, Resolution resolution, UnixMillis now) {
     ResolutionPlan plan;
-    const bool expired =
-        now >= schedule_of(settings, message, replaced.delivery).expires(message.envelope.arrival_ms());
+    const bool expired = now >= end_of(settings, message, replaced.delivery);
     const Error& error = resolution.error;
     if (resolution.deliveries.empty() && error.temporary() && !expired) {
         plan.error = error.text.empty() ? "the router gave no answer" : error.text;

@@ -19,6 +19,9 @@ namespace postrider::queue_manager {
 /// The schedule of a delivery: its route's, or the general one.
 [[nodiscard]] RetrySchedule schedule_of(const Settings& settings, const Message& message,
                                         const wire::Delivery& delivery);
+/// When a delivery is given up; kNever if it is not. Cheaper than schedule_of().
+[[nodiscard]] UnixMillis end_of(const Settings& settings, const Message& message,
+                                const wire::Delivery& delivery);
 /// All that decides when a delivery is tried.
 [[nodiscard]] DeliveryTimes times_of(const Settings& settings, const Message& message,
                                      const ActiveDelivery& delivery);

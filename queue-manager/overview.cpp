@@ -50,9 +50,10 @@ std::size_t shape_column(UnixMillis age) {
 }
 
 async::Task<void> Overview::destinations(QueuePeer& peer, std::uint64_t request, std::string next_hop) {
-    wire::QueueReply reply;
-    reply.set_id(request);
-    reply.mutable_destinations();
+    wire::QueueReply empty;
+    empty.set_id(request);
+    empty.mutable_destinations();
+    AnswerFrames frames(std::move(empty));
     const UnixMillis now = queue_.now();
     for (const auto& state : queue_.scheduler().states(next_hop, now)) {
         wire::DestinationState entry;
@@ -67,16 +68,11 @@ async::Task<void> Overview::destinations(QueuePeer& peer, std::uint64_t request,
         entry.set_last_reply(queue_.last_failure_reply(state.key));
         entry.set_next_probe_ms(state.down_until);
         entry.set_suspended(queue_.suspensions().covers(state.key.next_hop));
-        if (reply.ByteSizeLong() + entry.ByteSizeLong() > ipc::kFrameTarget) {
-            reply.set_more(true);
-            bool sent = co_await post_when_read(loop_, peer, reply);
-            if (!sent) co_return;
-            reply.mutable_destinations()->clear_destinations();
-        }
-        *reply.mutable_destinations()->add_destinations() = std::move(entry);
+        wire::QueueReply& frame = frames.with_room(entry.ByteSizeLong());
+        *frame.mutable_destinations()->add_destinations() = std::move(entry);
     }
-    reply.set_more(false);
-    static_cast<void>(co_await post_when_read(loop_, peer, std::move(reply)));
+    std::vector<wire::QueueReply> all = frames.take();
+    static_cast<void>(co_await post_frames(loop_, peer, std::move(all)));
 }
 
 async::Task<void> Overview::shape(QueuePeer& peer, std::uint64_t request, bool senders) {
@@ -120,21 +116,16 @@ async::Task<void> Overview::shape(QueuePeer& peer, std::uint64_t request, bool s
                 ++rows[queue_.senders().name(entry->sender)][column];
         }
     }
-    wire::QueueReply reply;
-    reply.set_id(request);
-    *reply.mutable_shape()->mutable_total() = row_of("", total);
+    wire::QueueReply empty;
+    empty.set_id(request);
+    *empty.mutable_shape()->mutable_total() = row_of("", total);
+    AnswerFrames frames(std::move(empty));
     for (const auto& [name, columns] : rows) {
         wire::ShapeRow row = row_of(name, columns);
-        if (reply.ByteSizeLong() + row.ByteSizeLong() > ipc::kFrameTarget) {
-            reply.set_more(true);
-            bool sent = co_await post_when_read(loop_, peer, reply);
-            if (!sent) co_return;
-            reply.mutable_shape()->clear_rows();
-        }
-        *reply.mutable_shape()->add_rows() = std::move(row);
+        *frames.with_room(row.ByteSizeLong()).mutable_shape()->add_rows() = std::move(row);
     }
-    reply.set_more(false);
-    static_cast<void>(co_await post_when_read(loop_, peer, std::move(reply)));
+    std::vector<wire::QueueReply> all = frames.take();
+    static_cast<void>(co_await post_frames(loop_, peer, std::move(all)));
 }
 
 async::Task<Result<std::vector<wire::TraceEvent>>> Overview::events_of(QueueId id) {
@@ -172,20 +163,14 @@ async::Task<void> Overview::trace(QueuePeer& peer, std::uint64_t request, std::s
         peer.fail(request, events.error());
         co_return;
     }
-    wire::QueueReply reply;
-    reply.set_id(request);
-    reply.mutable_trace();
-    for (auto& event : *events) {
-        if (reply.ByteSizeLong() + event.ByteSizeLong() > ipc::kFrameTarget) {
-            reply.set_more(true);
-            bool sent = co_await post_when_read(loop_, peer, reply);
-            if (!sent) co_return;
-            reply.mutable_trace()->clear_events();
-        }
-        *reply.mutable_trace()->add_events() = std::move(event);
-    }
-    reply.set_more(false);
-    static_cast<void>(co_await post_when_read(loop_, peer, std::move(reply)));
+    wire::QueueReply empty;
+    empty.set_id(request);
+    empty.mutable_trace();
+    AnswerFrames frames(std::move(empty));
+    for (auto& event : *events)
+        *frames.with_room(event.ByteSizeLong()).mutable_trace()->add_events() = std::move(event);
+    std::vector<wire::QueueReply> all = frames.take();
+    static_cast<void>(co_await post_frames(loop_, peer, std::move(all)));
 }
 
 async::Task<void> Overview::suspend(QueuePeer& peer, std::uint64_t request, wire::SuspendDomains asked) {
@@ -195,9 +180,7 @@ async::Task<void> Overview::suspend(QueuePeer& peer, std::uint64_t request, wire
             peer.fail(request, Error(Severity::Permanent, "that is no domain"));
             co_return;
         }
-        std::string& name = domains.emplace_back(domain);
-        for (char& c : name)
-            if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+        domains.push_back(mail::to_lower(domain));
     }
     log::info(asked.resume() ? "resume" : "suspend")
         .add("domains", domains.size())
@@ -231,23 +214,20 @@ async::Task<void> Overview::suspend(QueuePeer& peer, std::uint64_t request, wire
 }
 
 void Overview::suspended(QueuePeer& peer, std::uint64_t request) {
-    wire::QueueReply reply;
-    reply.set_id(request);
-    reply.mutable_suspended();
+    wire::QueueReply empty;
+    empty.set_id(request);
+    empty.mutable_suspended();
+    AnswerFrames frames(std::move(empty));
     for (const auto& [name, since] : queue_.suspensions().names()) {
-        auto* entry = reply.mutable_suspended()->add_domains();
-        entry->set_domain(name);
-        entry->set_since_ms(since.time);
-        entry->set_by(since.by);
-        entry->set_messages(queue_.count_about(name));
-        if (reply.ByteSizeLong() > ipc::kFrameTarget) {
-            reply.set_more(true);
-            peer.reply(reply);
-            reply.mutable_suspended()->clear_domains();
-        }
+        wire::SuspendedDomain entry;
+        entry.set_domain(name);
+        entry.set_since_ms(since.time);
+        entry.set_by(since.by);
+        entry.set_messages(queue_.count_about(name));
+        *frames.with_room(entry.ByteSizeLong()).mutable_suspended()->add_domains() = std::move(entry);
     }
-    reply.set_more(false);
-    peer.reply(reply);
+    for (const auto& frame : frames.take())
+        peer.reply(frame);
 }
 
 }  // namespace postrider::queue_manager

@@ -21,29 +21,17 @@ struct Outcome {
 }  // namespace
 
 async::Task<Batch> Quarantine::matching(std::vector<QueueId> ids, wire::Selector selector) {
-    std::function<Batch()> work = [spool = &spool_, ids, selector, now = queue_.now()] {
-        Batch batch = read_batch(
-            ids.size(), [&](std::size_t number) { return read_kept(*spool, ids[number], Folder::Hold); });
-        // What an administrator holds is for the verbs of the queue.
-        std::erase_if(batch.entries, [&](const auto& entry) {
-            return entry.state() == "held" || !matches(entry, selector, now);
-        });
-        return batch;
-    };
-    auto read = co_await queue_.read_pool().run(std::move(work));
-    if (read) co_return std::move(*read);
-    Batch nothing;
-    nothing.read = ids.size();
-    co_return nothing;
+    Batch batch = co_await read_kept(queue_.read_pool(), spool_, Folder::Hold, std::move(ids));
+    // What an administrator holds is for the verbs of the queue.
+    std::erase_if(batch.entries, [&](const auto& entry) {
+        return entry.state() == "held" || !matches(entry, selector, queue_.now());
+    });
+    co_return batch;
 }
 
 async::Task<void> Quarantine::serve(QueuePeer& peer, std::uint64_t request, wire::Quarantine asked) {
-    std::function<std::vector<QueueId>()> work = [spool = &spool_, selector = asked.selector()] {
-        return kept_candidates(*spool, Folder::Hold, selector);
-    };
-    auto found = co_await queue_.read_pool().run(std::move(work));
-    std::vector<QueueId> ids;
-    if (found) ids = std::move(*found);
+    std::vector<QueueId> ids =
+        co_await kept_candidates(queue_.read_pool(), spool_, Folder::Hold, asked.selector());
     if (asked.action() == wire::Quarantine::LIST) {
         co_await list(peer, request, asked.selector(), std::move(ids));
     } else {

@@ -57,7 +57,7 @@ Result<void> Queue::start() {
     if (!scanned) return scanned;
     auto suspended = spool_.read_note(Suspensions::kFile);
     if (!suspended) return failure(suspended.error());
-    suspensions_ = Suspensions(*suspended);
+    suspensions_ = Suspensions(suspended->value_or(""));
     log::info("queue_read").add("messages", agenda_.waiting().size());
     started_ = true;
     resolver_.start([this] { resolve_more(); });

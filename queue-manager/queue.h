@@ -234,7 +234,6 @@ class Queue {
     [[nodiscard]] bool back_to_hold(const Message& message);
 
     // Suspended domains (queue_suspend.cpp).
-    [[nodiscard]] bool is_suspended(const ActiveDelivery& delivery) const;
     [[nodiscard]] std::optional<wire::DeliveryResult> suspend(Message& message, ActiveDelivery& delivery);
     void stop_offering(const std::vector<std::string>& domains);
     void resume(const std::vector<std::string>& domains);

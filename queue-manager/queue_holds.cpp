@@ -36,7 +36,7 @@ void Queue::hold_back(Message& message, std::size_t first) {
         if (delivery.phase != Phase::Waiting) continue;
         if (marked_schedule(delivery.delivery) == DeliverySchedule()) continue;
         const Holds::Current current = watch_hold(delivery);
-        const UnixMillis end = times_of(settings_, message, delivery).end();
+        const UnixMillis end = end_of(settings_, message, delivery.delivery);
         apply_schedule(delivery, current.schedule, current.since, message.envelope.arrival_ms(), end);
     }
     message.scan_due = 0;
@@ -72,7 +72,7 @@ async::Task<void> Queue::update_holds() {
     std::vector<std::string> asked = holds_.after({}, ipc::kFrameTarget);
     while (!asked.empty()) {
         for (const std::string& domain : asked) {
-            if (waiting().about(domain).empty()) holds_.forget(domain);
+            if (waiting().count_about(domain) == 0) holds_.forget(domain);
         }
         std::string last = asked.back();
         auto answer = co_await resolver_.schedules(asked);

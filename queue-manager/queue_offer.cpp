@@ -145,9 +145,10 @@ bool Queue::take_plan(Message& message, ResolutionPlan plan) {
         // Before anything is acted on: a crash must not resolve these recipients again after some of their
         // deliveries were made. And behind what could not be written before: a forward file that was read
         // stands in the journal before what it became.
-        std::vector<wire::JournalRecord> records = message.unwritten;
-        records.insert(records.end(), plan.records.begin(), plan.records.end());
-        auto written = write_records(message, records);
+        journal(message, {});
+        auto written = message.unwritten.empty()
+                           ? write_records(message, plan.records)
+                           : Result<void>(temporary("earlier records wait for the disk"));
         if (!written) {
             log::error("cannot_write_journal")
                 .add("id", message.id().text())
@@ -155,7 +156,6 @@ bool Queue::take_plan(Message& message, ResolutionPlan plan) {
             message.resolve_due = now() + kRetryFault;
             return false;
         }
-        message.unwritten.clear();
     }
     bool undecided = !plan.error.empty();
     std::size_t before = message.deliveries.size();
@@ -192,9 +192,12 @@ void Queue::offer_due(Message& message) {
     std::map<DestinationKey, std::vector<ActiveDelivery*>> by_destination;
     std::vector<wire::DeliveryResult> ended;
     UnixMillis last_chance = kNever;  // of what is ready
+    const auto hard_end = [&](const ActiveDelivery& delivery) {
+        return agenda_.hard_end(end_of(settings_, message, delivery.delivery));
+    };
     for (auto& delivery : message.deliveries) {
         if (delivery.phase == Phase::Ready) {
-            const UnixMillis end = agenda_.hard_end(times_of(settings_, message, delivery));
+            const UnixMillis end = hard_end(delivery);
             last_chance = std::min(last_chance, end);
             if (time >= end) ended.push_back(never_tried(delivery.delivery));
             continue;
@@ -209,7 +212,7 @@ void Queue::offer_due(Message& message) {
             ended.push_back(std::move(*result));
         } else if (delivery.held && delivery.due != 0) {
             ended.push_back(held_too_long(delivery.delivery));
-        } else if (is_suspended(delivery)) {
+        } else if (suspensions_.cover(delivery.delivery)) {
             if (auto expired = suspend(message, delivery)) ended.push_back(std::move(*expired));
         } else {
             by_destination[delivery.destination()].push_back(&delivery);
@@ -222,9 +225,7 @@ void Queue::offer_due(Message& message) {
     message.scan_due = message.next_due();
     for (const auto& [key, deliveries] : by_destination) {
         for (const ActiveDelivery* delivery : deliveries) {
-            if (delivery->phase == Phase::Ready)
-                last_chance =
-                    std::min(last_chance, agenda_.hard_end(times_of(settings_, message, *delivery)));
+            if (delivery->phase == Phase::Ready) last_chance = std::min(last_chance, hard_end(*delivery));
         }
     }
     message.scan_due = std::min(message.scan_due, last_chance);

@@ -123,8 +123,7 @@ ReportedRecipient Queue::reported_delivery(const Message& message, const ActiveD
         recipient.status = kUnreachableStatus;
         recipient.diagnostic = kUnreachable;
     }
-    const UnixMillis end =
-        schedule_of(settings_, message, delivery.delivery).expires(message.envelope.arrival_ms());
+    const UnixMillis end = end_of(settings_, message, delivery.delivery);
     if (end != RetrySchedule::kNoEnd) recipient.will_retry_until = end;
     return recipient;
 }

@@ -1,9 +1,5 @@
 // Messages in the intake journal, and how they become files.
 
-#include <fcntl.h>
-#include <sys/mman.h>
-
-#include <cerrno>
 #include <utility>
 
 #include "libcommon/base/file.h"
@@ -12,21 +8,6 @@
 #include "queue-manager/queue.h"
 
 namespace postrider::queue_manager {
-
-namespace {
-
-/// A copy of `bytes` that nobody can change.
-Result<Fd> sealed_copy(std::string_view bytes) {
-    Fd memory(::memfd_create("message", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-    if (!memory) return system_failure("memfd_create", errno);
-    auto written = write_all_at(memory, bytes, 0);
-    if (!written) return failure(std::move(written.error()));
-    if (::fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0)
-        return system_failure("F_ADD_SEALS", errno);
-    return memory;
-}
-
-}  // namespace
 
 /// What an earlier process left in the journal becomes files. Should we be killed meanwhile, the next start
 /// finds some of the files and makes the others.
@@ -91,7 +72,7 @@ Result<void> Queue::write_records(Message& message, const std::vector<wire::Jour
 }
 
 Result<Fd> Queue::open_readable(const Message& message) const {
-    if (message.image) return sealed_copy(*message.image);
+    if (message.image) return sealed_memory("message", {*message.image});
     return spool_.open_readable(message.id(), message.folder);
 }
 

@@ -24,15 +24,8 @@ bool is_among(const std::vector<std::string>& names, const ActiveDelivery& deliv
 
 }  // namespace
 
-bool Queue::is_suspended(const ActiveDelivery& delivery) const {
-    if (suspensions_.empty()) return false;
-    return suspensions_.covers(delivery.delivery.next_hop()) ||
-           suspensions_.covers(domain_of(delivery.delivery.recipient()));
-}
-
 std::optional<wire::DeliveryResult> Queue::suspend(Message& message, ActiveDelivery& delivery) {
-    const UnixMillis end =
-        schedule_of(settings_, message, delivery.delivery).expires(message.envelope.arrival_ms());
+    const UnixMillis end = end_of(settings_, message, delivery.delivery);
     if (now() < end) {
         delivery.suspended = true;
         delivery.due = end;
@@ -107,7 +100,7 @@ void Queue::resume(const std::vector<std::string>& domains) {
     std::vector<QueueId> touched;
     for (auto& [id, message] : active_) {
         for (auto& delivery : message->deliveries) {
-            if (!delivery.suspended || is_suspended(delivery)) continue;
+            if (!delivery.suspended || suspensions_.cover(delivery.delivery)) continue;
             delivery.suspended = false;
             delivery.due = 0;
             message->scan_due = 0;

@@ -36,12 +36,12 @@ class RetrySchedule {
                                                          const JitterSource& jitter) const;
 
     /// When a message that arrived at `arrival` is given up; kNoEnd if it never is.
-    [[nodiscard]] UnixMillis expires(UnixMillis arrival) const {
-        if (lifetime_ == kForever) return kNoEnd;
-        return arrival + static_cast<UnixMillis>(lifetime_.count());
+    [[nodiscard]] UnixMillis expires(UnixMillis arrival) const { return expires(arrival, lifetime_); }
+    /// The same of one with this lifetime.
+    [[nodiscard]] static UnixMillis expires(UnixMillis arrival, Milliseconds lifetime) {
+        if (lifetime == kForever) return kNoEnd;
+        return arrival + static_cast<UnixMillis>(lifetime.count());
     }
-
-    [[nodiscard]] Milliseconds lifetime() const { return lifetime_; }
 
     /// `wait` moved by the jitter.
     [[nodiscard]] Milliseconds jittered(Milliseconds wait, const JitterSource& jitter) const;

@@ -27,7 +27,6 @@ namespace {
 constexpr mode_t kFolderMode = 0700;
 constexpr mode_t kFileMode = 0600;
 constexpr const char* kKeyFile = "key";
-constexpr const char* kNewKeyFile = "key.new";
 constexpr long kNanosecondsPerMillisecond = 1'000'000;
 constexpr int kLockAttempts = 100;
 constexpr Milliseconds kLockPause{50};
@@ -127,30 +126,20 @@ void Spool::lock() {
 }
 
 void Spool::load_key() {
-    Fd file(::openat(root_.get(), kKeyFile, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-    if (file) {
-        auto bytes = read_at(file, queue_file::JournalKey::kSize + 1, 0);
-        if (!bytes) throw std::runtime_error("spool key: " + bytes.error().text);
-        auto key = queue_file::JournalKey::from_bytes(*bytes);
-        if (!key) throw std::runtime_error("spool key: " + key.error().text);
+    const auto trouble = [](const Error& error) { return std::runtime_error("spool key: " + error.text); };
+    auto bytes = read_note(kKeyFile);
+    if (!bytes) throw trouble(bytes.error());
+    if (*bytes) {
+        auto key = queue_file::JournalKey::from_bytes(**bytes);
+        if (!key) throw trouble(key.error());
         key_ = *key;
         return;
     }
-    if (errno != ENOENT) fail("spool key");
-    // Made under another name first, so that a crash never leaves half a key. Without the key journals are
-    // not believed: messages are resolved afresh and perhaps delivered twice, never lost.
-    auto key = queue_file::JournalKey::make();
-    Fd made(
-        ::openat(root_.get(), kNewKeyFile, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, kFileMode));
-    if (!made) fail("spool key");
-    auto written = write_all(made, key.bytes());
-    if (!written) throw std::runtime_error("spool key: " + written.error().text);
-    // Synced before it gets its name, unlike a message: a power cut must not leave the name of a key without
-    // its bytes, because half a key is taken for damage that somebody has to look at.
-    if (sync_meter_.sync(made.get()) != 0) fail("spool key");
-    if (::renameat(root_.get(), kNewKeyFile, root_.get(), kKeyFile) != 0) fail("spool key");
-    // And the name before the first journal record that it authenticates.
-    if (sync_meter_.sync(root_.get()) != 0) fail("spool key");
+    // Durable before the first journal record that it authenticates. Without the key journals are not
+    // believed: messages are resolved afresh and perhaps delivered twice, never lost.
+    const auto key = queue_file::JournalKey::make();
+    auto written = replace_note(kKeyFile, key.bytes());
+    if (!written) throw trouble(written.error());
     key_ = key;
 }
 

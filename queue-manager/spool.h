@@ -103,8 +103,8 @@ class Spool {
     /// Moves a message to hold/ whose journal says that it belongs there.
     [[nodiscard]] Result<void> move_to_hold(QueueId id, Folder folder);
 
-    /// Reads a small file of the spool's own, which is no message; empty if there is none.
-    [[nodiscard]] Result<std::string> read_note(const std::string& name) const;
+    /// Reads a small file of the spool's own, which is no message; nullopt if there is none.
+    [[nodiscard]] Result<std::optional<std::string>> read_note(const std::string& name) const;
     /// Replaces it at once and durably: after a crash it is the old one or the new one. On error it is the
     /// old one, or the new one but perhaps not durable. Called on a thread of the pool.
     [[nodiscard]] Result<void> replace_note(const std::string& name, const std::string& text);

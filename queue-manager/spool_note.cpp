@@ -16,11 +16,13 @@ constexpr mode_t kNoteMode = 0600;
 constexpr std::size_t kMaxNote = std::size_t{16} << 20;
 }  // namespace
 
-Result<std::string> Spool::read_note(const std::string& name) const {
+Result<std::optional<std::string>> Spool::read_note(const std::string& name) const {
     Fd file(::openat(root_.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-    if (!file && errno == ENOENT) return std::string();
+    if (!file && errno == ENOENT) return std::nullopt;
     if (!file) return system_failure(name, errno);
-    return read_at(file, kMaxNote, 0);
+    auto text = read_at(file, kMaxNote, 0);
+    if (!text) return failure(std::move(text.error()));
+    return std::move(*text);
 }
 
 Result<void> Spool::replace_note(const std::string& name, const std::string& text) {
@@ -31,11 +33,11 @@ Result<void> Spool::replace_note(const std::string& name, const std::string& tex
     auto written = write_all(file, text);
     if (!written) return written;
     // The content before the name: else a power cut could leave the name with half a file.
-    if (::fsync(file.get()) != 0) return system_failure("fsync " + staging, errno);
+    if (sync_meter_.sync(file.get()) != 0) return system_failure("fsync " + staging, errno);
     if (::renameat(root_.get(), staging.c_str(), root_.get(), name.c_str()) != 0)
         return system_failure("rename " + staging, errno);
     // And the name, before anyone is told.
-    if (::fsync(root_.get()) != 0) return system_failure("fsync of the spool", errno);
+    if (sync_meter_.sync(root_.get()) != 0) return system_failure("fsync of the spool", errno);
     return {};
 }
 

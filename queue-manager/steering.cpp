@@ -170,20 +170,13 @@ async::Task<bool> Steering::steer_queue(QueuePeer& peer, std::uint64_t request, 
 
 async::Task<bool> Steering::steer_kept(QueuePeer& peer, std::uint64_t request, const wire::Steer& asked,
                                        Folder folder, Shared progress) {
-    std::function<std::vector<QueueId>()> look = [spool = &spool_, folder, selector = asked.selector()] {
-        return kept_candidates(*spool, folder, selector);
-    };
-    auto found = co_await queue_.read_pool().run(std::move(look));
-    const std::vector<QueueId> ids = found ? std::move(*found) : std::vector<QueueId>();
+    const std::vector<QueueId> ids =
+        co_await kept_candidates(queue_.read_pool(), spool_, folder, asked.selector());
     for (std::size_t first = 0; first < ids.size();) {
         std::vector<QueueId> batch = batch_of(ids, first);
-        std::function<Batch()> work = [spool = &spool_, batch, folder] {
-            return read_batch(batch.size(),
-                              [&](std::size_t number) { return read_kept(*spool, batch[number], folder); });
-        };
-        auto listed = co_await queue_.read_pool().run(std::move(work));
-        first += listed ? listed->read : batch.size();
-        for (const auto& entry : listed ? listed->entries : std::vector<wire::QueueEntry>()) {
+        const Batch listed = co_await read_kept(queue_.read_pool(), spool_, folder, std::move(batch));
+        first += listed.read;
+        for (const auto& entry : listed.entries) {
             auto id = QueueId::parse(entry.queue_id());
             // What the policy keeps back is for other verbs.
             const bool is_meant = folder != Folder::Hold || entry.state() == "held";

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "queue-manager/message.h"
+
 namespace postrider::queue_manager {
 
 namespace {
@@ -45,6 +47,11 @@ Suspensions::Suspensions(std::string_view text) {
         since.by = number_in<std::uint32_t>(take_word(line));
         names_.emplace(name, since);
     }
+}
+
+bool Suspensions::cover(const wire::Delivery& delivery) const {
+    if (names_.empty()) return false;
+    return covers(delivery.next_hop()) || covers(domain_of(delivery.recipient()));
 }
 
 std::vector<std::string> Suspensions::add(const std::vector<std::string>& names, UnixMillis now,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "libcommon/base/clock.h"
+#include "libcommon/ipc/queue.pb.h"
 
 namespace postrider::queue_manager {
 
@@ -33,6 +34,8 @@ class Suspensions {
 
     [[nodiscard]] bool empty() const { return names_.empty(); }
     [[nodiscard]] bool covers(std::string_view name) const { return names_.find(name) != names_.end(); }
+    /// Whether a delivery has to wait: its recipient's domain or its next hop is suspended.
+    [[nodiscard]] bool cover(const wire::Delivery& delivery) const;
     [[nodiscard]] const std::map<std::string, Since, std::less<>>& names() const { return names_; }
     [[nodiscard]] std::string text() const;
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -31,6 +32,22 @@ Result<void> write_all_at(const Fd& file, std::string_view data, std::size_t off
         offset += static_cast<std::size_t>(written);
     }
     return {};
+}
+
+Result<Fd> sealed_memory(const char* name, std::initializer_list<std::string_view> parts) {
+    Fd memory(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    if (!memory) return system_failure("memfd_create", errno);
+    // With write(): not every daemon that seals memory may call pwrite().
+    for (const std::string_view part : parts) {
+        auto written = write_all(memory, part);
+        if (!written) return failure(written.error());
+    }
+    // Whoever is given it may read from where it stands, as in a file that was just opened.
+    if (::lseek(memory.get(), 0, SEEK_SET) != 0) return system_failure("lseek", errno);
+    if (::fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0) {
+        return system_failure("F_ADD_SEALS", errno);
+    }
+    return memory;
 }
 
 Result<std::string> read_at(const Fd& file, std::size_t size, std::size_t offset) {

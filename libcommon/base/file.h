@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,10 @@ namespace postrider {
 
 /// As write_all, at `offset`; the file position does not move.
 [[nodiscard]] Result<void> write_all_at(const Fd& file, std::string_view data, std::size_t offset);
+
+/// Memory that holds `parts`, one behind the other, and that nobody can change, as a descriptor to give away.
+/// `name` is for /proc. Error: Temporary.
+[[nodiscard]] Result<Fd> sealed_memory(const char* name, std::initializer_list<std::string_view> parts);
 
 /// Reads up to `size` bytes at `offset`; fewer only at the end of the file.
 [[nodiscard]] Result<std::string> read_at(const Fd& file, std::size_t size, std::size_t offset);

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <openssl/crypto.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -27,20 +26,6 @@ struct Secret {
     ~Secret() { OPENSSL_cleanse(text.data(), text.size()); }
     std::string text;
 };
-
-Result<Fd> seal(std::string_view first, std::string_view second = {}) {
-    Fd memory(::memfd_create("certificate", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-    if (!memory) return system_failure("memfd_create", errno);
-    for (std::string_view part : {first, second}) {
-        auto written = write_all(memory, part);
-        if (!written) return failure(written.error());
-    }
-    // All workers get the same memory: none may change what another one reads.
-    if (::fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0) {
-        return system_failure("F_ADD_SEALS", errno);
-    }
-    return memory;
-}
 
 /// One reading of all files.
 class Loader {
@@ -80,7 +65,8 @@ class Loader {
             return;
         }
         look_for_dangers(line, **parsed);
-        auto memory = seal(*chain, key.text);
+        // All workers get the same memory: none may change what another one reads.
+        auto memory = sealed_memory("certificate", {*chain, key.text});
         if (!memory) {
             add_error(line.chain_position, memory.error().text);
             return;
@@ -109,7 +95,7 @@ class Loader {
             return;
         }
         const auto parsed = tls::parse_certificates(*text);
-        auto memory = parsed ? seal(*text) : failure(parsed.error());
+        auto memory = parsed ? sealed_memory("certificate", {*text}) : failure(parsed.error());
         if (memory) {
             files_.authorities = std::move(*memory);
         } else {

@@ -129,8 +129,8 @@ TEST_CASE("T81_what becomes of a delivery that its destination has no room for")
     static_cast<void>(take_down(agenda, "a.test", end - 10));
     CHECK(agenda.postpone({end + 9}, times(kImmediate, 0), host("a.test"), end).given_up);
     agenda.start(kArrival + 20 * kAgendaDay);
-    CHECK(agenda.hard_end(times(kImmediate, 0)) == kArrival + 22 * kAgendaDay);
-    CHECK(agenda.hard_end(times(kImmediate, 0, RetrySchedule::kForever)) == kNever);
+    CHECK(agenda.hard_end(times(kImmediate, 0).end()) == kArrival + 22 * kAgendaDay);
+    CHECK(agenda.hard_end(times(kImmediate, 0, RetrySchedule::kForever).end()) == kNever);
 }
 
 TEST_CASE("what waits for a host that is down is not read before its time, and goes when the host is up") {

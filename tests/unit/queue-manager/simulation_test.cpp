@@ -249,7 +249,7 @@ void Simulation::offer(std::uint32_t index) {
     if (!refused) {
         message.state = SimMessage::State::Ready;
         message.behind = host.jobs;
-        agenda_.set_timer(id_of(message, index), message.timer, agenda_.hard_end(times(message)));
+        agenda_.set_timer(id_of(message, index), message.timer, agenda_.hard_end(times(message).end()));
         return;
     }
     const auto postponement = agenda_.postpone(*refused, times(message), key, now_);
