@@ -10,6 +10,7 @@
 #include <string_view>
 #include <utility>
 
+#include "libcommon/async/sync.h"
 #include "libcommon/log/log.h"
 #include "queue-manager/kept.h"
 #include "queue-manager/selector.h"
@@ -38,10 +39,17 @@ std::string last_reply(const wire::DeliveryResult& result) {
     return result.status() + " " + result.text();
 }
 
+struct OnDisk {
+    QueueId id;
+    Folder folder = Folder::New;
+    UnixMillis parked_until = 0;  // of one that waits for a destination that is down
+};
+
 /// The listing of a message that is on disk only; nothing if it was delivered in the meantime. On a pool
 /// thread.
-std::optional<wire::QueueEntry> read_waiting(const Spool& spool, QueueId id, Folder folder,
+std::optional<wire::QueueEntry> read_waiting(const Spool& spool, const OnDisk& message_on_disk,
                                              const Suspensions& suspensions) {
+    const auto& [id, folder, parked_until] = message_on_disk;
     auto loaded = spool.load(id, folder, false);
     if (!loaded) return std::nullopt;
     struct stat status {};
@@ -53,9 +61,10 @@ std::optional<wire::QueueEntry> read_waiting(const Spool& spool, QueueId id, Fol
     }
     wire::QueueEntry entry = entry_of(message);
     // The journal knows the next attempt only of deliveries that were attempted; the file's time also holds
-    // for one that waits because its destination is down.
+    // for one that waits because its destination is down, but not when that has been tried again meanwhile.
     const bool held = entry.state() == "held" || entry.state() == "suspended";
     if (timed && !held) entry.set_next_attempt_ms(to_millis(status.st_mtim));
+    if (parked_until != 0) entry.set_next_attempt_ms(parked_until);
     if (entry.state() != "new" && !held) entry.set_state("waiting");
     return entry;
 }
@@ -104,17 +113,24 @@ wire::QueueEntry entry_of(const Message& message) {
     return entry;
 }
 
-std::vector<QueueId> Admin::candidates(const wire::Selector& selector) const {
-    if (selector.queue_ids().empty()) {
-        return selector.domain().empty() ? queue_.all()
-                                         : queue_.perhaps_about(selector.domain(), selector.subdomains());
-    }
-    return ids_of(selector);
+async::Task<std::vector<QueueId>> Admin::candidates(wire::Selector selector) {
+    if (!selector.queue_ids().empty()) co_return ids_of(selector);
+    if (!selector.domain().empty()) co_return queue_.perhaps_about(selector.domain(), selector.subdomains());
+    // To sort a million takes a tenth of a second, in which the loop would do nothing else.
+    auto ids = std::make_shared<std::vector<QueueId>>(queue_.all());
+    std::function<bool()> work = [ids] {
+        std::sort(ids->begin(), ids->end());
+        return true;
+    };
+    auto sorted = co_await queue_.read_pool().run(std::move(work));
+    // Without the pool nothing can be read either.
+    if (!sorted) co_return std::vector<QueueId>();
+    co_return std::move(*ids);
 }
 
 async::Task<Batch> Admin::read_entries(std::vector<QueueId> ids) {
     Batch batch;
-    std::vector<std::pair<QueueId, Folder>> on_disk;
+    std::vector<OnDisk> on_disk;
     for (std::size_t bytes = 0; batch.read < ids.size() && !fills_batch(bytes); ++batch.read) {
         const QueueId id = ids[batch.read];
         const Message* message = queue_.active(id);
@@ -122,21 +138,21 @@ async::Task<Batch> Admin::read_entries(std::vector<QueueId> ids) {
             batch.entries.push_back(entry_of(*message));
             bytes += batch.entries.back().ByteSizeLong();
         } else if (auto folder = queue_.folder_of(id)) {
-            on_disk.emplace_back(id, *folder);
+            const auto waiting = queue_.waiting().find(id);
+            on_disk.push_back({id, *folder, waiting ? waiting->parked_until : 0});
         }
     }
     if (!on_disk.empty()) {
         std::function<Batch()> work = [spool = &spool_, on_disk, suspensions = queue_.suspensions()] {
             return read_batch(on_disk.size(), [&](std::size_t number) {
-                const auto& [id, folder] = on_disk[number];
-                return read_waiting(*spool, id, folder, suspensions);
+                return read_waiting(*spool, on_disk[number], suspensions);
             });
         };
         auto read = co_await queue_.read_pool().run(std::move(work));
         if (read) std::move(read->entries.begin(), read->entries.end(), std::back_inserter(batch.entries));
         if (read && read->read < on_disk.size()) {
             // Those in memory that come behind the first one left unread are for the next batch, too.
-            const QueueId unread = on_disk[read->read].first;
+            const QueueId unread = on_disk[read->read].id;
             batch.read = static_cast<std::size_t>(std::find(ids.begin(), ids.end(), unread) - ids.begin());
             std::erase_if(batch.entries, [name = unread.text()](const wire::QueueEntry& entry) {
                 return entry.queue_id() >= name;
@@ -151,7 +167,7 @@ async::Task<Batch> Admin::read_entries(std::vector<QueueId> ids) {
 async::Task<void> Admin::list(QueuePeer& peer, std::uint64_t request, wire::ListQueue asked) {
     const wire::Selector& selector = asked.selector();
     std::vector<QueueId> ids;
-    if (asked.place() == wire::PLACE_QUEUE) ids = candidates(selector);
+    if (asked.place() == wire::PLACE_QUEUE) ids = co_await candidates(selector);
     for (std::size_t first = 0; first < ids.size();) {
         std::vector<QueueId> next = batch_of(ids, first);
         Batch batch = co_await read_entries(std::move(next));
@@ -193,7 +209,7 @@ void Admin::open_file(QueuePeer& peer, std::uint64_t request, const wire::OpenQu
 async::Task<void> Admin::flush(QueuePeer& peer, std::uint64_t request, wire::Flush asked,
                                async::Deadline answer_by) {
     const wire::Selector& selector = asked.selector();
-    std::vector<QueueId> ids = candidates(selector);
+    std::vector<QueueId> ids = co_await candidates(selector);
     const FlushScope scope(selector.domain(), selector.subdomains());
     // Messages whose listing need not be looked at are flushed without being read first.
     const bool by_id_only = !needs_listing(selector) && queue_.suspensions().empty();
@@ -212,6 +228,7 @@ async::Task<void> Admin::flush(QueuePeer& peer, std::uint64_t request, wire::Flu
         std::vector<QueueId> batch = batch_of(ids, first);
         if (by_id_only) {
             first += batch.size();
+            co_await async::next_turn(loop_);
         } else {
             Batch read = co_await read_entries(std::move(batch));
             first += read.read;
@@ -261,6 +278,7 @@ void Admin::status(QueuePeer& peer, std::uint64_t request) {
     const Counters& counters = queue_.counters();
     add("messages_active", queue_.active_count());
     add("messages_waiting", queue_.waiting().size());
+    add("messages_unread", queue_.waiting().unknown());
     add("messages_open", intake_.open_messages());
     add("deliveries_ready", queue_.scheduler().ready());
     add("jobs_in_flight", dispatcher_.in_flight());

@@ -35,8 +35,8 @@ class Admin {
     /// Sends all counters.
     void status(QueuePeer& peer, std::uint64_t request);
 
-    /// Messages in the queue that may match.
-    [[nodiscard]] std::vector<QueueId> candidates(const wire::Selector& selector) const;
+    /// Messages in the queue that may match, in the order of their ids.
+    async::Task<std::vector<QueueId>> candidates(wire::Selector selector);
     /// The listings of the first of these, as many as are one batch.
     async::Task<Batch> read_entries(std::vector<QueueId> ids);
 

@@ -8,12 +8,25 @@ namespace {
 
 // Messages being read at the same time: enough to keep the reading threads busy.
 constexpr std::size_t kMaxLoading = 64;
+// What was read from disk fills this part of the memory for messages, one in so many.
+constexpr std::size_t kShareOfLoaded = 3;
+// While new mail comes in, so many are read in a row, and then there is a pause of this many times the time
+// that took.
+constexpr std::size_t kSlice = 64;
+constexpr UnixMillis kPauseFactor = 7;
+constexpr UnixMillis kMaxPause = 50;
+// How long a group waits for the message that probes, if nothing is heard of it.
+constexpr UnixMillis kProbePatience = 60'000;
 // What was turned away because its destination had enough is called when there is room; should that call be
 // lost, it comes by itself after this long.
 constexpr UnixMillis kCallPatience = 21'600'000;
 
 UnixMillis later(UnixMillis time, Milliseconds by) {
     return time == kNever ? kNever : time + static_cast<UnixMillis>(by.count());
+}
+
+DestinationKey smtp_to(const std::string& next_hop) {
+    return {wire::TRANSPORT_SMTP, next_hop};
 }
 
 }  // namespace
@@ -57,7 +70,7 @@ void Agenda::set_timer(QueueId id, UnixMillis& timer, UnixMillis when) {
 std::vector<QueueId> Agenda::timers_due(UnixMillis now) const {
     std::vector<QueueId> due;
     for (const auto& [when, id] : timers_) {
-        if (when > now) break;
+        if (when > now || due.size() == kStep) break;
         due.push_back(id);
     }
     return due;
@@ -65,42 +78,73 @@ std::vector<QueueId> Agenda::timers_due(UnixMillis now) const {
 
 // ---- messages on disk -------------------------------------------------------------------------------------
 
-void Agenda::wait(QueueId id, WaitingIndex::Entry entry, const std::optional<Only>& only, UnixMillis now) {
-    if (only) {
-        const DestinationKey key{wire::TRANSPORT_SMTP, only->next_hop};
-        if (scheduler_.refused_until(key, now)) {
-            entry.parked_for = waiting_.topic(only->next_hop);
-            scheduler_.note_lifetime(key, only->lifetime);
-        }
-    }
-    waiting_.add(id, std::move(entry));
+std::optional<UnixMillis> Agenda::parked_until(const std::optional<Only>& only, UnixMillis due,
+                                               UnixMillis now) const {
+    if (!only) return std::nullopt;
+    const auto until = scheduler_.refused_until(smtp_to(only->next_hop), now);
+    return until && due <= *until ? until : std::nullopt;
 }
 
-/// Whether a message whose time has come need not be read, because its destination is still down and nothing
-/// else is to be done for it. It gets a new time then.
-bool Agenda::still_parked(QueueId id, const WaitingIndex::Entry& entry, UnixMillis now) {
-    if (!entry.parked_for) return false;
-    const DestinationKey key{wire::TRANSPORT_SMTP, waiting_.topic_name(*entry.parked_for)};
-    const auto until = scheduler_.refused_until(key, now);
+void Agenda::wait(QueueId id, WaitingIndex::Entry entry, const std::optional<Only>& only, UnixMillis now) {
+    if (only && scheduler_.refused_until(smtp_to(only->next_hop), now))
+        entry.parked_for = waiting_.topic(only->next_hop);
+    if (const auto until = parked_until(only, entry.due, now)) {
+        entry.due = only->own_due == kNever ? *until : only->own_due;
+        entry.parked_until = *until;
+    }
+    waiting_.add(id, entry);
+}
+
+/// Lets one message of each group whose time has come find out whether the destination is still down.
+void Agenda::let_groups_probe(UnixMillis now) {
+    while (const auto group = waiting_.first_group(now)) {
+        const DestinationKey key = smtp_to(waiting_.topic_name(*group));
+        if (const auto until = scheduler_.refused_until(key, now)) {
+            waiting_.park_until(*group, *until);
+        } else if (!scheduler_.is_down(key)) {
+            static_cast<void>(waiting_.release_parked(key.next_hop, now));
+        } else {
+            waiting_.park_until(*group, now + kProbePatience);
+            // Before all else that is due: the others wait for what it finds out.
+            static_cast<void>(waiting_.release(*waiting_.first_parked(*group), 0));
+        }
+    }
+}
+
+/// Whether the destination of a message that was released went down again; then all of its group wait again.
+bool Agenda::parked_again(QueueId id, UnixMillis now) {
+    const auto entry = waiting_.find(id);
+    if (!entry->parked_for || entry->due <= now) return false;
+    const auto until = scheduler_.refused_until(smtp_to(waiting_.topic_name(*entry->parked_for)), now);
     if (!until) return false;
-    const auto passed = [&](Milliseconds age) {
-        return age != RetrySchedule::kForever && now >= later(id.milliseconds(), age);
-    };
-    if (passed(scheduler_.shortest_lifetime(key))) return false;
-    if (entry.delay_pending && passed(settings_.delay_warning)) return false;
-    waiting_.set_due(id, *until);
+    waiting_.park_until(*entry->parked_for, *until);
     return true;
 }
 
 bool Agenda::may_load() const {
-    return loading_.size() < kMaxLoading && room_for(1);
+    const std::size_t share = (settings_.active_messages + kShareOfLoaded - 1) / kShareOfLoaded;
+    return loading_.size() < kMaxLoading && room_for(1) && messages_ < share;
+}
+
+/// A message is going to be read. However many are due, new mail must not be slowed by them: when some came
+/// while a slice of them was read, there is a pause.
+void Agenda::pace(UnixMillis now) {
+    if (slice_ == 0) {
+        slice_begun_ = now;
+        arrivals_before_ = arrivals_;
+    }
+    if (++slice_ < kSlice) return;
+    slice_ = 0;
+    if (arrivals_ == arrivals_before_) return;
+    pause_until_ = now + std::min(kMaxPause, kPauseFactor * (now - std::min(now, slice_begun_)));
 }
 
 std::optional<Agenda::Loading> Agenda::next_to_load(UnixMillis now) {
-    while (may_load()) {
-        const auto id = waiting_.first_due(now);
-        if (!id) return std::nullopt;
-        if (still_parked(*id, *waiting_.find(*id), now)) continue;
+    if (!may_load() || now < pause_until_) return std::nullopt;
+    let_groups_probe(now);
+    while (const auto id = waiting_.first_due(now)) {
+        if (parked_again(*id, now)) continue;
+        pace(now);
         Loading loading{*id, *waiting_.take(*id)};
         loading_.emplace(loading.id, loading.entry.folder);
         return loading;
@@ -134,7 +178,10 @@ Agenda::Ended Agenda::finished(const Job& job, JobOutcome outcome, UnixMillis no
     ended.recovered = effect.recovered;
     ended.parked = std::move(effect.parked);
     ended.parked_until = effect.parked_until;
-    if (effect.recovered) ended.released = waiting_.release_parked(job.destination.next_hop, now);
+    const std::string& next_hop = job.destination.next_hop;
+    // Also of one that was only thought to be up again: what waits for it went on waiting.
+    if (outcome == JobOutcome::Reached) ended.released = waiting_.release_parked(next_hop, now);
+    if (effect.parked_until != 0) waiting_.park_until(next_hop, effect.parked_until);
     for (QueueId id : effect.called) {
         if (!waiting_.release(id, now)) ended.called.push_back(id);
     }
@@ -146,7 +193,7 @@ std::optional<UnixMillis> Agenda::next_event() const {
     const auto consider = [&next](UnixMillis time) { next = next ? std::min(*next, time) : time; };
     if (!timers_.empty()) consider(timers_.begin()->first);
     const auto due = waiting_.next_due();
-    if (due && may_load()) consider(*due);
+    if (due && may_load()) consider(std::max(*due, pause_until_));
     return next;
 }
 

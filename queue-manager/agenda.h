@@ -52,29 +52,42 @@ class Agenda {
     /// Whether a message with so many recipients may be in memory, too. One always may.
     [[nodiscard]] bool room_for(std::size_t recipients) const;
     void enter(std::size_t recipients);
+    /// New mail came: what waits on disk and is due is read slowly for a moment.
+    void arrived() { ++arrivals_; }
     /// `timer`: as set_timer() left it.
     void leave(QueueId id, UnixMillis& timer, std::size_t recipients);
     /// The message is looked at again at `when`; 0 and kNever: not. `timer` belongs to the message and says
     /// what it was before.
     void set_timer(QueueId id, UnixMillis& timer, UnixMillis when);
-    /// The messages whose time has come. Each stays so until its timer is set.
+    /// The first messages whose time has come, at most kStep. Each stays so until its timer is set.
     [[nodiscard]] std::vector<QueueId> timers_due(UnixMillis now) const;
+    /// What becomes due at the same time is worked off in steps of so many, and between them all else goes
+    /// on.
+    static constexpr std::size_t kStep = 500;
 
     // ---- messages on disk ----
 
     [[nodiscard]] WaitingIndex& waiting() { return waiting_; }
     [[nodiscard]] const WaitingIndex& waiting() const { return waiting_; }
 
-    /// A message waits on disk. `only`: the destination that all its deliveries are for, if there is one and
-    /// they may go as soon as it is up, and the shortest of their lifetimes.
+    /// The destination that all deliveries of a message are for, which may go as soon as it is up, and when
+    /// the message has to be looked at even if it is not, because it is given up or its sender is told of the
+    /// delay; kNever if it need not be.
     struct Only {
         std::string next_hop;
-        Milliseconds lifetime;
+        UnixMillis own_due = kNever;
     };
+    /// Until when a message that is due at `due` waits for nothing but its destination, which is down;
+    /// nullopt if it does not.
+    [[nodiscard]] std::optional<UnixMillis> parked_until(const std::optional<Only>& only, UnixMillis due,
+                                                         UnixMillis now) const;
+    /// A message waits on disk, due at entry.due. If its destination is down it is parked for it, with all
+    /// others that are: until the time that parked_until() gives, or else until it is due, and in any case
+    /// only as long as the destination is down.
     void wait(QueueId id, WaitingIndex::Entry entry, const std::optional<Only>& only, UnixMillis now);
 
     /// The next message to read from disk, which is being read from now on; nullopt if none is due, or there
-    /// is no room.
+    /// is no room: a part of it is left to new mail, which never waits behind what is read again.
     struct Loading {
         QueueId id;
         WaitingIndex::Entry entry;
@@ -106,7 +119,7 @@ class Agenda {
     /// As Scheduler::finished(); what waits on disk for what this changed is due now.
     struct Ended {
         bool recovered = false;            ///< the destination is up again
-        std::size_t released = 0;          ///< messages on disk that waited for that
+        std::size_t released = 0;          ///< messages on disk that waited for it
         std::vector<ReadyMessage> parked;  ///< it went down: these wait until `parked_until`
         UnixMillis parked_until = 0;
         std::vector<QueueId> called;  ///< of messages in memory: may be offered to it again
@@ -120,14 +133,22 @@ class Agenda {
     [[nodiscard]] std::optional<UnixMillis> next_event() const;
 
   private:
-    [[nodiscard]] bool still_parked(QueueId id, const WaitingIndex::Entry& entry, UnixMillis now);
+    void let_groups_probe(UnixMillis now);
+    [[nodiscard]] bool parked_again(QueueId id, UnixMillis now);
     [[nodiscard]] bool may_load() const;
+    void pace(UnixMillis now);
 
     const Settings& settings_;
     Scheduler scheduler_;
     WaitingIndex waiting_;
     std::set<std::pair<UnixMillis, QueueId>> timers_;  // of messages in memory
     std::unordered_map<QueueId, Folder> loading_;
+    // How fast messages are read, see pace().
+    std::uint64_t arrivals_ = 0;
+    std::uint64_t arrivals_before_ = 0;  // when the slice began
+    std::size_t slice_ = 0;              // begun to read in it
+    UnixMillis slice_begun_ = 0;
+    UnixMillis pause_until_ = 0;
     std::size_t messages_ = 0;
     std::size_t recipients_ = 0;
     UnixMillis started_ = 0;

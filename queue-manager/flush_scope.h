@@ -26,6 +26,7 @@ class FlushScope {
     /// Takes in what `other` covers. A message remembers no more than 16 domains: then it goes as a whole.
     void add(const FlushScope& other);
 
+    [[nodiscard]] bool everything() const { return all_; }
     [[nodiscard]] bool empty() const { return !all_ && domains_.empty(); }
     [[nodiscard]] bool covers(const wire::Delivery& delivery) const;
 

@@ -217,15 +217,6 @@ DeliveryTimes times_of(const Settings& settings, const Message& message, const A
             message.envelope.arrival_ms(), delivery.attempts};
 }
 
-Milliseconds shortest_lifetime(const Settings& settings, const Message& message) {
-    Milliseconds shortest = RetrySchedule::kForever;
-    for (const ActiveDelivery& delivery : message.deliveries) {
-        if (!delivery.ended())
-            shortest = std::min(shortest, lifetime_of(settings, message, delivery.delivery));
-    }
-    return shortest;
-}
-
 bool failure_is_told(const Message& message, const ActiveDelivery& delivery) {
     if (message.fail_order && message.fail_order->silent()) return false;
     // Our own reports carry NOTIFY=NEVER for other hosts; that one of them failed is for the postmaster to

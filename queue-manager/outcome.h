@@ -25,8 +25,6 @@ namespace postrider::queue_manager {
 /// All that decides when a delivery is tried.
 [[nodiscard]] DeliveryTimes times_of(const Settings& settings, const Message& message,
                                      const ActiveDelivery& delivery);
-/// The shortest of the lifetimes of a message's open deliveries.
-[[nodiscard]] Milliseconds shortest_lifetime(const Settings& settings, const Message& message);
 /// The schedule of recipients that could not be resolved yet.
 [[nodiscard]] RetrySchedule default_schedule(const Settings& settings, const Message& message);
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <utility>
 
+#include "libcommon/async/sync.h"
 #include "libcommon/log/log.h"
 #include "libcommon/mail/ascii.h"
 #include "libcommon/queue_file/journal.h"
@@ -19,7 +20,7 @@ using Columns = std::array<std::uint64_t, kShapeColumns>;
 using Rows = std::map<std::string, Columns>;
 
 // After so many messages the loop does something else in between.
-constexpr std::size_t kTurn = 50'000;
+constexpr std::size_t kTurn = 20'000;
 constexpr const char* kUnread = "(not read since the start)";
 
 wire::ShapeRow row_of(const std::string& name, const Columns& columns) {
@@ -89,32 +90,24 @@ async::Task<void> Overview::shape(QueuePeer& peer, std::uint64_t request, bool s
         for (const std::string& name : topics_of(*message))
             ++rows[name][column];
     }
-    const std::vector<QueueId> unknown(queue_.waiting().unknown().begin(), queue_.waiting().unknown().end());
-    for (QueueId id : unknown) {
-        ++total[column_of(id, now)];
-        ++rows[kUnread][column_of(id, now)];
-    }
-    std::size_t looked_at = 0;
-    std::unordered_set<QueueId> counted;  // of several topics
-    for (TopicNumber topic : queue_.waiting().topics()) {
-        if (looked_at > kTurn) {
-            looked_at = 0;
-            co_await async::next_turn(loop_);
+    const WaitingIndex& waiting = queue_.waiting();
+    const auto count = [&](const WaitingIndex::Glance& message) {
+        const std::size_t column = column_of(message.id, now);
+        ++total[column];
+        if (!message.known) {
+            ++rows[kUnread][column];
+        } else if (senders) {
+            ++rows[queue_.senders().name(message.sender)][column];
+        } else {
+            for (TopicNumber topic : message.topics)
+                ++rows[waiting.topic_name(topic)][column];
         }
-        const auto* messages = queue_.waiting().about(topic);
-        if (messages == nullptr) continue;
-        looked_at += messages->size();
-        const std::string name = queue_.waiting().topic_name(topic);
-        for (QueueId id : *messages) {
-            const std::size_t column = column_of(id, now);
-            const auto* entry = queue_.waiting().find(id);
-            const bool is_new = entry->topics.size() < 2 || counted.insert(id).second;
-            if (is_new) ++total[column];
-            if (!senders)
-                ++rows[name][column];
-            else if (is_new)
-                ++rows[queue_.senders().name(entry->sender)][column];
-        }
+    };
+    std::optional<std::size_t> next = 0;
+    while (true) {
+        next = waiting.pass(*next, kTurn, count);
+        if (!next) break;
+        co_await async::next_turn(loop_);
     }
     wire::QueueReply empty;
     empty.set_id(request);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "libcommon/log/log.h"
+#include "queue-manager/topic_hint.h"
 
 namespace postrider::queue_manager {
 
@@ -13,6 +14,7 @@ namespace {
 constexpr std::size_t kMaxOpenFiles = 4000;
 constexpr std::size_t kReadThreads = 4;
 constexpr std::size_t kPoolQueue = 100'000;
+constexpr Milliseconds kReadUnknownAfter{1'000};
 constexpr Milliseconds kPruneInterval{60'000};
 constexpr UnixMillis kKeepDestination = 7'200'000;  // longer than any dead time
 // A timer that is far away is armed for this long and then looked at again.
@@ -40,6 +42,7 @@ Queue::Queue(async::Loop& loop, const Settings& settings, Spool& spool, Resolver
                        prune_timer_.arm(kPruneInterval);
                    }),
       hold_timer_(loop, [this] { ask_about_holds(); }),
+      unknown_timer_(loop, [this] { tasks_.spawn(read_unknown()); }),
       sync_pool_(loop, settings.sync_threads, kPoolQueue),
       read_pool_(loop, kReadThreads, kPoolQueue),
       tasks_(loop) {}
@@ -47,19 +50,14 @@ Queue::Queue(async::Loop& loop, const Settings& settings, Spool& spool, Resolver
 Result<void> Queue::start() {
     recover_journal();
     agenda_.start(now());
-    auto scanned = spool_.scan([this](const Spool::Found& found) {
-        WaitingIndex::Entry entry;
-        entry.due = found.due;
-        entry.folder = found.folder;
-        entry.delay_pending = true;
-        agenda_.waiting().add(found.id, std::move(entry));
-    });
+    auto scanned = scan_spool();
     if (!scanned) return scanned;
     auto suspended = spool_.read_note(Suspensions::kFile);
     if (!suspended) return failure(suspended.error());
     suspensions_ = Suspensions(suspended->value_or(""));
     log::info("queue_read").add("messages", agenda_.waiting().size());
     started_ = true;
+    unknown_timer_.arm(kReadUnknownAfter);
     resolver_.start([this] { resolve_more(); });
     prune_timer_.arm(kPruneInterval);
     arm();
@@ -71,6 +69,7 @@ void Queue::stop() {
     timer_.disarm();
     prune_timer_.disarm();
     hold_timer_.disarm();
+    unknown_timer_.disarm();
 }
 
 #ifdef POSTRIDER_TEST_CLOCK
@@ -88,6 +87,7 @@ Message* Queue::find(QueueId id) {
 void Queue::accept(const queue_file::Header& header, wire::Envelope envelope, Fd file,
                    std::shared_ptr<const std::string> image) {
     ++counters_.committed;
+    agenda_.arrived();
     log::info("queued")
         .add("id", header.id.text())
         .add_address("from", envelope.sender())
@@ -230,10 +230,7 @@ WaitingIndex::Entry Queue::entry_for(const Message& message, UnixMillis due) {
         entry.topics.push_back(agenda_.waiting().topic(name));
     auto delay = delay_report_due(message);
     // In the past it was decided already that nobody wants to be told.
-    if (delay && *delay > now()) {
-        entry.delay_pending = true;
-        entry.due = std::min(entry.due, *delay);
-    }
+    if (delay && *delay > now()) entry.due = std::min(entry.due, *delay);
     return entry;
 }
 
@@ -242,18 +239,23 @@ void Queue::to_waiting(Message& message) {
     // What is held may be kept for ever; nothing else should wait for nothing.
     if (due == kNever && message.count(Phase::Waiting) == 0) due = now() + kRetryFault;
     if (message.image) return settle(message);
-    if (!open_file(message)) return set_timer(message, now() + kRetryFault);
-    auto moved = spool_.wait_until(message.id(), message.folder, message.file, due_on_disk(message, due));
-    if (!moved) {
-        log::error("cannot_defer_message").add("id", message.id().text()).add("reason", moved.error().text);
-        return set_timer(message, now() + kRetryFault);
-    }
-    message.folder = Folder::Cur;
     WaitingIndex::Entry entry = entry_for(message, due);
-    // What waits for a time of its own does not come back when its host does.
-    std::optional<Agenda::Only> only;
-    auto next_hop = message.holds_something() ? std::nullopt : only_next_hop(message);
-    if (next_hop) only = {*next_hop, shortest_lifetime(settings_, message)};
+    const std::optional<Agenda::Only> only = only_destination(message);
+    // One that is parked again keeps its time on disk, which has come: the next start reads it at once. To
+    // change the files of all that waits for dead destinations keeps a disk busy for minutes, on which new
+    // mail is synced.
+    if (message.folder != Folder::Cur || !agenda_.parked_until(only, entry.due, now())) {
+        if (!open_file(message)) return set_timer(message, now() + kRetryFault);
+        auto moved = spool_.wait_until(message.id(), message.folder, message.file, due_on_disk(message, due),
+                                       hint_of(topics_of(message)));
+        if (!moved) {
+            log::error("cannot_defer_message")
+                .add("id", message.id().text())
+                .add("reason", moved.error().text);
+            return set_timer(message, now() + kRetryFault);
+        }
+    }
+    entry.folder = Folder::Cur;
     QueueId id = message.id();
     agenda_.wait(id, std::move(entry), only, now());
     erase(id);
@@ -314,11 +316,14 @@ void Queue::arm() {
     if (stopped_) return;
     UnixMillis time = now();
     UnixMillis next = std::min(time + kMaxTimer, agenda_.next_event().value_or(kNever));
+    if (!to_park_.empty()) next = time;
     timer_.arm(Milliseconds(next > time ? next - time : 0));
 }
 
 void Queue::on_timer() {
-    // As many as are due now: one that sets itself a new timer for now waits for the next turn of the loop.
+    park_some();
+    // Of those that are due now: one that sets itself a new timer for now waits for the next turn of the
+    // loop.
     for (QueueId id : agenda_.timers_due(now())) {
         Message* message = find(id);
         if (message == nullptr) continue;
@@ -339,9 +344,8 @@ void Queue::load_due() {
 }
 
 async::Task<void> Queue::load(QueueId id, WaitingIndex::Entry entry) {
-    // A file in new/ that this process did not commit may be one whose commit a crash interrupted.
-    bool verify = entry.folder == Folder::New && !entry.known;
-    std::function<Result<Spool::Loaded>()> work = [spool = &spool_, id, folder = entry.folder, verify] {
+    std::function<Result<Spool::Loaded>()> work = [spool = &spool_, id, folder = entry.folder,
+                                                   verify = entry.verify] {
         return spool->take_up(id, folder, verify);
     };
     auto result = co_await read_pool_.run(std::move(work));
@@ -367,17 +371,20 @@ void Queue::make_due(Message& message, const FlushScope& scope) {
 void Queue::loaded(QueueId id, WaitingIndex::Entry entry, Result<Spool::Loaded> result) {
     agenda_.load_ended(id);
     if (!result) end_order(id, Order::Outcome::Failed);
-    auto forced = forced_.extract(id);
+    std::optional<FlushScope> forced;
+    if (entry.forced) forced = FlushScope("", false);
+    if (auto scoped = forced_.extract(id)) {
+        if (!forced) forced.emplace();
+        forced->add(scoped.mapped());
+    }
     if (!result && result.error().temporary()) {
         log::error("cannot_read_message").add("id", id.text()).add("reason", result.error().text);
         entry.due = now() + kRetryFault;
         // Its topics may be gone with its last entry; they are learnt again when it is read.
-        entry.topics.clear();
-        entry.parked_for.reset();
         entry.known = false;
-        agenda_.waiting().add(id, std::move(entry));
+        agenda_.waiting().add(id, entry);
         // What an administrator asked for is not forgotten because of that.
-        if (forced) forced_.insert(std::move(forced));
+        if (forced) forced_.emplace(id, std::move(*forced));
         return arm();
     }
     if (!result) {
@@ -392,7 +399,7 @@ void Queue::loaded(QueueId id, WaitingIndex::Entry entry, Result<Spool::Loaded> 
         std::make_unique<Message>(std::move(result->contents), entry.folder, std::move(result->file));
     if (message->hold_order && back_to_hold(*message)) return arm();
     hold_back(*message, 0);
-    if (forced) make_due(*message, forced.mapped());
+    if (forced) make_due(*message, *forced);
     Message& active = activate(std::move(message));
     apply_late_report(active);
     advance(active);
@@ -405,9 +412,7 @@ std::optional<Folder> Queue::folder_of(QueueId id) const {
     if (active != active_.end()) return active->second->folder;
     auto loading = agenda_.loading().find(id);
     if (loading != agenda_.loading().end()) return loading->second;
-    const WaitingIndex::Entry* entry = waiting().find(id);
-    if (entry != nullptr) return entry->folder;
-    return std::nullopt;
+    return waiting().folder_of(id);
 }
 
 const Message* Queue::active(QueueId id) const {
@@ -421,15 +426,13 @@ std::vector<QueueId> Queue::all() const {
         ids.push_back(id);
     for (const auto& [id, folder] : agenda_.loading())
         ids.push_back(id);
-    std::sort(ids.begin(), ids.end());
     return ids;
 }
 
 std::vector<QueueId> Queue::perhaps_about(const std::string& domain, bool subdomains) const {
-    std::vector<QueueId> ids = waiting().about(domain, subdomains);
-    const std::vector<QueueId> by_next_hop = waiting().about(domain + ":25", subdomains);
+    std::vector<QueueId> ids = waiting_perhaps_about(domain, subdomains);
+    const std::vector<QueueId> by_next_hop = waiting_perhaps_about(domain + ":25", subdomains);
     ids.insert(ids.end(), by_next_hop.begin(), by_next_hop.end());
-    ids.insert(ids.end(), waiting().unknown().begin(), waiting().unknown().end());
     for (const auto& [id, message] : active_)
         ids.push_back(id);
     for (const auto& [id, folder] : agenda_.loading())
@@ -444,8 +447,7 @@ void Queue::released(QueueId id) {
     WaitingIndex::Entry entry;
     entry.due = now();
     entry.folder = Folder::New;
-    entry.delay_pending = true;
-    agenda_.waiting().add(id, std::move(entry));
+    agenda_.waiting().add(id, entry);
     arm();
 }
 
@@ -457,8 +459,10 @@ bool Queue::flush(QueueId id, const FlushScope& scope) {
         if (on_ready_) on_ready_();
         return true;
     }
-    if (agenda_.loading().count(id) == 0 && !agenda_.waiting().release(id, now())) return false;
-    forced_[id].add(scope);
+    const bool loading = agenda_.loading().count(id) > 0;
+    // Before all that is due by itself.
+    if (!loading && !agenda_.waiting().release(id, 0, scope.everything())) return false;
+    if (loading || !scope.everything()) forced_[id].add(scope);
     arm();
     return true;
 }

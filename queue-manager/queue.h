@@ -115,9 +115,10 @@ class Queue {
     [[nodiscard]] std::optional<Folder> folder_of(QueueId id) const;
     [[nodiscard]] const Message* active(QueueId id) const;
     [[nodiscard]] const WaitingIndex& waiting() const { return agenda_.waiting(); }
-    /// All messages, in the order of their ids.
+    /// All messages, in no order: there may be a million.
     [[nodiscard]] std::vector<QueueId> all() const;
-    /// Messages of which is known that they have to do with a domain, or of which nothing is known yet.
+    /// Messages of which is known that they have to do with a domain, or of which it is not known that they
+    /// have not; in the order of their ids.
     [[nodiscard]] std::vector<QueueId> perhaps_about(const std::string& domain, bool subdomains) const;
     /// Takes an order for one message in the queue, or in `kept` (Hold, Failed or Corrupt). False if there is
     /// none there, or it has an order already; else order.done will be called, perhaps at once.
@@ -177,12 +178,21 @@ class Queue {
     void set_timer(Message& message, UnixMillis when);
     void arm();
     void on_timer();
+    [[nodiscard]] Result<void> scan_spool();
     void load_due();
     async::Task<void> load(QueueId id, WaitingIndex::Entry entry);
     void loaded(QueueId id, WaitingIndex::Entry entry, Result<Spool::Loaded> result);
     void make_due(Message& message, const FlushScope& scope);
     [[nodiscard]] WaitingIndex::Entry entry_for(const Message& message, UnixMillis due);
     [[nodiscard]] std::optional<UnixMillis> delay_report_due(const Message& message) const;
+
+    // Messages that wait for a destination that is down, and those not read yet (queue_waiting.cpp).
+    [[nodiscard]] std::optional<Agenda::Only> only_destination(const Message& message) const;
+    void park_later(const Agenda::Ended& ended);
+    void park_some();
+    [[nodiscard]] std::vector<QueueId> waiting_perhaps_about(const std::string& name, bool subdomains) const;
+    async::Task<void> read_unknown();
+    void learn(QueueId id, const Message* read);
 
     // The intake journal (queue_settle.cpp).
     void recover_journal();
@@ -208,7 +218,6 @@ class Queue {
     void offer(Message& message, const DestinationKey& key, const std::vector<ActiveDelivery*>& deliveries);
     void postpone(Message& message, ActiveDelivery& delivery, const Agenda::Postponement& postponement,
                   bool full);
-    void park_all(const Agenda::Ended& ended);
     void offer_called(const Agenda::Ended& ended, const DestinationKey& destination);
     [[nodiscard]] static wire::DeliveryResult never_tried(const wire::Delivery& delivery);
     void job_ended(const Job& job, JobOutcome outcome, Milliseconds retry_in);
@@ -226,8 +235,8 @@ class Queue {
     // Orders of an administrator (queue_orders.cpp).
     void withdraw(Message& message);
     void begin_order(Message& message);
-    void spawn_order(QueueId id, Folder folder, bool known, Order order);
-    async::Task<void> carry_out(QueueId id, Folder folder, bool known, std::shared_ptr<Order> order);
+    void spawn_order(QueueId id, Folder folder, bool verify, Order order);
+    async::Task<void> carry_out(QueueId id, Folder folder, bool verify, std::shared_ptr<Order> order);
     void carried_out(QueueId id, Folder before, const Order& order, const Result<Folder>& result);
     void end_order(QueueId id, Order::Outcome outcome);
     void fail_open(Message& message);
@@ -296,6 +305,7 @@ class Queue {
     std::size_t late_results_ = 0;                                       // in all of them
     std::unordered_map<QueueId, FlushScope> forced_;                     // waiting messages that were flushed
     std::unordered_map<QueueId, Order> orders_;  // that wait until they can be carried out
+    std::deque<ReadyMessage> to_park_;           // taken off the lists of destinations that went down
     Suspensions suspensions_;
     bool changing_suspensions_ = false;
     std::map<DestinationKey, std::string> failure_replies_;
@@ -314,6 +324,7 @@ class Queue {
     async::Timer timer_;
     async::Timer prune_timer_;
     async::Timer hold_timer_;
+    async::Timer unknown_timer_;
     // The pools come after what their work uses, and the tasks that wait for them last: they end first.
     async::ThreadPool sync_pool_;
     async::ThreadPool read_pool_;

@@ -277,30 +277,14 @@ void Queue::postpone(Message& message, ActiveDelivery& delivery, const Agenda::P
     delivery.outside = full;
     message.scan_due = std::min(message.scan_due, delivery.due);
     if (full) return;  // it has only to wait for its turn
+    // Once in the life of a message. That the destination is down is logged for all.
+    if (message.folder == Folder::Cur) return;
     log::info("deferred")
         .add("id", message.id().text())
         .add_address("to", delivery.delivery.recipient())
         .add("status", "4.4.1")
         .add("reply", "the destination is down; waiting for it")
         .add("next_hop", delivery.delivery.next_hop());
-}
-
-void Queue::park_all(const Agenda::Ended& ended) {
-    for (const auto& parked : ended.parked) {
-        Message* message = find(parked.message);
-        if (message == nullptr) continue;
-        for (const auto& ready : parked.deliveries) {
-            ActiveDelivery* delivery = message->find(ready.number);
-            if (delivery == nullptr || delivery->phase != Phase::Ready) continue;
-            auto postponement =
-                agenda_.postpone({ended.parked_until}, times_of(settings_, *message, *delivery),
-                                 delivery->destination(), now());
-            // Its time is over: it is offered once more, and given up.
-            if (postponement.given_up) postponement.due = now();
-            postpone(*message, *delivery, postponement, false);
-        }
-        advance(*message);
-    }
 }
 
 void Queue::offer_called(const Agenda::Ended& ended, const DestinationKey& destination) {

@@ -45,7 +45,7 @@ bool Queue::order(QueueId id, std::optional<Folder> kept, Order order) {
     if (kept) {
         // What is there is in no index; whatever else goes on with it is in loading_.
         if (folder_of(id)) return false;
-        spawn_order(id, *kept, false, std::move(order));
+        spawn_order(id, *kept, true, std::move(order));
         return true;
     }
     Message* message = find(id);
@@ -56,7 +56,7 @@ bool Queue::order(QueueId id, std::optional<Folder> kept, Order order) {
     }
     auto entry = agenda_.waiting().take(id);
     if (!entry) return false;
-    spawn_order(id, entry->folder, entry->known, std::move(order));
+    spawn_order(id, entry->folder, entry->verify, std::move(order));
     return true;
 }
 
@@ -83,17 +83,17 @@ void Queue::begin_order(Message& message) {
     Order order = std::move(found->second);
     orders_.erase(found);
     erase(id);
-    spawn_order(id, folder, true, std::move(order));
+    spawn_order(id, folder, false, std::move(order));
 }
 
-void Queue::spawn_order(QueueId id, Folder folder, bool known, Order order) {
+void Queue::spawn_order(QueueId id, Folder folder, bool verify, Order order) {
     agenda_.load_begun(id, folder);
-    tasks_.spawn(carry_out(id, folder, known, std::make_shared<Order>(std::move(order))));
+    tasks_.spawn(carry_out(id, folder, verify, std::make_shared<Order>(std::move(order))));
 }
 
-async::Task<void> Queue::carry_out(QueueId id, Folder folder, bool known, std::shared_ptr<Order> order) {
+async::Task<void> Queue::carry_out(QueueId id, Folder folder, bool verify, std::shared_ptr<Order> order) {
     auto history = std::make_shared<Spool::History>();
-    std::function<Result<Folder>()> work = [spool = &spool_, id, folder, known, order,
+    std::function<Result<Folder>()> work = [spool = &spool_, id, folder, verify, order,
                                             history]() -> Result<Folder> {
         if (order->remove) {
             if (auto read = spool->history(id, folder)) *history = std::move(*read);
@@ -101,8 +101,6 @@ async::Task<void> Queue::carry_out(QueueId id, Folder folder, bool known, std::s
             if (!removed) return failure(std::move(removed.error()));
             return folder;
         }
-        // A file whose commit this process did not see may be incomplete (Queue::load).
-        const bool verify = !known && folder != Folder::Cur;
         return spool->carry_out(id, folder, verify, order->record);
     };
     auto result = co_await sync_pool_.run(std::move(work));
@@ -137,8 +135,7 @@ void Queue::carried_out(QueueId id, Folder before, const Order& order, const Res
         WaitingIndex::Entry entry;
         entry.due = now();
         entry.folder = folder;
-        entry.delay_pending = true;
-        agenda_.waiting().add(id, std::move(entry));
+        agenda_.waiting().add(id, entry);
     }
     order.done(id, result ? Order::Outcome::Changed : Order::Outcome::Failed);
     end_order(id, Order::Outcome::Failed);  // one that came for it meanwhile

@@ -70,9 +70,9 @@ void Queue::job_done(const Job& job, const std::vector<wire::DeliveryResult>& re
 
 void Queue::job_ended(const Job& job, JobOutcome outcome, Milliseconds retry_in) {
     const Agenda::Ended ended = agenda_.finished(job, outcome, now(), retry_in);
-    park_all(ended);
+    park_later(ended);
     offer_called(ended, job.destination);
-    if (ended.recovered) {
+    if (ended.recovered || ended.released > 0) {
         log::info("destination_is_up")
             .add("next_hop", job.destination.next_hop)
             .add("released", ended.released);
@@ -80,7 +80,8 @@ void Queue::job_ended(const Job& job, JobOutcome outcome, Milliseconds retry_in)
     if (ended.parked_until != 0) {
         log::warning("destination_is_down")
             .add("next_hop", job.destination.next_hop)
-            .add("until", Milliseconds(ended.parked_until - std::min(now(), ended.parked_until)));
+            .add("until", Milliseconds(ended.parked_until - std::min(now(), ended.parked_until)))
+            .add("parked", ended.parked.size());
     }
     arm();
 }

@@ -89,14 +89,9 @@ void Queue::stop_offering(const std::vector<std::string>& domains) {
 
 void Queue::resume(const std::vector<std::string>& domains) {
     for (const std::string& domain : domains) {
-        for (QueueId id : agenda_.waiting().about(domain))
+        for (QueueId id : waiting_perhaps_about(domain, false))
             agenda_.waiting().release(id, now());
     }
-    // After a restart it is not known what these are about before they are read.
-    const std::vector<QueueId> unknown(agenda_.waiting().unknown().begin(),
-                                       agenda_.waiting().unknown().end());
-    for (QueueId id : unknown)
-        agenda_.waiting().release(id, now());
     std::vector<QueueId> touched;
     for (auto& [id, message] : active_) {
         for (auto& delivery : message->deliveries) {

@@ -206,7 +206,6 @@ void Scheduler::end_job(Destination& destination, const Job& job, JobOutcome out
     const bool was_down = destination.health.down();
     if (outcome == JobOutcome::Reached) {
         effect.recovered = destination.health.succeeded();
-        if (effect.recovered) destination.shortest_lifetime = RetrySchedule::kForever;
     } else if (outcome == JobOutcome::NotReached && destination.health.failed(now, retry_in, jitter_)) {
         effect.parked = destination.list.take_all();
         effect.parked_until = destination.health.down_until();
@@ -258,15 +257,9 @@ UnixMillis Scheduler::last_failure(const DestinationKey& key) const {
     return destination == nullptr ? 0 : destination->health.last_failure();
 }
 
-void Scheduler::note_lifetime(const DestinationKey& key, Milliseconds lifetime) {
-    Destination* destination = find(key);
-    if (destination != nullptr)
-        destination->shortest_lifetime = std::min(destination->shortest_lifetime, lifetime);
-}
-
-Milliseconds Scheduler::shortest_lifetime(const DestinationKey& key) const {
+bool Scheduler::is_down(const DestinationKey& key) const {
     const Destination* destination = find(key);
-    return destination == nullptr ? RetrySchedule::kForever : destination->shortest_lifetime;
+    return destination != nullptr && destination->health.down();
 }
 
 void Scheduler::forgive(const DestinationKey& key) {

@@ -143,10 +143,8 @@ class Scheduler {
     /// When a connection to `destination` last failed; 0 if that is not known.
     [[nodiscard]] UnixMillis last_failure(const DestinationKey& destination) const;
 
-    /// A message waits on disk for a destination that is down, and is given up when it is so old.
-    void note_lifetime(const DestinationKey& destination, Milliseconds lifetime);
-    /// The shortest of the lifetimes that were noted since it went down; RetrySchedule::kForever if none was.
-    [[nodiscard]] Milliseconds shortest_lifetime(const DestinationKey& destination) const;
+    /// Whether a destination is down, or being probed.
+    [[nodiscard]] bool is_down(const DestinationKey& destination) const;
 
     /// Tries a destination again at once, though it is down.
     void forgive(const DestinationKey& destination);
@@ -188,7 +186,6 @@ class Scheduler {
         SendRate rate;
         RouteLimits limits;
         QueueId limits_of;  // the message that brought them
-        Milliseconds shortest_lifetime = RetrySchedule::kForever;
         unsigned in_flight = 0;
         bool in_turn = false;                    // stands in turns_
         std::optional<UnixMillis> paused_until;  // stands in paused_

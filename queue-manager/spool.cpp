@@ -64,6 +64,14 @@ bool is_dot(std::string_view name) {
     return name == "." || name == "..";
 }
 
+/// The hint in the time of a file. One that the last write left there has none; the file was changed at that
+/// same time.
+std::uint32_t hint_in(const struct stat& status) {
+    const bool written =
+        status.st_mtim.tv_sec == status.st_ctim.tv_sec && status.st_mtim.tv_nsec == status.st_ctim.tv_nsec;
+    return written ? 0 : static_cast<std::uint32_t>(status.st_mtim.tv_nsec % kNanosecondsPerMillisecond);
+}
+
 }  // namespace
 
 timespec to_timespec(UnixMillis time) {
@@ -314,9 +322,11 @@ Result<void> Spool::append_journal(QueueId id, const Fd& file, std::uint64_t& en
     return {};
 }
 
-Result<void> Spool::wait_until(QueueId id, Folder folder, const Fd& file, UnixMillis next_attempt) {
+Result<void> Spool::wait_until(QueueId id, Folder folder, const Fd& file, UnixMillis next_attempt,
+                               std::uint32_t hint) {
     // The time first, then the name: a file in cur/ always has its time, so that a restart need not open it.
     std::array<timespec, 2> times = {timespec{0, UTIME_OMIT}, to_timespec(next_attempt)};
+    times[1].tv_nsec += static_cast<long>(hint);
     if (::futimens(file.get(), times.data()) != 0) return system_failure("futimens", errno);
     if (folder == Folder::Cur) return {};
     return move(id, folder, cur_[slice_of(id)]);
@@ -458,8 +468,10 @@ Result<void> Spool::scan_folder(const Fd& directory, Folder folder,
         if (folder == Folder::Cur) {
             struct stat status {};
             // Without its time it is due now; what is wrong with it is found when it is read.
-            if (::fstatat(directory.get(), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0)
+            if (::fstatat(directory.get(), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0) {
                 message.due = to_millis(status.st_mtim);
+                message.hint = hint_in(status);
+            }
         }
         found(message);
     }

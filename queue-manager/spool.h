@@ -125,8 +125,10 @@ class Spool {
     [[nodiscard]] Result<void> append_journal(QueueId id, const Fd& file, std::uint64_t& end,
                                               const std::vector<wire::JournalRecord>& records);
 
-    /// Sets the time of the next attempt and moves the file to cur/ if it is in new/.
-    [[nodiscard]] Result<void> wait_until(QueueId id, Folder folder, const Fd& file, UnixMillis next_attempt);
+    /// Sets the time of the next attempt, and with it a hint of the topics (topic_hint.h), and moves the file
+    /// to cur/ if it is in new/.
+    [[nodiscard]] Result<void> wait_until(QueueId id, Folder folder, const Fd& file, UnixMillis next_attempt,
+                                          std::uint32_t hint = 0);
 
     /// Removes a message that is finished.
     [[nodiscard]] Result<void> remove(QueueId id, Folder folder);
@@ -168,6 +170,7 @@ class Spool {
         QueueId id;
         Folder folder = Folder::New;
         UnixMillis due = 0;  ///< 0 in new/
+        std::uint32_t hint = 0;
     };
     /// Empties tmp/ and gives every message of new/ and cur/ to `found`. Names and times only: nothing is
     /// opened. Files with other names are logged and left alone.

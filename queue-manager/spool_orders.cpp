@@ -15,7 +15,8 @@
 //
 // In each case the file is in exactly one folder, whole, and with a journal that knows who has the message
 // already. A torn record is none. To delete is one unlink and one fsync of the folder; before the latter a
-// power cut brings the message back, and nobody was told that it is gone.
+// power cut brings the message back, and nobody was told that it is gone. One in the intake journal becomes a
+// file first, and the entry that says so is not synced: a power cut can bring it back even later.
 
 #include <sys/stat.h>
 #include <unistd.h>

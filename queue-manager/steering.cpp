@@ -139,7 +139,7 @@ async::Task<bool> Steering::wait_until_open(QueuePeer& peer, std::uint64_t reque
 
 async::Task<bool> Steering::steer_queue(QueuePeer& peer, std::uint64_t request, const wire::Steer& asked,
                                         Shared progress) {
-    const std::vector<QueueId> ids = admin_.candidates(asked.selector());
+    const std::vector<QueueId> ids = co_await admin_.candidates(asked.selector());
     const bool read = needs_listing(asked.selector());
     for (std::size_t first = 0; first < ids.size();) {
         std::vector<QueueId> batch = batch_of(ids, first);

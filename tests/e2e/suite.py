@@ -76,6 +76,7 @@ class Suite:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o755)
         self.binaries = binaries_of(folder, binaries)
+        self.prefix: list[str] = []  # a command in front of postriderd's, such as one that gives it priority
         self._process: subprocess.Popen[bytes] | None = None
         self._ahead_ms = 0  # of the system's clock: what the queue's clock was moved by
         self._log_before = 0  # characters of the log when the suite was last started
@@ -165,6 +166,7 @@ class Suite:
         command = [str(self.binaries / "postriderd"), "--config", str(self.config_file)]
         if self.as_root:
             command = [*self.view(), *command]
+        command = [*self.prefix, *command]
         environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=1:exitcode=99",
                        "UBSAN_OPTIONS": "print_stacktrace=1", "LSAN_OPTIONS": "exitcode=99",
                        "POSTRIDER_TEST_CLOCK": str(self.folder / "clock")}

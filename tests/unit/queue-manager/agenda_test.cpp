@@ -138,8 +138,11 @@ TEST_CASE("what waits for a host that is down is not read before its time, and g
     Agenda agenda(settings, no_jitter);
     const UnixMillis until = take_down(agenda, "a.test", kArrival);
     for (std::uint32_t i = 0; i < 3; ++i)
-        agenda.wait(QueueId(kArrival, i), entry(agenda, kArrival + 10), Agenda::Only{"a.test", kLifetime},
-                    kArrival);
+        agenda.wait(QueueId(kArrival, i), entry(agenda, kArrival + 10),
+                    Agenda::Only{"a.test", kArrival + kAgendaDay}, kArrival);
+    // One that was tried itself waits for its own time, or for the host.
+    agenda.wait(QueueId(kArrival, 9), entry(agenda, until + kAgendaHour),
+                Agenda::Only{"a.test", kArrival + kAgendaDay}, kArrival);
     CHECK_FALSE(agenda.next_to_load(kArrival + 10));
     CHECK(agenda.next_event() == until);
     const auto probe = agenda.next_to_load(until);
@@ -152,17 +155,18 @@ TEST_CASE("what waits for a host that is down is not read before its time, and g
     REQUIRE(job);
     const auto ended = agenda.finished(*job, JobOutcome::Reached, until + 5, Milliseconds(1));
     CHECK(ended.recovered);
-    CHECK(ended.released == 2);
+    CHECK(ended.released == 3);
     CHECK(agenda.next_event() == until + 5);
-    CHECK(agenda.next_to_load(until + 5));
+    for (int i = 0; i < 3; ++i)
+        CHECK(agenda.next_to_load(until + 5));
 }
 
 TEST_CASE("what waits for a host that is down is read when the lifetime of its route is over") {
     Settings settings;
     Agenda agenda(settings, no_jitter);
-    constexpr Milliseconds kShort(2 * kAgendaHour);
     static_cast<void>(take_down(agenda, "a.test", kArrival));
-    agenda.wait(QueueId(kArrival, 1), entry(agenda, kArrival), Agenda::Only{"a.test", kShort}, kArrival);
+    agenda.wait(QueueId(kArrival, 1), entry(agenda, kArrival),
+                Agenda::Only{"a.test", kArrival + 2 * kAgendaHour}, kArrival);
     CHECK_FALSE(agenda.next_to_load(kArrival));
     // Down all the time.
     const UnixMillis later = kArrival + 2 * kAgendaHour;
@@ -175,11 +179,43 @@ TEST_CASE("what waits for a host that is down is read when the lifetime of its r
     CHECK(agenda.next_to_load(later));
 }
 
+TEST_CASE("while new mail comes in, what is due on disk is read with pauses") {
+    Settings settings;
+    Agenda agenda(settings, no_jitter);
+    constexpr std::uint32_t kSlice = 64;
+    for (std::uint32_t i = 0; i < 4 * kSlice; ++i)
+        agenda.waiting().add(QueueId(kArrival, i), entry(agenda, kArrival));
+    const auto read_slice = [&](UnixMillis now) {
+        for (std::uint32_t i = 0; i < kSlice; ++i) {
+            const auto loading = agenda.next_to_load(now + (i + 1) / kSlice * 5);
+            REQUIRE(loading);
+            agenda.load_ended(loading->id);
+        }
+    };
+    // Without new mail there is none.
+    read_slice(kArrival);
+    read_slice(kArrival + 5);
+    // It takes 5 ms and then there is a pause of 35.
+    agenda.arrived();
+    REQUIRE(agenda.next_to_load(kArrival + 10));
+    agenda.load_ended(QueueId(kArrival, 2 * kSlice));
+    agenda.arrived();
+    for (std::uint32_t i = 1; i < kSlice; ++i) {
+        const auto loading = agenda.next_to_load(kArrival + 15);
+        REQUIRE(loading);
+        agenda.load_ended(loading->id);
+    }
+    CHECK_FALSE(agenda.next_to_load(kArrival + 49));
+    CHECK(agenda.next_event() == kArrival + 50);
+    CHECK(agenda.next_to_load(kArrival + 50));
+}
+
 TEST_CASE("as much is read as there is room for in memory") {
     Settings settings;
-    settings.active_messages = 3;
+    settings.active_messages = 9;
     settings.active_recipients = 10;
     Agenda agenda(settings, no_jitter);
+    // A third of it is for what was read from disk, the rest for new mail.
     CHECK(agenda.room_for(1000));  // one always may
     agenda.enter(8);
     CHECK(agenda.room_for(2));
@@ -201,5 +237,11 @@ TEST_CASE("as much is read as there is room for in memory") {
     REQUIRE(loading);
     CHECK(agenda.loading().size() == 1);
     agenda.load_ended(loading->id);
+    CHECK_FALSE(agenda.next_event());
+    // It is in memory now; for another one there is room only if it is new.
+    agenda.enter(1);
+    agenda.waiting().add(QueueId(kArrival, 3), entry(agenda, kArrival));
+    CHECK(agenda.room_for(1));
+    CHECK_FALSE(agenda.next_to_load(kArrival));
     CHECK_FALSE(agenda.next_event());
 }

@@ -267,7 +267,10 @@ void Simulation::rest(std::uint32_t index, UnixMillis due) {
     entry.known = true;
     entry.topics.push_back(agenda_.waiting().topic(name));
     std::optional<Agenda::Only> only;
-    if (hosts_[message.host].kind != Host::Hourly) only = {name, settings_.lifetime};
+    const UnixMillis end = times(message).end();
+    const UnixMillis hard_end = agenda_.hard_end(end);
+    if (hosts_[message.host].kind != Host::Hourly)
+        only = {name, now_ < end ? end : now_ < hard_end ? hard_end : kNever};
     agenda_.wait(id_of(message, index), std::move(entry), only, now_);
 }
 
@@ -377,9 +380,11 @@ bool Simulation::step(std::size_t& next) {
         ends_.pop();
         end(number);
     }
-    for (QueueId id : agenda_.timers_due(now_)) {
-        SimMessage& message = messages_[id.random()];
-        if (message.state == SimMessage::State::Ready) expire(message, id.random());
+    for (auto due = agenda_.timers_due(now_); !due.empty(); due = agenda_.timers_due(now_)) {
+        for (QueueId id : due) {
+            SimMessage& message = messages_[id.random()];
+            if (message.state == SimMessage::State::Ready) expire(message, id.random());
+        }
     }
     while (auto loading = agenda_.next_to_load(now_)) {
         agenda_.load_ended(loading->id);

@@ -92,6 +92,21 @@ TEST_CASE("a message goes through its folders") {
     CHECK(spool.remove(id, Folder::Cur));  // gone already is gone
 }
 
+TEST_CASE("the time of a file has a hint, until it is written to") {
+    test::Scratch scratch;
+    Spool spool(scratch.path(), false);
+    const QueueId id = message(0x1F);
+    auto made = spool.commit_message(id, envelope_to("a@b.test"), kContent);
+    REQUIRE(made);
+    REQUIRE(spool.wait_until(id, Folder::New, made->file, kNow, 123'456));
+    auto found = scan(spool);
+    CHECK(found.at(id).due == kNow);
+    CHECK(found.at(id).hint == 123'456);
+    std::uint64_t end = made->header.journal_offset();
+    REQUIRE(spool.append_journal(id, made->file, end, {resolved_record()}));
+    CHECK(scan(spool).at(id).hint == 0);
+}
+
 TEST_CASE("a commit believes the file, not the writer") {
     test::Scratch scratch;
     Spool spool(scratch.path(), false);

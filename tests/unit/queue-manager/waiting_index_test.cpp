@@ -67,16 +67,24 @@ TEST_CASE("messages are found by what they are about") {
 
 TEST_CASE("a message that was not read yet is known to be unknown") {
     WaitingIndex index;
-    index.add(message(1), WaitingIndex::Entry());
-    CHECK(index.unknown().count(message(1)) == 1);
+    auto hinted = entry(index, kNow, {"hint"});
+    hinted.known = false;
+    index.add(message(1), hinted);
+    index.add(message(2), WaitingIndex::Entry());
+    CHECK(index.unknown() == 2);
+    CHECK(index.unknown_ids(false) == std::vector<QueueId>{message(2)});
+    CHECK(index.first_unknown(5) == std::vector<QueueId>{message(2), message(1)});
+    CHECK(index.first_unknown(1) == std::vector<QueueId>{message(2)});
     index.take(message(1));
-    CHECK(index.unknown().empty());
+    index.take(message(2));
+    CHECK(index.unknown() == 0);
 }
 
 TEST_CASE("what is parked for a next hop goes when it is up") {
     WaitingIndex index;
     auto parked = entry(index, kNow + 100, {"relay"});
     parked.parked_for = parked.topics[0];
+    parked.parked_until = kNow + 50;
     index.add(message(1), parked);
     index.add(message(2), entry(index, kNow + 100, {"relay"}));
     CHECK(index.release_parked("relay", kNow) == 1);
@@ -84,6 +92,59 @@ TEST_CASE("what is parked for a next hop goes when it is up") {
     CHECK(index.release_parked("other", kNow) == 0);
     CHECK(index.first_due(kNow) == message(1));
     CHECK(index.find(message(2))->due == kNow + 100);
+}
+
+TEST_CASE("what is parked has a time of its own and one of all") {
+    WaitingIndex index;
+    for (std::uint32_t i = 1; i <= 3; ++i) {
+        auto parked = entry(index, kNow + 1000 * i, {"relay"});
+        parked.parked_for = parked.topics[0];
+        parked.parked_until = kNow + 100 * i;  // the first one decides
+        index.add(message(i), parked);
+    }
+    const TopicNumber group = index.topic("relay");
+    CHECK(index.next_due() == kNow + 100);
+    CHECK_FALSE(index.first_group(kNow + 99));
+    CHECK(index.first_group(kNow + 100) == group);
+    CHECK(index.first_parked(group) == message(1));
+    CHECK_FALSE(index.first_due(kNow + 999));
+    index.park_until("relay", kNow + 500);
+    CHECK(index.next_due() == kNow + 500);
+    // Its own time comes all the same.
+    CHECK(index.first_due(kNow + 1000) == message(1));
+    index.take(message(1));
+    CHECK(index.release_parked("relay", kNow + 600) == 2);
+    CHECK_FALSE(index.first_group(kNow + 600));
+    CHECK(index.first_due(kNow + 600) == message(2));
+    index.take(message(2));
+    // Down again before all were tried.
+    index.park_until(group, kNow + 900);
+    CHECK_FALSE(index.first_due(kNow + 899));
+    CHECK(index.first_group(kNow + 900) == group);
+    CHECK(index.release(message(3), kNow));
+    CHECK_FALSE(index.first_group(kNow + 900));
+    CHECK(index.first_due(kNow) == message(3));
+}
+
+TEST_CASE("what was tried itself goes with its group, and does not probe for it") {
+    WaitingIndex index;
+    auto tried = entry(index, kNow + 1000, {"relay"});
+    tried.parked_for = tried.topics[0];
+    index.add(message(1), tried);
+    CHECK(index.next_due() == kNow + 1000);
+    CHECK_FALSE(index.first_group(kNow + 1000));
+    auto parked = entry(index, kNow + 900, {"relay"});
+    parked.parked_for = parked.topics[0];
+    parked.parked_until = kNow + 100;
+    index.add(message(2), parked);
+    const TopicNumber group = index.topic("relay");
+    CHECK(index.first_group(kNow + 100) == group);
+    CHECK(index.first_parked(group) == message(2));
+    // The one that probes leaves, and nobody is left that could.
+    index.take(message(2));
+    CHECK_FALSE(index.first_group(kNow + 5000));
+    CHECK(index.release_parked("relay", kNow + 200) == 1);
+    CHECK(index.first_due(kNow + 200) == message(1));
 }
 
 TEST_CASE("a hundred thousand messages are kept in order") {
