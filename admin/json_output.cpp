@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "admin/explain_text.h"
+#include "admin/output.h"
 #include "admin/overview_text.h"
 
 namespace postrider::admin {

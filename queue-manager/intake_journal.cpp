@@ -65,8 +65,7 @@ Result<void> sync_files(const std::vector<std::shared_ptr<Fd>>& files, SyncMeter
 
 IntakeJournal::IntakeJournal(async::Loop& loop, const Fd& folder, const JournalKey& key, SyncMeter& meter,
                              std::size_t segment_size, std::size_t segments)
-    : loop_(loop),
-      folder_(folder),
+    : folder_(folder),
       key_(key),
       meter_(meter),
       segment_size_(segment_size),

@@ -92,7 +92,6 @@ class IntakeJournal {
     async::Task<void> make(std::string name);
     void recycle();
 
-    async::Loop& loop_;
     const Fd& folder_;
     const queue_file::JournalKey& key_;
     SyncMeter& meter_;

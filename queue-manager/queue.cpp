@@ -48,6 +48,7 @@ Queue::Queue(async::Loop& loop, const Settings& settings, Spool& spool, Resolver
       tasks_(loop) {}
 
 Result<void> Queue::start() {
+    spool_.empty_tmp();
     recover_journal();
     agenda_.start(now());
     auto scanned = scan_spool();

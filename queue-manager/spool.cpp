@@ -287,9 +287,24 @@ bool Spool::exists(QueueId id) const {
     return false;
 }
 
+/// Whether a message that is there is complete; elsewhere than in new/ each is.
+Result<bool> Spool::is_whole(QueueId id) const {
+    if (::faccessat(new_.get(), id.text().c_str(), F_OK, 0) != 0) return true;
+    const auto loaded = load(id, Folder::New, true);
+    if (!loaded && loaded.error().temporary()) return failure(loaded.error());
+    return loaded.has_value();
+}
+
 Result<Fd> Spool::settle(QueueId id, std::string_view file, bool sync) {
-    // What the intake journal says of it is older then.
-    if (exists(id)) return Fd();
+    if (exists(id)) {
+        auto whole = is_whole(id);
+        if (!whole) return failure(std::move(whole.error()));
+        // What the intake journal says of it is older then.
+        if (*whole) return Fd();
+        // A power cut came between the name and the sync that makes it durable with what is in the file.
+        log::warning("incomplete_file_replaced").add("id", id.text());
+        if (::unlinkat(new_.get(), id.text().c_str(), 0) != 0) return system_failure("unlink", errno);
+    }
     auto made = create_in_tmp(id);
     if (!made) return made;
     auto written = write_all_at(*made, file, 0);
@@ -479,7 +494,6 @@ Result<void> Spool::scan_folder(const Fd& directory, Folder folder,
 }
 
 Result<void> Spool::scan(const std::function<void(const Found&)>& found) {
-    empty_tmp();
     auto scanned = scan_folder(new_, Folder::New, found);
     if (!scanned) return scanned;
     for (const auto& slice : cur_) {

@@ -78,8 +78,9 @@ class Spool {
                                                     Folder target = Folder::New);
 
     /// A message that has been in the intake journal becomes a file in new/: `file` is all of it. Durable
-    /// when it returns, unless `sync` is false. One that there is already is left alone. Returns the file, to
-    /// write the journal to. Called on a thread of the pool.
+    /// when it returns, unless `sync` is false. One that there is already is left alone, unless it is not
+    /// complete: then it is replaced. Returns the file, to write the journal to; nothing if it was left
+    /// alone. Called on a thread of the pool.
     [[nodiscard]] Result<Fd> settle(QueueId id, std::string_view file, bool sync = true);
     /// Makes all that was written so far durable.
     [[nodiscard]] Result<void> sync_everything();
@@ -172,8 +173,11 @@ class Spool {
         UnixMillis due = 0;  ///< 0 in new/
         std::uint32_t hint = 0;
     };
-    /// Empties tmp/ and gives every message of new/ and cur/ to `found`. Names and times only: nothing is
-    /// opened. Files with other names are logged and left alone.
+    /// Empties tmp/, at the start and before all else: what a process left there that is gone was never
+    /// committed.
+    void empty_tmp();
+    /// Gives every message of new/ and cur/ to `found`. Names and times only: nothing is opened. Files with
+    /// other names are logged and left alone.
     [[nodiscard]] Result<void> scan(const std::function<void(const Found&)>& found);
 
     /// What is left of the file system.
@@ -197,10 +201,10 @@ class Spool {
     [[nodiscard]] Result<Fd> create_in_tmp(QueueId id) const;
     [[nodiscard]] Result<void> place(QueueId id, int file, Folder target, bool sync);
     [[nodiscard]] bool exists(QueueId id) const;
+    [[nodiscard]] Result<bool> is_whole(QueueId id) const;
     void lock();
     void sync_folders();
     void load_key();
-    void empty_tmp();
     [[nodiscard]] Result<void> scan_folder(const Fd& directory, Folder folder,
                                            const std::function<void(const Found&)>& found);
 

@@ -24,6 +24,7 @@ class KillAt:
                                          stdin=subprocess.DEVNULL, text=True)
         assert self._process.stdout
         if self._process.stdout.readline() != "ready\n":
+            self._process.kill()
             _, said = self._process.communicate()
             raise TestFailure(f"kill_at cannot watch the process {pid}: {said}")
         self.at = at

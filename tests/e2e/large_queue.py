@@ -98,14 +98,10 @@ class LargeQueue:
         self.suite.start(seconds)
         return time.monotonic() - begun
 
-    def counters(self) -> dict[str, int]:
-        status = json.loads(self.suite.command("status", "--json").stdout)
-        return {name: int(value) for name, value in status["counters"].items()}
-
     def wait_until_known(self, seconds: float) -> float:
         """How long it takes until nothing is unread any more."""
         begun = time.monotonic()
-        wait_for("all messages to be read", lambda: self.counters()["messages_unread"] == 0, seconds)
+        wait_for("all messages to be read", lambda: self.suite.counters()["messages_unread"] == 0, seconds)
         return time.monotonic() - begun
 
     def wait_until_parked(self, messages: int, seconds: float) -> float:
@@ -114,7 +110,7 @@ class LargeQueue:
 
         def calm() -> bool:
             time.sleep(0.2)
-            counters = self.counters()
+            counters = self.suite.counters()
             return (counters["messages_waiting"], counters["messages_active"]) == (messages, 0)
         wait_for("all messages to wait again", calm, seconds)
         return time.monotonic() - begun

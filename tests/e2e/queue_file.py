@@ -1,12 +1,16 @@
-"""Reads a queue file as postrider-queue-file(5) describes it, without the suite: what its journal says of whom."""
+"""Reads queue files and the intake journal as postrider-queue-file(5) describes them, without the suite: what is there,
+and what it says of whom."""
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 
 HEADER = 128
+SEGMENT_HEADER, ENTRY_PREFIX = 20, 28
+MESSAGE, RECORD, ENDED = 1, 2, 3
 RESOLVED, ATTEMPT = 1, 2
 DONE = {1, 2}  # DELIVERED and RELAYED
 
@@ -57,11 +61,39 @@ def journal(file: Path) -> list[tuple[int, bytes]]:
     return records
 
 
-def done_recipients(file: Path) -> set[str]:
-    """The addresses that the journal has as delivered or relayed."""
+def intake_journal(folder: Path) -> dict[tuple[int, int], list[tuple[int, bytes]]]:
+    """The messages that have not ended in the segments of the intake journal, each with its records. Tags are not
+    checked: a segment that is used for the second time is not understood."""
+    left: dict[tuple[int, int], list[tuple[int, bytes]]] = {}
+    segments = []
+    for path in folder.glob("*"):
+        with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+            header = file.read(SEGMENT_HEADER)
+            if len(header) == SEGMENT_HEADER and header[:4] == b"PRJ1":
+                segments.append((struct.unpack_from("<Q", header, 4)[0], path))
+    for _, path in sorted(segments):
+        with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+            file.seek(SEGMENT_HEADER)
+            while len(prefix := file.read(ENTRY_PREFIX)) == ENTRY_PREFIX:
+                length, kind, *name = struct.unpack_from("<IIQI", prefix)
+                payload = file.read(length)
+                if kind not in (MESSAGE, RECORD, ENDED) or len(payload) < length:
+                    break
+                message = (name[0], name[1])
+                if kind == MESSAGE:
+                    left[message] = []
+                elif kind == ENDED:
+                    left.pop(message, None)
+                elif message in left:
+                    left[message] += [(number, body) for number, body in fields(payload) if isinstance(body, bytes)]
+    return left
+
+
+def done_recipients(records: list[tuple[int, bytes]]) -> set[str]:
+    """The addresses that the records of a journal have as delivered or relayed."""
     addresses: dict[int, str] = {}
     done: set[int] = set()
-    for kind, record in journal(file):
+    for kind, record in records:
         for number, value in fields(record):
             if number != 2 or not isinstance(value, bytes):
                 continue

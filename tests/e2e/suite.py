@@ -327,6 +327,11 @@ class Suite:
             raise TestFailure(f"postrider {' '.join(words)} exited {done.returncode}: {done.stderr or done.stdout}")
         return done
 
+    def counters(self) -> dict[str, int]:
+        """What the queue-manager has counted since its start."""
+        counters = json.loads(self.command("status", "--json").stdout)["counters"]
+        return {name: int(value) for name, value in counters.items()}
+
     def queue(self) -> list[dict[str, Any]]:
         listed = json.loads(self.command("queue", "list", "--json").stdout)
         assert isinstance(listed, list)

@@ -9,13 +9,14 @@ many, nothing left in the queue. Then the same with calls that fail instead: not
 goes on by itself. `--full` plays every life with every error; else only a part, for time. The syncs that the
 queue-manager counts are compared with those that were seen.
 
+Every kind is played with and without the intake journal.
+
 Each kind is played by a program of its own with a suite of its own, some at a time, because most of the time is
 spent waiting for the supervisor.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -109,7 +110,7 @@ def kill_everywhere(program: Program, stable: Stable, kind: Kind) -> None:
 
 def play_failing(stable: Stable, kind: Kind, at: int, error: str) -> tuple[KillAt, Life]:
     """One life in which that call fails with that error. It is sent again until it is taken."""
-    life = stable.begin(kind)
+    life = stable.begin_anew(kind)
     watch = KillAt(stable.suite.binaries, stable.pid, stable.suite.spool, at, error, reads=True)
     try:
         end = time.monotonic() + 120
@@ -145,7 +146,7 @@ def fail_everywhere(program: Program, stable: Stable, kind: Kind, error: str) ->
 
 
 def syncs_counted(suite: Suite) -> int:
-    counters = json.loads(suite.command("status", "--json").stdout)["counters"]
+    counters = suite.counters()
     if counters["syncs_within_2000ms_total"] > counters["syncs_total"] or counters["sync_errors_total"]:
         raise TestFailure(f"the counters of syncs contradict one another: {counters}")
     return int(counters["syncs_total"])
@@ -156,7 +157,7 @@ def compare_counters(program: Program, stable: Stable, kind: Kind) -> None:
     before = syncs_counted(stable.suite)
     watch, life, _ = play_killed(stable, kind, NEVER)
     stable.clear()
-    seen = sum(call.split(" ")[1] == "fsync" for call in watch.calls)
+    seen = sum(call.split(" ")[1] in ("fsync", "fdatasync") for call in watch.calls)
     counted = syncs_counted(stable.suite) - before
     program.judge(f"{kind.name}: {seen} syncs, and {counted} counted", seen == counted and life.acknowledged)
 
@@ -164,9 +165,10 @@ def compare_counters(program: Program, stable: Stable, kind: Kind) -> None:
 def play(program: Program, kind: Kind) -> None:
     options, folder, stage = program.options, program.scratch("points"), program.stage()
     config = CONFIG + ("queue_directory_sync yes\n" if options.sync_directory else "")
+    config += "intake_journal_max 0\n" if options.no_journal else ""
     suite, nsd = Suite(program.binaries, folder / "suite", stage, config), Nsd(folder / "nsd", stage)
     sink = LaterSink("R", stage)
-    stable = Stable(suite, sink)
+    stable = Stable(suite, sink, intake_journal=not options.no_journal)
     try:
         nsd.start()
         sink.start()
@@ -186,9 +188,9 @@ def play(program: Program, kind: Kind) -> None:
 
 def play_all(program: Program) -> None:
     """Every kind in a program of its own, and in a full run once more where folders are synced, too."""
-    variants: list[list[str]] = [["--kind", kind.name] for kind in KINDS]
+    variants: list[list[str]] = [["--kind", kind.name, *journal] for kind in KINDS for journal in ([], ["--no-journal"])]
     if program.options.full:
-        variants += [[*variant, "--sync-directory"] for variant in variants]
+        variants += [["--kind", kind.name, "--no-journal", "--sync-directory"] for kind in KINDS]
 
     def run(variant: list[str]) -> tuple[list[str], subprocess.CompletedProcess[str]]:
         command = [sys.executable, __file__, *sys.argv[1:], *variant]
@@ -204,6 +206,7 @@ def main() -> int:
     extra: dict[str, dict[str, object]] = {
         "--full": {"action": "store_true", "help": "every error at every call of every life"},
         "--kind": {"choices": [kind.name for kind in KINDS], "help": "only lives of this kind"},
+        "--no-journal": {"action": "store_true", "help": "with intake_journal_max 0"},
         "--sync-directory": {"action": "store_true", "help": "with queue_directory_sync yes"},
     }
     with Program(__doc__, extra=extra) as program:

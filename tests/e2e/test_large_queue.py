@@ -87,7 +87,7 @@ def main() -> int:
             queue.fill(count, domains, "dead.test", "--due", "7200", "--spread", "3600")
             seconds = queue.start(60)
             program.judge("it takes mail soon after its start", seconds < 20, f"{seconds:.1f} s with {count} messages")
-            counters = queue.counters()
+            counters = queue.suite.counters()
             if counters["messages_waiting"] != count or counters["messages_unread"] == 0:
                 raise TestFailure(f"after the start: {counters}")
             ask(program, queue, count, domains)

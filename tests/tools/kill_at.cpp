@@ -117,15 +117,14 @@ class Tracer {
 
     /// Until the process has ended or is let go.
     void run() {
-        bool said_ready = false;
         while (true) {
             take_stops();
             if (threads_.empty()) {
                 fmt::print("{}\n", killed_ ? "killed" : leaving_ ? "let go" : "ended");
                 return;
             }
-            if (!said_ready && all_seen()) {
-                said_ready = true;
+            if (!ready_ && all_seen()) {
+                ready_ = true;
                 fmt::print("ready\n");
                 std::fflush(stdout);
             }
@@ -183,7 +182,7 @@ class Tracer {
         __ptrace_syscall_info info{};
         if (::ptrace(PTRACE_GET_SYSCALL_INFO, id, sizeof(info), &info) <= 0) return;
         if (info.op == PTRACE_SYSCALL_INFO_EXIT && thread.replaced) return finish_replaced(id, thread);
-        if (info.op != PTRACE_SYSCALL_INFO_ENTRY || leaving_ || killed_) return;
+        if (info.op != PTRACE_SYSCALL_INFO_ENTRY || !ready_ || leaving_ || killed_) return;
         const auto call = calls().find(static_cast<long>(info.entry.nr));
         if (call == calls().end() || !counts(call->first, call->second, info.entry.args)) return;
         const std::string folder =
@@ -255,6 +254,7 @@ class Tracer {
     sigset_t signals_{};
     std::map<pid_t, Thread> threads_;
     unsigned long number_ = 0;
+    bool ready_ = false;
     bool killed_ = false;
     bool leaving_ = false;
 };

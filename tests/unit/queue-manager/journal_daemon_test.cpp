@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 
 #include <filesystem>
+#include <fstream>
+#include <utility>
 
 #include "libcommon/base/file.h"
 #include "tests/unit/queue-manager/daemon_fixture.h"
@@ -99,6 +101,39 @@ TEST_CASE("what is in the journal survives the process, with all that became of 
     agent.report(job->frame, wire::DeliveryResult::RELAYED, "2.0.0", "250 taken");
     CHECK(eventually([&] { return daemon.files("new").empty(); }));
     CHECK(daemon.counter("removed_total") == 1);
+}
+
+TEST_CASE("a message that a crash met on its way from the journal to a file is delivered once, and whole") {
+    JournalDaemon daemon;
+    std::string id;
+    {
+        TestPeer smtpd = daemon.connect(wire::ROLE_SMTPD);
+        id = smtpd.submit("s@s.smtp.test", {"u@a.smtp.test"}, kSmall);
+        CHECK(daemon.files("new").empty());
+        daemon.kill_hard();
+    }
+    // Where the file was, and how much of it: a power cut may keep the name and not the rest.
+    const auto [folder, left] =
+        GENERATE(std::pair("tmp", ""), std::pair("tmp", "PRQUEUE"), std::pair("new", ""),
+                 std::pair("new", "PRQUEUE"), std::pair("new", "\0\0\0\0\0\0\0\0"));
+    INFO(folder << " " << left);
+    {
+        AsSpoolOwner owner;
+        std::ofstream(daemon.spool_dir() + "/" + folder + "/" + id) << left;
+    }
+    daemon.begin();
+    TestPeer agent = daemon.connect(wire::ROLE_REMOTE_DELIVERY);
+    agent.ready({wire::TRANSPORT_SMTP}, 10);
+    auto job = agent.job();
+    REQUIRE(job);
+    CHECK(job->frame.queue_id() == id);
+    CHECK(job->content() == kSmall);
+    agent.report(job->frame, wire::DeliveryResult::RELAYED, "2.0.0", "250 taken");
+    CHECK(eventually([&] { return daemon.counter("removed_total") == 1; }));
+    CHECK_FALSE(agent.job(std::chrono::milliseconds(200)));
+    CHECK(daemon.files("new").empty());
+    CHECK(daemon.files("corrupt").empty());
+    CHECK(daemon.files("tmp").empty());
 }
 
 TEST_CASE("an administrator sees a message in the journal like any other") {
