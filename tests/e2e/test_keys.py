@@ -24,6 +24,12 @@ def count(suite: Suite, text: str) -> int:
     return suite.log_file.read_text(encoding="utf-8").count(text)
 
 
+def workers_with_keys(suite: Suite, since: int = 0) -> set[str]:
+    """The names and pids of the workers that took keys into force behind that many characters of the log."""
+    log = suite.log_file.read_text(encoding="utf-8")[since:]
+    return {line.split(" ")[1] for line in log.splitlines() if " keys_in_force " in line}
+
+
 def check_mistakes(program: Program, suite: Suite, folder: Path) -> None:
     """A key that is not the certificate's is found by every check, with the place of the configuration."""
     good = suite.config_file.read_text(encoding="utf-8")
@@ -52,10 +58,13 @@ def check_changes(program: Program, suite: Suite, folder: Path) -> None:
 
 
 def check_restart(program: Program, suite: Suite) -> None:
-    before = suite.daemons()["keyd"]
+    before, workers = suite.daemons()["keyd"], workers_with_keys(suite)
+    log_before = len(suite.log_file.read_text(encoding="utf-8"))
     os.kill(before, signal.SIGKILL)
     wait_for("keyd to come back", lambda: suite.daemons().get("keyd", before) != before, 30)
-    program.judge("keyd comes back", True)
+    # A worker that has not the new secret of the tickets yet takes those of no other.
+    wait_for("all workers to have its keys", lambda: workers_with_keys(suite, log_before) >= workers, 30)
+    program.judge("keyd comes back", len(workers) > 0, f"{len(workers)} workers have its keys")
 
 
 def check_tickets(program: Program, suite: Suite) -> None:
