@@ -8,8 +8,9 @@ namespace {
 
 // Messages being read at the same time: enough to keep the reading threads busy.
 constexpr std::size_t kMaxLoading = 64;
-// What was read from disk fills this part of the memory for messages, one in so many.
-constexpr std::size_t kShareOfLoaded = 3;
+// What was read from disk is at most one in so many of the messages in memory. New mail need not wait for it,
+// and a queue of a million costs little more memory while all of it is tried.
+constexpr std::size_t kShareOfLoaded = 10;
 // While new mail comes in, so many are read in a row, and then there is a pause of this many times the time
 // that took.
 constexpr std::size_t kSlice = 64;
@@ -48,14 +49,16 @@ bool Agenda::room_for(std::size_t recipients) const {
            (messages_ == 0 || recipients_ + recipients <= settings_.active_recipients);
 }
 
-void Agenda::enter(std::size_t recipients) {
+void Agenda::enter(std::size_t recipients, bool read) {
     ++messages_;
+    if (read) ++read_messages_;
     recipients_ += recipients;
 }
 
-void Agenda::leave(QueueId id, UnixMillis& timer, std::size_t recipients) {
+void Agenda::leave(QueueId id, UnixMillis& timer, std::size_t recipients, bool read) {
     set_timer(id, timer, 0);
     --messages_;
+    if (read) --read_messages_;
     recipients_ -= recipients;
 }
 
@@ -123,7 +126,7 @@ bool Agenda::parked_again(QueueId id, UnixMillis now) {
 
 bool Agenda::may_load() const {
     const std::size_t share = (settings_.active_messages + kShareOfLoaded - 1) / kShareOfLoaded;
-    return loading_.size() < kMaxLoading && room_for(1) && messages_ < share;
+    return loading_.size() < kMaxLoading && room_for(1) && read_messages_ < share;
 }
 
 /// A message is going to be read. However many are due, new mail must not be slowed by them: when some came

@@ -51,11 +51,12 @@ class Agenda {
 
     /// Whether a message with so many recipients may be in memory, too. One always may.
     [[nodiscard]] bool room_for(std::size_t recipients) const;
-    void enter(std::size_t recipients);
+    /// `read`: it was read from disk.
+    void enter(std::size_t recipients, bool read = false);
     /// New mail came: what waits on disk and is due is read slowly for a moment.
     void arrived() { ++arrivals_; }
-    /// `timer`: as set_timer() left it.
-    void leave(QueueId id, UnixMillis& timer, std::size_t recipients);
+    /// `timer`: as set_timer() left it; the others as in enter().
+    void leave(QueueId id, UnixMillis& timer, std::size_t recipients, bool read = false);
     /// The message is looked at again at `when`; 0 and kNever: not. `timer` belongs to the message and says
     /// what it was before.
     void set_timer(QueueId id, UnixMillis& timer, UnixMillis when);
@@ -150,6 +151,7 @@ class Agenda {
     UnixMillis slice_begun_ = 0;
     UnixMillis pause_until_ = 0;
     std::size_t messages_ = 0;
+    std::size_t read_messages_ = 0;  // of them, those that were read from disk
     std::size_t recipients_ = 0;
     UnixMillis started_ = 0;
 };

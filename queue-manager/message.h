@@ -82,6 +82,7 @@ struct Message {
     std::shared_ptr<const std::string> image;
     std::string image_records;
     bool settling = false;  ///< it is becoming a file
+    bool read = false;      ///< from its file, after it waited there
     std::uint64_t journal_end = 0;
     /// Records that could not be written (disk full); they go before the next ones.
     std::vector<wire::JournalRecord> unwritten;

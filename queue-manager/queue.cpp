@@ -124,7 +124,7 @@ void Queue::accept(const queue_file::Header& header, wire::Envelope envelope, Fd
 
 Message& Queue::activate(std::unique_ptr<Message> message) {
     Message& active = *message;
-    agenda_.enter(static_cast<std::size_t>(active.envelope.recipients_size()));
+    agenda_.enter(static_cast<std::size_t>(active.envelope.recipients_size()), active.read);
     if (active.file && open_files_ >= kMaxOpenFiles) active.file.reset();
     if (active.file) ++open_files_;
     active_.emplace(active.id(), std::move(message));
@@ -147,7 +147,8 @@ void Queue::erase(QueueId id) {
     auto found = active_.find(id);
     if (found == active_.end()) return;
     Message& message = *found->second;
-    agenda_.leave(id, message.timer, static_cast<std::size_t>(message.envelope.recipients_size()));
+    agenda_.leave(id, message.timer, static_cast<std::size_t>(message.envelope.recipients_size()),
+                  message.read);
     if (message.file) --open_files_;
     active_.erase(found);
     arm();
@@ -398,6 +399,7 @@ void Queue::loaded(QueueId id, WaitingIndex::Entry entry, Result<Spool::Loaded> 
     }
     auto message =
         std::make_unique<Message>(std::move(result->contents), entry.folder, std::move(result->file));
+    message->read = true;
     if (message->hold_order && back_to_hold(*message)) return arm();
     hold_back(*message, 0);
     if (forced) make_due(*message, *forced);

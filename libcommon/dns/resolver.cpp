@@ -26,6 +26,7 @@ using async::Task;
 constexpr int kRounds = 2;                        // how often each server is asked, as resolv.conf(5) has it
 constexpr std::size_t kPacketOctets = 65535;      // what two octets of length can say (RFC 1035, 4.2.2)
 constexpr std::size_t kWaitingForEachPlace = 10;  // look-ups under way or waiting, above which none is begun
+constexpr Milliseconds kFirstPatience{1'000};  // then a question is sent once more; each time twice as long
 constexpr std::size_t kForeignPackets = 64;  // an attacker who floods the port gets a time-out, not our time
 
 Deadline earlier(Deadline a, Deadline b) {
@@ -240,13 +241,23 @@ Task<Result<Response>> Resolver::ask_udp(config::Endpoint server, Question quest
     Result<Fd> socket = co_await async::connect_socket(loop_, SOCK_DGRAM, address, length, deadline);
     if (!socket) co_return failure(socket.error());
     async::Watch watch(loop_, socket->get());
-    if (::send(socket->get(), packet.data(), packet.size(), MSG_NOSIGNAL) < 0) {
-        co_return system_failure("send", errno);
-    }
     std::size_t foreign = 0;
+    // What is lost, as in the queue of a server that many ask at the same time, is sent again, by and by
+    // later.
+    Milliseconds patience = kFirstPatience;
+    Deadline next_sending = loop_.now();
     while (foreign < kForeignPackets) {
-        auto ready = co_await watch.readable(deadline);
-        if (ready == async::Ready::TimedOut) co_return temporary("no answer in time");
+        if (loop_.now() >= *next_sending) {
+            if (::send(socket->get(), packet.data(), packet.size(), MSG_NOSIGNAL) < 0)
+                co_return system_failure("send", errno);
+            next_sending = loop_.after(patience);
+            patience *= 2;
+        }
+        auto ready = co_await watch.readable(earlier(deadline, next_sending));
+        if (ready == async::Ready::TimedOut) {
+            if (loop_.now() >= *deadline) co_return temporary("no answer in time");
+            continue;
+        }
         std::string received;
         Received what = receive(*socket, received);
         if (what == Received::Failure) co_return system_failure("receive", errno);

@@ -125,6 +125,25 @@ TEST_CASE("another server is asked when one fails") {
     CHECK(good.asked() == 2);
 }
 
+TEST_CASE("a question that is lost is sent again, to the same server") {
+    async::Loop loop;
+    std::vector<std::uint16_t> ids;
+    ScriptedServer server(loop, [&ids](const Question& question, bool) {
+        ids.push_back(question.id);
+        return ids.size() < 2 ? Packets() : Packets{with_address(question)};
+    });
+    ResolverOptions options = options_for({server.endpoint()});
+    options.timeout = Milliseconds(10'000);
+    options.chain_timeout = Milliseconds(20'000);
+    Resolver resolver(loop, options);
+    const SteadyTime start = loop.now();
+    REQUIRE(look_up(loop, resolver, "a.test"));
+    CHECK(loop.now() - start < Seconds(5));
+    // An answer to either would have done.
+    CHECK(ids == std::vector<std::uint16_t>(2, ids.front()));
+    CHECK(resolver.questions_sent() == 1);
+}
+
 TEST_CASE("a closed port is a failed server") {
     async::Loop loop;
     ScriptedServer good(loop, [](const Question& question, bool) { return Packets{with_address(question)}; });

@@ -215,7 +215,7 @@ TEST_CASE("as much is read as there is room for in memory") {
     settings.active_messages = 9;
     settings.active_recipients = 10;
     Agenda agenda(settings, no_jitter);
-    // A third of it is for what was read from disk, the rest for new mail.
+    // A tenth of it is for what was read from disk, the rest for new mail.
     CHECK(agenda.room_for(1000));  // one always may
     agenda.enter(8);
     CHECK(agenda.room_for(2));
@@ -239,9 +239,12 @@ TEST_CASE("as much is read as there is room for in memory") {
     agenda.load_ended(loading->id);
     CHECK_FALSE(agenda.next_event());
     // It is in memory now; for another one there is room only if it is new.
-    agenda.enter(1);
+    agenda.enter(1, true);
     agenda.waiting().add(QueueId(kArrival, 3), entry(agenda, kArrival));
     CHECK(agenda.room_for(1));
     CHECK_FALSE(agenda.next_to_load(kArrival));
     CHECK_FALSE(agenda.next_event());
+    UnixMillis other = 0;
+    agenda.leave(QueueId(kArrival, 1), other, 1, true);
+    CHECK(agenda.next_to_load(kArrival));
 }
