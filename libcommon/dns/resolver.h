@@ -37,8 +37,9 @@ struct ResolverOptions {
 
 /// Looks names up at recursive servers without blocking the loop. Answers are cached; whoever asks what is
 /// being asked already waits for the same answer. Each question has a socket, and so a random port, of its
-/// own, beside a random id (RFC 5452). A server that times out or fails makes room for the next one, which is
-/// then asked first until it fails in turn.
+/// own, beside a random id (RFC 5452); while there is no answer it is sent again after a second, and after
+/// twice as long each time. A server that times out or fails makes room for the next one, which is then asked
+/// first until it fails in turn.
 class Resolver {
   public:
     /// Made before the process confines itself. Throws std::invalid_argument without a server, and
