@@ -109,9 +109,13 @@ class LargeQueue:
         begun = time.monotonic()
 
         def calm() -> bool:
-            time.sleep(0.2)
-            counters = self.suite.counters()
-            return (counters["messages_waiting"], counters["messages_active"]) == (messages, 0)
+            # More than once: what is due is read with pauses.
+            for _ in range(4):
+                time.sleep(0.1)
+                counters = self.suite.counters()
+                if (counters["messages_waiting"], counters["messages_active"]) != (messages, 0):
+                    return False
+            return True
         wait_for("all messages to wait again", calm, seconds)
         return time.monotonic() - begun
 
