@@ -188,6 +188,8 @@ class Queue {
 
     // Messages that wait for a destination that is down, and those not read yet (queue_waiting.cpp).
     [[nodiscard]] std::optional<Agenda::Only> only_destination(const Message& message) const;
+    /// Its destination is down until then.
+    void park(Message& message, ActiveDelivery& delivery, UnixMillis until);
     void park_later(const Agenda::Ended& ended);
     void park_some();
     [[nodiscard]] std::vector<QueueId> waiting_perhaps_about(const std::string& name, bool subdomains) const;

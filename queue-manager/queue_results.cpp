@@ -106,10 +106,7 @@ void Queue::job_lost(const Job& job) {
     for (const auto& ready : job.deliveries) {
         ActiveDelivery& delivery = *message->find(ready.number);
         if (refused) {
-            auto postponement =
-                agenda_.postpone({*refused}, times_of(settings_, *message, delivery), job.destination, now());
-            if (postponement.given_up) postponement.due = now();
-            postpone(*message, delivery, postponement, false);
+            park(*message, delivery, *refused);
         } else {
             message->set_phase(delivery, Phase::Ready);
         }

@@ -65,6 +65,14 @@ std::optional<Agenda::Only> Queue::only_destination(const Message& message) cons
     return only;
 }
 
+void Queue::park(Message& message, ActiveDelivery& delivery, UnixMillis until) {
+    auto postponement =
+        agenda_.postpone({until}, times_of(settings_, message, delivery), delivery.destination(), now());
+    // Its time is over: it is offered once more, and given up.
+    if (postponement.given_up) postponement.due = now();
+    postpone(message, delivery, postponement, false);
+}
+
 void Queue::park_later(const Agenda::Ended& ended) {
     to_park_.insert(to_park_.end(), ended.parked.begin(), ended.parked.end());
     park_some();
@@ -79,14 +87,9 @@ void Queue::park_some() {
         for (const auto& ready : parked.deliveries) {
             ActiveDelivery* delivery = message->find(ready.number);
             if (delivery == nullptr || delivery->phase != Phase::Ready) continue;
-            const DestinationKey key = delivery->destination();
-            // A flush may have forgiven it meanwhile.
-            const UnixMillis until = agenda_.scheduler().refused_until(key, now()).value_or(now());
-            auto postponement =
-                agenda_.postpone({until}, times_of(settings_, *message, *delivery), key, now());
-            // Its time is over: it is offered once more, and given up.
-            if (postponement.given_up) postponement.due = now();
-            postpone(*message, *delivery, postponement, false);
+            // A flush may have forgiven the destination meanwhile.
+            const auto until = agenda_.scheduler().refused_until(delivery->destination(), now());
+            park(*message, *delivery, until.value_or(now()));
         }
         advance(*message);
     }

@@ -274,10 +274,8 @@ void WaitingIndex::add(QueueId id, const Entry& entry) {
     }
 }
 
-std::optional<WaitingIndex::Entry> WaitingIndex::take(QueueId id) {
-    const Slot slot = slot_of(id);
-    if (slot == kNone) return std::nullopt;
-    Record& record = records_[slot];
+/// Without what the record is linked to: its topics, and a group.
+WaitingIndex::Entry WaitingIndex::entry_of(const Record& record) {
     Entry entry;
     entry.due = record.due;
     entry.folder = record.folder;
@@ -285,6 +283,14 @@ std::optional<WaitingIndex::Entry> WaitingIndex::take(QueueId id) {
     entry.verify = record.verify;
     entry.forced = record.forced;
     entry.sender = record.sender;
+    return entry;
+}
+
+std::optional<WaitingIndex::Entry> WaitingIndex::take(QueueId id) {
+    const Slot slot = slot_of(id);
+    if (slot == kNone) return std::nullopt;
+    Record& record = records_[slot];
+    Entry entry = entry_of(record);
     if (!record.known) remove(record.links == kNone ? unhinted_ : hinted_, slot);
     unpark(slot);
     erase_hash(id);
@@ -298,13 +304,7 @@ std::optional<WaitingIndex::Entry> WaitingIndex::find(QueueId id) const {
     const Slot slot = slot_of(id);
     if (slot == kNone) return std::nullopt;
     const Record& record = records_[slot];
-    Entry entry;
-    entry.due = record.due;
-    entry.folder = record.folder;
-    entry.known = record.known;
-    entry.verify = record.verify;
-    entry.forced = record.forced;
-    entry.sender = record.sender;
+    Entry entry = entry_of(record);
     entry.topics = topics_of(record);
     if (record.parked_for != kNone) {
         entry.parked_for = record.parked_for;

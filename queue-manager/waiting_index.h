@@ -178,6 +178,7 @@ class WaitingIndex {
 
     [[nodiscard]] const Topic* find_topic(std::string_view name) const;
     [[nodiscard]] std::vector<TopicNumber> topics_of(const Record& record) const;
+    [[nodiscard]] static Entry entry_of(const Record& record);
     [[nodiscard]] static std::size_t hash_of(QueueId id);
     [[nodiscard]] std::size_t place_of(QueueId id) const;
     [[nodiscard]] Slot slot_of(QueueId id) const;

@@ -114,9 +114,10 @@ TEST_CASE("a message that a crash met on its way from the journal to a file is d
     }
     // Where the file was, and how much of it: a power cut may keep the name and not the rest.
     const auto [folder, left] =
-        GENERATE(std::pair("tmp", ""), std::pair("tmp", "PRQUEUE"), std::pair("new", ""),
-                 std::pair("new", "PRQUEUE"), std::pair("new", "\0\0\0\0\0\0\0\0"));
-    INFO(folder << " " << left);
+        GENERATE(std::pair("tmp", std::string()), std::pair("tmp", std::string("PRQUEUE")),
+                 std::pair("new", std::string()), std::pair("new", std::string("PRQUEUE")),
+                 std::pair("new", std::string(500, '\0')));
+    INFO(folder << ", " << left.size() << " octets");
     {
         AsSpoolOwner owner;
         std::ofstream(daemon.spool_dir() + "/" + folder + "/" + id) << left;
