@@ -131,6 +131,17 @@ AsSpoolOwner::~AsSpoolOwner() {
     if (root_) static_cast<void>(::seteuid(0));
 }
 
+std::size_t count(const std::string& text, const std::string& part) {
+    std::size_t found = 0;
+    for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
+        ++found;
+    return found;
+}
+
+bool spool_is_empty(const TestDaemon& daemon) {
+    return daemon.files("tmp").empty() && daemon.files("new").empty() && daemon.files("cur").empty();
+}
+
 bool eventually(const std::function<bool()>& condition, std::chrono::milliseconds patience) {
     auto end = std::chrono::steady_clock::now() + patience;
     while (!condition()) {

@@ -169,6 +169,12 @@ class TestDaemon {
     pid_t pid_ = -1;
 };
 
+/// How often `part` stands in `text`.
+[[nodiscard]] std::size_t count(const std::string& text, const std::string& part);
+
+/// Whether nothing is being received, or waits, as a file.
+[[nodiscard]] bool spool_is_empty(const TestDaemon& daemon);
+
 /// Whether `condition` becomes true within some seconds.
 bool eventually(const std::function<bool()>& condition,
                 std::chrono::milliseconds patience = std::chrono::seconds(10));

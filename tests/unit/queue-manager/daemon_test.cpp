@@ -25,10 +25,6 @@ TestPeer remote_agent(const TestDaemon& daemon, std::uint32_t capacity = 100) {
     return agent;
 }
 
-bool spool_is_empty(const TestDaemon& daemon) {
-    return daemon.files("tmp").empty() && daemon.files("new").empty() && daemon.files("cur").empty();
-}
-
 wire::QueueRequest list_request(const std::string& domain = "") {
     wire::QueueRequest request;
     request.set_id(7);

@@ -62,17 +62,6 @@ void defer(TestPeer& agent, const TestPeer::Job& job) {
     agent.report(job.frame, wire::DeliveryResult::DEFERRED, "4.2.0", "450 busy");
 }
 
-bool spool_is_empty(const TestDaemon& daemon) {
-    return daemon.files("tmp").empty() && daemon.files("new").empty() && daemon.files("cur").empty();
-}
-
-std::size_t count(const std::string& text, const std::string& part) {
-    std::size_t found = 0;
-    for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
-        ++found;
-    return found;
-}
-
 }  // namespace
 
 TEST_CASE("failures of one message within the window are in one report", "[daemon]") {

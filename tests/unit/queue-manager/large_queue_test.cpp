@@ -23,13 +23,6 @@ namespace {
 
 constexpr const char* kText = "Subject: one of many\r\n\r\nbody\r\n";
 
-std::size_t count_of(const std::string& text, const std::string& part) {
-    std::size_t found = 0;
-    for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
-        ++found;
-    return found;
-}
-
 /// The ids of what is listed for a domain.
 std::set<std::string> listed(const TestDaemon& daemon, const std::string& domain, bool subdomains = false) {
     TestPeer admin = daemon.connect(wire::ROLE_ADMIN);
@@ -90,9 +83,9 @@ TEST_CASE("of what waits for a destination that is down one message probes, and 
         CHECK(waiting.erase(job->frame.queue_id()) == 1);
         agent.report(job->frame, wire::DeliveryResult::RELAYED, "2.0.0", "ok");
     }
-    CHECK(count_of(daemon.log(), "the destination is down; waiting for it") <= kParked);
-    CHECK(count_of(daemon.log(), "destination_is_down") == 3);
-    CHECK(count_of(daemon.log(), "destination_is_up") == 1);
+    CHECK(count(daemon.log(), "the destination is down; waiting for it") <= kParked);
+    CHECK(count(daemon.log(), "destination_is_down") == 3);
+    CHECK(count(daemon.log(), "destination_is_up") == 1);
     CHECK(daemon.stop() == 0);
 }
 

@@ -28,10 +28,6 @@ TestPeer remote_agent(const TestDaemon& daemon, std::uint32_t capacity = 100) {
     return agent;
 }
 
-bool spool_is_empty(const TestDaemon& daemon) {
-    return daemon.files("tmp").empty() && daemon.files("new").empty() && daemon.files("cur").empty();
-}
-
 std::vector<wire::QueueEntry> list(const TestDaemon& daemon) {
     TestPeer admin = daemon.connect(wire::ROLE_ADMIN);
     wire::QueueRequest request;

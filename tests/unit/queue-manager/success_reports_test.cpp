@@ -57,17 +57,6 @@ void relay(TestPeer& agent, const TestPeer::Job& job) {
     agent.report(job.frame, wire::DeliveryResult::RELAYED, "2.0.0", "250 ok");
 }
 
-bool spool_is_empty(const TestDaemon& daemon) {
-    return daemon.files("tmp").empty() && daemon.files("new").empty() && daemon.files("cur").empty();
-}
-
-std::size_t count(const std::string& text, const std::string& part) {
-    std::size_t found = 0;
-    for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
-        ++found;
-    return found;
-}
-
 }  // namespace
 
 TEST_CASE("an address that stands for several is reported as expanded, at once and once", "[daemon]") {
