@@ -35,10 +35,21 @@ void Dispatcher::ready(QueuePeer& peer, const wire::AgentReady& ready) {
     offer();
 }
 
+/// How much a destination has to be trusted to get a place of this agent; nullopt if it has none.
+std::optional<Trust> Dispatcher::least_trust(const Agent& agent) {
+    if (agent.jobs.size() >= agent.capacity) return std::nullopt;
+    const std::size_t suspect = agent.in_hand[static_cast<std::size_t>(Trust::Suspect)];
+    const std::size_t untested = agent.in_hand[static_cast<std::size_t>(Trust::Untested)];
+    if (suspect + untested >= (3 * agent.capacity + 3) / 4) return Trust::Proven;
+    return suspect >= (agent.capacity + 1) / 2 ? Trust::Untested : Trust::Suspect;
+}
+
 bool Dispatcher::offer_one(QueuePeer& peer, Agent& agent) {
-    if (agent.jobs.size() >= agent.capacity) return false;
-    auto dispatch = queue_.next_job(agent.transports);
+    const auto least = least_trust(agent);
+    if (!least) return false;
+    auto dispatch = queue_.next_job(agent.transports, *least);
     if (!dispatch) return false;
+    ++agent.in_hand[static_cast<std::size_t>(dispatch->job.trust)];
     agent.jobs.emplace(dispatch->job.number, std::move(dispatch->job));
     wire::QueueReply reply;
     *reply.mutable_deliver() = std::move(dispatch->frame);
@@ -74,6 +85,7 @@ Result<void> Dispatcher::report(QueuePeer& peer, const wire::DeliveryReport& rep
         auto found = agent->second.jobs.find(report.job());
         Job job = std::move(found->second);
         agent->second.jobs.erase(found);
+        --agent->second.in_hand[static_cast<std::size_t>(job.trust)];
         queue_.job_done(job, results);
     }
     if (agent != agents_.end()) agent->second.reports_taken = report.sequence();

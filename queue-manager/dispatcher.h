@@ -1,7 +1,9 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <unordered_map>
 
 #include "libcommon/ipc/server.h"
@@ -16,6 +18,10 @@ using QueuePeer = ipc::Peer<wire::QueueReply>;
 
 /// Offers jobs to the delivery agents that are connected, each as many as it can take, in turns. An agent
 /// that disappears gives its jobs back.
+///
+/// Destinations of which the last connection failed get at most half of an agent's places, and together with
+/// those of which nothing is known at most three quarters: so many may hold their places until a time-out,
+/// and those that take mail still get theirs.
 class Dispatcher {
   public:
     explicit Dispatcher(Queue& queue) : queue_(queue) {}
@@ -39,9 +45,11 @@ class Dispatcher {
         TransportSet transports;
         std::size_t capacity = 0;
         std::unordered_map<std::uint64_t, Job> jobs;
-        std::uint64_t reports_taken = 0;  // the last report that is in the files
-        std::uint64_t reports_said = 0;   // the last one that the agent was told so of
+        std::array<std::size_t, kTrusts> in_hand{};  // jobs, by the trust in their destinations
+        std::uint64_t reports_taken = 0;             // the last report that is in the files
+        std::uint64_t reports_said = 0;              // the last one that the agent was told so of
     };
+    [[nodiscard]] static std::optional<Trust> least_trust(const Agent& agent);
     bool offer_one(QueuePeer& peer, Agent& agent);
     void say_taken(QueuePeer& peer, std::uint64_t sequence);
 

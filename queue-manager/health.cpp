@@ -18,14 +18,33 @@ unsigned Health::window(UnixMillis now) const {
     return now >= down_until_ ? 1 : 0;
 }
 
+Trust Health::trust() const {
+    if (down_ || failures_ > 0) return Trust::Suspect;
+    return reached_ ? Trust::Proven : Trust::Untested;
+}
+
+void Health::suspect() {
+    down_ = true;
+    down_until_ = 0;
+    times_down_ = 0;
+}
+
+void Health::clear_suspicion() {
+    if (suspected()) down_ = false;
+}
+
 bool Health::succeeded() {
+    const bool was_known_down = down_ && !suspected();
+    const bool was_down = down_;
     failures_ = 0;
     times_down_ = 0;
-    if (down_) {
-        down_ = false;
+    reached_ = true;
+    down_ = false;
+    if (was_down) {
+        recovered_ = true;
         window_ = settings_.initial_window;
         successes_ = 0;
-        return true;
+        return was_known_down;
     }
     if (++successes_ >= window_ && window_ < settings_.max_window) {
         ++window_;
@@ -36,6 +55,7 @@ bool Health::succeeded() {
 
 bool Health::failed(UnixMillis now, Milliseconds retry_in, const JitterSource& jitter) {
     last_failure_ = now;
+    reached_ = recovered_ = false;
     // A delivery that began before the destination went down tells nothing new.
     if (down_ && now < down_until_) return false;
     ++failures_;

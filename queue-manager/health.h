@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "libcommon/base/clock.h"
@@ -16,6 +17,14 @@ struct HealthSettings {
     Milliseconds dead_time_max{3'600'000};
 };
 
+/// What is known of a destination when places for deliveries are short: the better is served first.
+enum class Trust {
+    Suspect,   ///< the last connection failed, or all that is known is mail that was deferred before
+    Untested,  ///< nothing is known
+    Proven     ///< the last connection succeeded
+};
+constexpr std::size_t kTrusts = 3;
+
 /// The health of one destination. Pure; the scheduler has one for each.
 ///
 ///     Up ──(as many failures in a row as its window)──▶ Down ──(dead time over)──▶ one probe
@@ -25,12 +34,20 @@ struct HealthSettings {
 ///
 /// The window grows by one for as many successes as it is wide, and shrinks by one with each failure to
 /// connect, so that a destination that gets slow is soon given less.
+///
+/// One that is only suspected to be down begins with a probe, too: of a large queue that waits for dead
+/// hosts, a start learns with one connection to each that they still are.
 class Health {
   public:
     explicit Health(const HealthSettings& settings) : settings_(settings), window_(settings.initial_window) {}
 
     /// Deliveries allowed at once at `now`: 0 while down, 1 for the probe.
     [[nodiscard]] unsigned window(UnixMillis now) const;
+
+    /// Nothing is known but that mail for it was deferred before: it may be down.
+    void suspect();
+    /// There is other mail for it, too: it may as well be up. Only a suspicion is taken back.
+    void clear_suspicion();
 
     /// A delivery reached the destination, whatever it said to the message. True if it was down before.
     bool succeeded();
@@ -40,13 +57,18 @@ class Health {
     /// on.
     bool failed(UnixMillis now, Milliseconds retry_in, const JitterSource& jitter);
 
+    /// Nothing but a probe may go, now or at down_until().
     [[nodiscard]] bool down() const { return down_; }
-    /// When the next probe may begin. Only while down.
+    /// It is down for no more than a suspicion.
+    [[nodiscard]] bool suspected() const { return down_ && times_down_ == 0; }
+    /// When the next probe may begin; 0 for one that is suspected. Only while down.
     [[nodiscard]] UnixMillis down_until() const { return down_until_; }
+    [[nodiscard]] Trust trust() const;
 
     /// Nothing is known that would be worth keeping.
     [[nodiscard]] bool pristine() const {
-        return !down_ && failures_ == 0 && window_ == settings_.initial_window;
+        return (!down_ || suspected()) && !recovered_ && failures_ == 0 &&
+               window_ == settings_.initial_window;
     }
     /// When the last failure happened.
     [[nodiscard]] UnixMillis last_failure() const { return last_failure_; }
@@ -63,6 +85,8 @@ class Health {
     unsigned successes_ = 0;  // since the window last grew
     unsigned failures_ = 0;   // in a row
     unsigned times_down_ = 0;
+    bool reached_ = false;    // by the last connection
+    bool recovered_ = false;  // after a probe: what waited for it comes now, and is not suspicious any more
     bool down_ = false;
     UnixMillis down_until_ = 0;
     UnixMillis last_failure_ = 0;

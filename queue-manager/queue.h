@@ -98,7 +98,7 @@ class Queue {
         wire::DeliverJob frame;
         Fd descriptor;
     };
-    [[nodiscard]] std::optional<Dispatch> next_job(TransportSet transports);
+    [[nodiscard]] std::optional<Dispatch> next_job(TransportSet transports, Trust least);
     /// A job has ended with these results; deliveries without one are deferred.
     void job_done(const Job& job, const std::vector<wire::DeliveryResult>& results);
     /// The agent of a job disappeared.

@@ -239,6 +239,7 @@ void Queue::offer(Message& message, const DestinationKey& key,
     offer.destination = key;
     offer.sender = turn_of(message.envelope);
     offer.report = message.envelope.report();
+    offer.deferred_before = message.folder == Folder::Cur;
     for (ActiveDelivery* delivery : deliveries) {
         delivery->outside = false;
         offer.deliveries.push_back({delivery->delivery.number(), frame_bytes(delivery->delivery)});
@@ -300,9 +301,9 @@ void Queue::offer_called(const Agenda::Ended& ended, const DestinationKey& desti
     }
 }
 
-std::optional<Queue::Dispatch> Queue::next_job(TransportSet transports) {
+std::optional<Queue::Dispatch> Queue::next_job(TransportSet transports, Trust least) {
     while (!stopped_) {
-        auto job = agenda_.scheduler().next(transports, now());
+        auto job = agenda_.scheduler().next(transports, now(), least);
         if (!job) return std::nullopt;
         Message* message = find(job->message);
         if (message == nullptr) {

@@ -12,6 +12,14 @@ bool is_local(wire::Transport transport) {
            transport == wire::TRANSPORT_FILE;
 }
 
+Trust trust_of(const DestinationKey& key, const Health& health) {
+    return is_local(key.transport) ? Trust::Proven : health.trust();
+}
+
+bool known_down(const Health& health) {
+    return health.down() && !health.suspected();
+}
+
 }  // namespace
 
 // ---- destinations -----------------------------------------------------------------------------------------
@@ -83,7 +91,7 @@ void Scheduler::prune(UnixMillis before) {
             idle_.emplace(last, &destination);
             continue;
         }
-        if (destination.health.down()) --down_;
+        if (known_down(destination.health)) --down_;
         if (destination.paused_until) paused_.erase({*destination.paused_until, &destination});
         destinations_.erase(destination.key);
     }
@@ -91,10 +99,25 @@ void Scheduler::prune(UnixMillis before) {
 
 // ---- turns ------------------------------------------------------------------------------------------------
 
+std::list<Scheduler::Destination*>& Scheduler::line(const Destination& destination, Trust trust) {
+    return turns_[static_cast<std::size_t>(destination.key.transport)].of[static_cast<std::size_t>(trust)];
+}
+
+/// Puts a destination behind those that are trusted like it, unless it stands there already.
 void Scheduler::queue_turn(Destination& destination) {
-    if (destination.in_turn || destination.paused_until || destination.list.empty()) return;
-    turns_[static_cast<std::size_t>(destination.key.transport)].push_back(&destination);
-    destination.in_turn = true;
+    if (destination.paused_until || destination.list.empty()) return;
+    const Trust trust = trust_of(destination.key, destination.health);
+    if (destination.in_turn == trust) return;
+    leave_turns(destination);
+    auto& behind = line(destination, trust);
+    destination.turn = behind.insert(behind.end(), &destination);
+    destination.in_turn = trust;
+}
+
+void Scheduler::leave_turns(Destination& destination) {
+    if (!destination.in_turn) return;
+    line(destination, *destination.in_turn).erase(destination.turn);
+    destination.in_turn.reset();
 }
 
 void Scheduler::pause(Destination& destination, UnixMillis until) {
@@ -142,9 +165,19 @@ std::optional<UnixMillis> Scheduler::refused_until(const DestinationKey& key, Un
     return destination == nullptr ? std::nullopt : down_until(*destination, now);
 }
 
+/// What a message tells of its destination by being there.
+void Scheduler::take_evidence(Destination& destination, bool deferred_before) {
+    if (!deferred_before) return destination.health.clear_suspicion();
+    const bool unknown = destination.health.pristine() && destination.in_flight == 0;
+    if (unknown && destination.list.idle() && !is_local(destination.key.transport)) {
+        destination.health.suspect();
+    }
+}
+
 std::optional<Refusal> Scheduler::add(Offer offer, UnixMillis now) {
     Destination& destination = destination_for(offer.destination);
     take_limits(destination, offer.limits, offer.message);
+    take_evidence(destination, offer.deferred_before);
     if (const auto until = down_until(destination, now))
         return Refusal{*until, now >= destination.health.down_until()};
     in_use(destination);
@@ -169,6 +202,7 @@ Job Scheduler::take_job(Destination& destination, UnixMillis now) {
     job.destination = destination.key;
     job.sender = std::move(taken.sender);
     job.report = taken.report;
+    job.trust = trust_of(destination.key, destination.health);
     job.limits = destination.limits;
     job.deliveries = std::move(taken.message.deliveries);
     ready_ -= job.deliveries.size();
@@ -178,32 +212,42 @@ Job Scheduler::take_job(Destination& destination, UnixMillis now) {
     return job;
 }
 
-std::optional<Job> Scheduler::next(TransportSet transports, UnixMillis now) {
+std::optional<Job> Scheduler::next(TransportSet transports, UnixMillis now, Trust least) {
     wake(now);
     for (std::size_t i = 0; i < turns_.size(); ++i) {
         const std::size_t transport = (next_transport_ + i) % turns_.size();
         if (!transports.test(transport)) continue;
-        auto& turns = turns_[transport];
-        while (!turns.empty()) {
-            Destination& destination = *turns.front();
-            turns.pop_front();
-            destination.in_turn = false;
-            if (!may_start(destination, now)) {
-                settle(destination, now);
-                continue;
-            }
-            Job job = take_job(destination, now);
-            queue_turn(destination);
-            next_transport_ = transport + 1;
-            return job;
-        }
+        Destination* destination = next_turn(turns_[transport], now, least);
+        if (destination == nullptr) continue;
+        next_transport_ = transport + 1;
+        Job job = take_job(*destination, now);
+        queue_turn(*destination);
+        return job;
     }
     return std::nullopt;
 }
 
+/// Whose turn it is among the destinations of a transport; nullptr if none of them may start a job.
+Scheduler::Destination* Scheduler::next_turn(Turns& turns, UnixMillis now, Trust least) {
+    for (std::size_t i = 0; i < kTrusts; ++i) {
+        const std::size_t trust = (turns.next + i) % kTrusts;
+        if (trust < static_cast<std::size_t>(least)) continue;
+        while (!turns.of[trust].empty()) {
+            Destination& destination = *turns.of[trust].front();
+            leave_turns(destination);
+            if (may_start(destination, now)) {
+                turns.next = trust + 1;
+                return &destination;
+            }
+            settle(destination, now);
+        }
+    }
+    return nullptr;
+}
+
 void Scheduler::end_job(Destination& destination, const Job& job, JobOutcome outcome, UnixMillis now,
                         Milliseconds retry_in, Effect& effect) {
-    const bool was_down = destination.health.down();
+    const bool was_down = known_down(destination.health);
     if (outcome == JobOutcome::Reached) {
         effect.recovered = destination.health.succeeded();
     } else if (outcome == JobOutcome::NotReached && destination.health.failed(now, retry_in, jitter_)) {
@@ -212,7 +256,7 @@ void Scheduler::end_job(Destination& destination, const Job& job, JobOutcome out
         for (const ReadyMessage& parked : effect.parked)
             ready_ -= parked.deliveries.size();
     }
-    if (was_down != destination.health.down()) was_down ? --down_ : ++down_;
+    if (was_down != known_down(destination.health)) was_down ? --down_ : ++down_;
     if (!destination.health.down()) {
         effect.called = destination.list.take_called(job.sender, job.report, settings_.ready_messages);
     }
@@ -265,7 +309,7 @@ bool Scheduler::is_down(const DestinationKey& key) const {
 void Scheduler::forgive(const DestinationKey& key) {
     Destination* destination = find(key);
     if (destination == nullptr) return;
-    if (destination->health.down()) --down_;
+    if (known_down(destination->health)) --down_;
     destination->health.forgive();
     queue_turn(*destination);
 }

@@ -4,7 +4,7 @@
 #include <bitset>
 #include <compare>
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -52,6 +52,7 @@ struct Offer {
     bool report = false;
     RouteLimits limits;
     std::vector<ReadyDelivery> deliveries;
+    bool deferred_before = false;  ///< the message, at whichever destination
 };
 
 /// Why an offer was not taken.
@@ -72,7 +73,8 @@ struct Job {
     DestinationKey destination;
     std::string sender;
     bool report = false;
-    RouteLimits limits;  ///< of the destination
+    Trust trust = Trust::Untested;  ///< of the destination, when the job was made
+    RouteLimits limits;             ///< of the destination
     std::vector<ReadyDelivery> deliveries;
 };
 
@@ -95,13 +97,19 @@ struct SchedulerSettings {
 ///
 /// A destination has a list of what is ready for it (ready_list.h), a window (health.h) and perhaps a rate
 /// (send_rate.h). Destinations with something ready, room in the window and in the rate take turns, one job a
-/// turn, so that a slow one delays nobody: it only fills its own window. So do the transports. Of D such
-/// destinations of a transport each one starts a job after at most D - 1 jobs of others; within a destination
-/// the bound of the ready list holds.
+/// turn, so that a slow one delays nobody: it only fills its own window. So do the transports, and within a
+/// transport the destinations of each degree of trust (health.h). Of D such destinations of a transport and
+/// degree each one starts a job after at most D - 1 jobs of the others, while each other degree and transport
+/// gets at most D; within a destination the bound of the ready list holds.
 ///
-/// While a destination is down nothing for it stays in memory: the deliveries are handed back and wait on
-/// disk; the first to come back after the dead time is the probe. Nor does more than a bounded number of
-/// messages for one destination, so that one which takes mail slowly leaves room for the others.
+/// Many destinations that do not answer could hold all places of the agents. So whoever asks for a job may
+/// leave out those that are not trusted enough (dispatcher.h). A local destination always is.
+///
+/// A destination that only mail which was deferred before speaks for is suspected to be down until a probe of
+/// it succeeds, or new mail for it comes. While a destination is down nothing for it stays in memory: the
+/// deliveries are handed back and wait on disk; the first to come back after the dead time is the probe. Nor
+/// does more than a bounded number of messages for one destination, so that one which takes mail slowly
+/// leaves room for the others.
 ///
 /// Every function is O(log n) in the number of destinations, apart from what it hands over.
 class Scheduler {
@@ -113,9 +121,10 @@ class Scheduler {
     /// when they were taken, or why not.
     [[nodiscard]] std::optional<Refusal> add(Offer offer, UnixMillis now);
 
-    /// The next job for an agent that takes `transports`, which is in flight from now on; nullopt if there is
-    /// none now.
-    [[nodiscard]] std::optional<Job> next(TransportSet transports, UnixMillis now);
+    /// The next job for an agent that takes `transports`, for a destination trusted at least like `least`,
+    /// which is in flight from now on; nullopt if there is none now.
+    [[nodiscard]] std::optional<Job> next(TransportSet transports, UnixMillis now,
+                                          Trust least = Trust::Suspect);
     /// When a destination that has used up its rate may go on; nullopt if there is none. next() is asked
     /// then.
     [[nodiscard]] std::optional<UnixMillis> next_wake() const;
@@ -143,7 +152,7 @@ class Scheduler {
     /// When a connection to `destination` last failed; 0 if that is not known.
     [[nodiscard]] UnixMillis last_failure(const DestinationKey& destination) const;
 
-    /// Whether a destination is down, or being probed.
+    /// Whether a destination is down, suspected to be, or being probed.
     [[nodiscard]] bool is_down(const DestinationKey& destination) const;
 
     /// Tries a destination again at once, though it is down.
@@ -187,9 +196,17 @@ class Scheduler {
         RouteLimits limits;
         QueueId limits_of;  // the message that brought them
         unsigned in_flight = 0;
-        bool in_turn = false;                    // stands in turns_
+        std::optional<Trust> in_turn;            // stands in turns_, among those trusted like this
+        std::list<Destination*>::iterator turn;  // there
         std::optional<UnixMillis> paused_until;  // stands in paused_
         std::optional<UnixMillis> idle_since;    // stands in idle_
+    };
+    // The destinations of a transport that have something ready, by trust, in the order of their turns. One
+    // whose window is full is taken out when its turn comes and put back when a job of it ends, one whose
+    // rate is used up when that has room.
+    struct Turns {
+        std::array<std::list<Destination*>, kTrusts> of;
+        std::size_t next = 0;  // the degree of trust whose turn it is
     };
 
     Destination* find(const DestinationKey& key) const;
@@ -198,9 +215,13 @@ class Scheduler {
     void take_limits(Destination& destination, const RouteLimits& limits, QueueId message);
     [[nodiscard]] static std::optional<UnixMillis> down_until(const Destination& destination, UnixMillis now);
     void queue_turn(Destination& destination);
+    [[nodiscard]] std::list<Destination*>& line(const Destination& destination, Trust trust);
+    void leave_turns(Destination& destination);
+    void take_evidence(Destination& destination, bool deferred_before);
     void pause(Destination& destination, UnixMillis until);
     void wake(UnixMillis now);
     [[nodiscard]] bool may_start(Destination& destination, UnixMillis now);
+    [[nodiscard]] Destination* next_turn(Turns& turns, UnixMillis now, Trust least);
     [[nodiscard]] Job take_job(Destination& destination, UnixMillis now);
     void end_job(Destination& destination, const Job& job, JobOutcome outcome, UnixMillis now,
                  Milliseconds retry_in, Effect& effect);
@@ -210,10 +231,7 @@ class Scheduler {
     SchedulerSettings settings_;
     JitterSource jitter_;
     std::map<DestinationKey, std::unique_ptr<Destination>> destinations_;
-    // Destinations with something ready, by transport, in the order of their turns. One whose window is full
-    // is taken out when its turn comes and put back when a job of it ends, one whose rate is used up when
-    // that has room.
-    std::array<std::deque<Destination*>, TransportSet().size()> turns_;
+    std::array<Turns, TransportSet().size()> turns_;
     std::size_t next_transport_ = 0;
     std::set<std::pair<UnixMillis, Destination*>> paused_;
     // Those without work, by the time since when, of which something is worth remembering.

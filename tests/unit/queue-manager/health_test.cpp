@@ -77,7 +77,8 @@ TEST_CASE("a probe that succeeds ends the dead time and its doubling") {
     CHECK(health.failed(until, kHour, kNone));
     CHECK(health.succeeded());
     CHECK(health.window(kNow) == 5);
-    CHECK(health.pristine());
+    CHECK(health.trust() == Trust::Proven);
+    CHECK_FALSE(health.pristine());
     CHECK(bring_down(health, kNow) == kNow + 300'000);
 }
 
@@ -90,6 +91,39 @@ TEST_CASE("a destination is not left alone for longer than its messages would wa
         CHECK(health.down_until() <= kNow + 60'000);
         CHECK(health.down_until() >= kNow + 54'000);
     }
+}
+
+TEST_CASE("one that is suspected to be down is probed at once, and one failure is enough") {
+    Health health{HealthSettings()};
+    CHECK(health.trust() == Trust::Untested);
+    health.suspect();
+    CHECK(health.suspected());
+    CHECK(health.pristine());
+    CHECK(health.trust() == Trust::Suspect);
+    CHECK(health.window(kNow) == 1);
+    CHECK(health.failed(kNow, kHour, kNone));
+    CHECK_FALSE(health.suspected());
+    CHECK(health.down_until() == kNow + 300'000);
+    // What is known is no suspicion, and stays.
+    health.clear_suspicion();
+    CHECK(health.down());
+}
+
+TEST_CASE("a suspicion ends with a success, or with mail that was never deferred") {
+    Health health{HealthSettings()};
+    health.suspect();
+    CHECK_FALSE(health.succeeded());  // it was never down
+    CHECK(health.window(kNow) == 5);
+    CHECK(health.trust() == Trust::Proven);
+    CHECK_FALSE(health.pristine());  // or the next message would be suspicious again
+    CHECK_FALSE(health.failed(kNow, kHour, kNone));
+    CHECK(health.trust() == Trust::Suspect);
+
+    Health other{HealthSettings()};
+    other.suspect();
+    other.clear_suspicion();
+    CHECK(other.window(kNow) == 5);
+    CHECK(other.trust() == Trust::Untested);
 }
 
 TEST_CASE("an administrator can have it tried at once") {

@@ -332,9 +332,84 @@ TEST_CASE("ten thousand destinations of several transports get a turn each befor
         if (i < 2 * kHosts)
             CHECK(job->destination.transport ==
                   (i % 2 == 0 ? wire::TRANSPORT_SMTP : wire::TRANSPORT_MAILDIR));
-        end_job(scheduler, job->number, JobOutcome::Reached, kNow, kRetry);
     }
     CHECK(jobs.size() == 2 * kHosts + 1);
+}
+
+TEST_CASE("a destination that only deferred mail speaks for is probed before the rest goes") {
+    auto scheduler = make_scheduler();
+    const auto deferred = [](std::uint32_t id, const char* host) {
+        Offer one = offer(id, smtp(host));
+        one.deferred_before = true;
+        return one;
+    };
+    REQUIRE_FALSE(scheduler.add(deferred(1, "old"), kNow));
+    CHECK(scheduler.is_down(smtp("old")));
+    CHECK(scheduler.destinations_down() == 0);
+    CHECK(scheduler.add(deferred(2, "old"), kNow)->probing);
+    const auto probe = scheduler.next(all(), kNow);
+    REQUIRE(probe);
+    CHECK(probe->trust == Trust::Suspect);
+
+    SECTION("it fails, and the destination is down") {
+        const auto effect = scheduler.finished(probe->number, JobOutcome::NotReached, kNow, kRetry);
+        CHECK(effect.parked_until == kNow + 300'000);
+        CHECK(scheduler.destinations_down() == 1);
+    }
+    SECTION("it succeeds, and nobody is suspicious of what comes then") {
+        CHECK_FALSE(scheduler.finished(probe->number, JobOutcome::Reached, kNow, kRetry).recovered);
+        for (std::uint32_t id = 2; id < 10; ++id)
+            REQUIRE_FALSE(scheduler.add(deferred(id, "old"), kNow));
+        CHECK(start_all(scheduler).size() == 5);
+    }
+    SECTION("new mail for it does not wait for the probe") {
+        add(scheduler, 3, smtp("old"));
+        const auto job = scheduler.next(all(), kNow);
+        REQUIRE(job);
+        CHECK(job->trust == Trust::Untested);
+        CHECK_FALSE(scheduler.is_down(smtp("old")));
+    }
+    SECTION("its agent disappears, and it is tried again") {
+        CHECK_FALSE(scheduler.give_back(probe->number, kNow + 1));
+        CHECK(start_all(scheduler).size() == 1);
+    }
+}
+
+TEST_CASE("destinations that are trusted more need not wait for those trusted less") {
+    auto scheduler = make_scheduler();
+    // Proven: its last connection succeeded.
+    add(scheduler, 1, smtp("proven"));
+    add(scheduler, 2, smtp("proven"));
+    add(scheduler, 3, smtp("proven"));
+    end_job(scheduler, scheduler.next(all(), kNow)->number, JobOutcome::Reached, kNow, kRetry);
+    for (std::uint32_t i = 0; i < 100; ++i) {
+        Offer one = offer(1000 + i, smtp("suspect" + std::to_string(i)));
+        one.deferred_before = true;
+        REQUIRE_FALSE(scheduler.add(std::move(one), kNow));
+        add(scheduler, 2000 + i, smtp("untested" + std::to_string(i)));
+    }
+    add(scheduler, 4, maildir("user"));
+
+    // Whoever has no place for one that may not answer gets the others, and a local one is among them.
+    const auto local = scheduler.next(only(wire::TRANSPORT_MAILDIR), kNow, Trust::Proven);
+    REQUIRE(local);
+    const auto proven = scheduler.next(all(), kNow, Trust::Proven);
+    REQUIRE(proven);
+    CHECK(proven->destination == smtp("proven"));
+    const auto untested = scheduler.next(all(), kNow, Trust::Untested);
+    REQUIRE(untested);
+    CHECK(untested->trust == Trust::Untested);
+    // Each degree has its turns.
+    std::map<Trust, std::size_t> jobs;
+    for (int i = 0; i < 20; ++i)
+        ++jobs[scheduler.next(all(), kNow)->trust];
+    CHECK(jobs[Trust::Proven] == 1);
+    CHECK(jobs[Trust::Untested] >= 9);
+    CHECK(jobs[Trust::Suspect] >= 9);
+    // One that fails in the meantime is not in the line of the proven any more.
+    end_job(scheduler, proven->number, JobOutcome::NotReached, kNow, kRetry);
+    add(scheduler, 5, smtp("proven"));
+    CHECK_FALSE(scheduler.next(all(), kNow, Trust::Proven));
 }
 
 TEST_CASE("the limits of a route hold for its destination") {

@@ -244,6 +244,7 @@ void Simulation::offer(std::uint32_t index) {
         offer.limits.rate_period = Milliseconds(kSimHour);
     }
     offer.deliveries = {{1, 100}};
+    offer.deferred_before = message.attempts > 0;
     const DestinationKey key = offer.destination;
     const auto refused = agenda_.scheduler().add(std::move(offer), now_);
     if (!refused) {
