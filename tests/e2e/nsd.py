@@ -19,6 +19,8 @@ from stage import NAME_SERVER, SERVERS, US, Stage
 
 HEAD = "@ 60 IN SOA ns.test. postmaster.test. 1 3600 600 86400 5\n@ 60 IN NS ns.test.\n"
 
+# It stands for the resolver of a network, which does not limit what one client may ask; nsd by itself drops or
+# cuts most of what is asked more often than 200 times a second.
 CONFIG = """\
 server:
     server-count: 1
@@ -33,6 +35,7 @@ server:
     zonelistfile: "{folder}/zone.list"
     xfrdir: "{folder}"
     hide-version: yes
+    rrl-ratelimit: 0
 remote-control:
     control-enable: no
 """
