@@ -194,7 +194,10 @@ Task<Result<Answer>> Resolver::resolve(std::string name, Type type) {
         } else {
             bool exists = response->verdict == Verdict::NoData;
             answer.outcome = exists ? Outcome::NoData : Outcome::NoSuchName;
-            ttl = std::min(ttl, response->negative_ttl);
+            // Where no SOA says how long that holds, it is no better than a failure; but not every client of
+            // an address without a name may cost a question.
+            const auto unsaid = static_cast<std::uint32_t>(options_.failure_ttl.count());
+            ttl = std::min(ttl, response->negative_ttl == 0 ? unsaid : response->negative_ttl);
         }
         cache_.store(name, type, answer, Seconds(ttl), loop_.now());
         co_return answer;

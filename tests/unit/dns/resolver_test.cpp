@@ -263,6 +263,22 @@ TEST_CASE("a failure is remembered for a time") {
     CHECK(resolver.questions_sent() > sent);
 }
 
+TEST_CASE("that a name does not exist is remembered for a time, also where no SOA says so") {
+    async::Loop loop;
+    ScriptedServer server(loop, [](const Question& question, bool) {
+        return Packets{response_to(question, 0x8183).packet()};  // NXDOMAIN
+    });
+    ResolverOptions options = options_for({server.endpoint()});
+    options.failure_ttl = Seconds(1);
+    Resolver resolver(loop, options);
+    for (int i = 0; i < 3; ++i) {
+        auto answer = look_up(loop, resolver, "nx.test");
+        REQUIRE(answer);
+        CHECK(answer->outcome == Outcome::NoSuchName);
+    }
+    CHECK(server.asked() == 1);
+}
+
 TEST_CASE("whoever has no more time leaves, and the look-up goes on") {
     async::Loop loop;
     bool answering = false;
