@@ -34,7 +34,7 @@ void Health::clear_suspicion() {
 }
 
 bool Health::succeeded() {
-    const bool was_known_down = down_ && !suspected();
+    const bool was_known_down = known_down();
     const bool was_down = down_;
     failures_ = 0;
     times_down_ = 0;

@@ -59,6 +59,8 @@ class Health {
 
     /// Nothing but a probe may go, now or at down_until().
     [[nodiscard]] bool down() const { return down_; }
+    /// A connection proved it; not only suspected.
+    [[nodiscard]] bool known_down() const { return down_ && times_down_ > 0; }
     /// It is down for no more than a suspicion.
     [[nodiscard]] bool suspected() const { return down_ && times_down_ == 0; }
     /// When the next probe may begin; 0 for one that is suspected. Only while down.

@@ -16,10 +16,6 @@ Trust trust_of(const DestinationKey& key, const Health& health) {
     return is_local(key.transport) ? Trust::Proven : health.trust();
 }
 
-bool known_down(const Health& health) {
-    return health.down() && !health.suspected();
-}
-
 }  // namespace
 
 // ---- destinations -----------------------------------------------------------------------------------------
@@ -91,7 +87,7 @@ void Scheduler::prune(UnixMillis before) {
             idle_.emplace(last, &destination);
             continue;
         }
-        if (known_down(destination.health)) --down_;
+        if (destination.health.known_down()) --down_;
         if (destination.paused_until) paused_.erase({*destination.paused_until, &destination});
         destinations_.erase(destination.key);
     }
@@ -247,7 +243,7 @@ Scheduler::Destination* Scheduler::next_turn(Turns& turns, UnixMillis now, Trust
 
 void Scheduler::end_job(Destination& destination, const Job& job, JobOutcome outcome, UnixMillis now,
                         Milliseconds retry_in, Effect& effect) {
-    const bool was_down = known_down(destination.health);
+    const bool was_down = destination.health.known_down();
     if (outcome == JobOutcome::Reached) {
         effect.recovered = destination.health.succeeded();
     } else if (outcome == JobOutcome::NotReached && destination.health.failed(now, retry_in, jitter_)) {
@@ -256,7 +252,7 @@ void Scheduler::end_job(Destination& destination, const Job& job, JobOutcome out
         for (const ReadyMessage& parked : effect.parked)
             ready_ -= parked.deliveries.size();
     }
-    if (was_down != known_down(destination.health)) was_down ? --down_ : ++down_;
+    if (was_down != destination.health.known_down()) was_down ? --down_ : ++down_;
     if (!destination.health.down()) {
         effect.called = destination.list.take_called(job.sender, job.report, settings_.ready_messages);
     }
@@ -309,7 +305,7 @@ bool Scheduler::is_down(const DestinationKey& key) const {
 void Scheduler::forgive(const DestinationKey& key) {
     Destination* destination = find(key);
     if (destination == nullptr) return;
-    if (known_down(destination->health)) --down_;
+    if (destination->health.known_down()) --down_;
     destination->health.forgive();
     queue_turn(*destination);
 }

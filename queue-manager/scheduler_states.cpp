@@ -8,7 +8,7 @@ std::vector<Scheduler::State> Scheduler::states(const std::string& next_hop, Uni
         if (!next_hop.empty() && key.next_hop != next_hop) continue;
         State& state = states.emplace_back();
         state.key = key;
-        state.down = destination->health.down() && !destination->health.suspected();
+        state.down = destination->health.known_down();
         state.down_until = state.down ? destination->health.down_until() : 0;
         state.window = destination->health.window(now);
         state.in_flight = destination->in_flight;
